@@ -1,0 +1,157 @@
+// corral_hook_cost [CHILDREN]: nanoseconds that corral adds to a fork and to an exit, as the
+// kernel itself measures them (kernel.bpf_stats_enabled), in three places: the initial css_set,
+// a counted one that stays filled, and one that each child leaves empty (the bell rings).
+//
+// The meter itself costs more than the hooks do; an empty program at the same tracepoints, in
+// the same forks, tells how much, and the net is what is left.
+//
+// Needs root. The kernel's statistics are on while it runs and off again afterwards. A number is
+// the mean over all forks of the machine meanwhile: run it on a quiet one.
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <string>
+
+#include "base/fd.h"
+#include "trackers/bpf/bpf_tracker.h"
+
+namespace corral {
+namespace {
+
+constexpr double kBoundNs = 150;
+
+struct Cost {
+  std::uint64_t ns = 0;
+  std::uint64_t runs = 0;
+};
+
+// Our hooks are the newest programs with these names: other instances may be running.
+std::map<std::string, Fd> FindHooks() {
+  std::map<std::string, Fd> hooks;
+  for (std::uint32_t id = 0; bpf_prog_get_next_id(id, &id) == 0;) {
+    Fd fd(bpf_prog_get_fd_by_id(id));
+    bpf_prog_info info = {};
+    std::uint32_t size = sizeof info;
+    if (!fd || bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0) continue;
+    const std::string name = info.name;
+    if (name == "on_newtask" || name == "on_exit") hooks[name] = std::move(fd);
+  }
+  return hooks;
+}
+
+// An empty program at a tracepoint, attached as long as it lives.
+struct EmptyHook {
+  explicit EmptyHook(const char* tracepoint) {
+    const bpf_insn empty[] = {
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
+        {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+    LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_RAW_TP);
+    options.attach_btf_id =
+        static_cast<std::uint32_t>(libbpf_find_vmlinux_btf_id(tracepoint, BPF_TRACE_RAW_TP));
+    program.reset(bpf_prog_load(BPF_PROG_TYPE_TRACING, "corral_empty", "GPL", empty, 2, &options));
+    link.reset(bpf_raw_tracepoint_open(nullptr, program.get()));
+    if (!link) std::fprintf(stderr, "corral_hook_cost: the cost of the meter is unknown\n");
+  }
+  Fd program;
+  Fd link;
+};
+
+Cost CostOf(int fd) {
+  bpf_prog_info info = {};
+  std::uint32_t size = sizeof info;
+  if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0) return {};
+  return {info.run_time_ns, info.run_cnt};
+}
+
+void ForkMany(int children) {
+  for (int i = 0; i < children; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(0);
+    ::waitpid(child, nullptr, 0);
+  }
+}
+
+// Each child is put alone into `set`, which its death empties.
+void ForkManyAlone(BpfTracker& tracker, int children, CssSetId set) {
+  struct Deaf final : Tracker::Listener {
+    void SetMayBeEmpty(CssSetId) override {}
+    void ResyncNeeded() override {}
+  } deaf;
+  for (int i = 0; i < children; ++i) {
+    int gate[2];
+    if (::pipe(gate) != 0) std::exit(1);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      char c;
+      ::close(gate[1]);
+      (void)!::read(gate[0], &c, 1);
+      ::_exit(0);
+    }
+    const Tid task{static_cast<std::uint32_t>(child)};
+    (void)tracker.Move(task, {Tgid{task.value}, kInitialSet}, set);
+    ::close(gate[0]);
+    ::close(gate[1]);
+    ::waitpid(child, nullptr, 0);
+    tracker.Drain(deaf);  // somebody looked: the next one rings again
+  }
+}
+
+// The programs whose cost is asked for, each with its empty twin.
+struct Meter {
+  std::map<std::string, Fd> hooks = FindHooks();
+  EmptyHook empty_birth{"task_newtask"};
+  EmptyHook empty_death{"sched_process_exit"};
+};
+
+template <typename Run>
+void Measure(const char* what, const Meter& meter, Run run) {
+  const int fds[] = {meter.hooks.at("on_newtask").get(), meter.empty_birth.program.get(),
+                     meter.hooks.at("on_exit").get(), meter.empty_death.program.get()};
+  Cost before[4];
+  double mean[4];
+  for (int i = 0; i < 4; ++i) before[i] = CostOf(fds[i]);
+  run();
+  for (int i = 0; i < 4; ++i) {
+    const Cost after = CostOf(fds[i]);
+    const std::uint64_t runs = after.runs - before[i].runs;
+    mean[i] = runs ? static_cast<double>(after.ns - before[i].ns) / static_cast<double>(runs) : 0;
+  }
+  const double net = mean[0] - mean[1] + mean[2] - mean[3];
+  std::printf("%-26s birth %6.0f ns (empty %4.0f)   death %6.0f ns (empty %4.0f)   net sum %6.0f ns  %s\n",
+              what, mean[0], mean[1], mean[2], mean[3], net, net <= kBoundNs ? "" : "over the bound");
+}
+
+int Main(int children) {
+  auto created = BpfTracker::Create();
+  if (!created) {
+    std::fprintf(stderr, "corral_hook_cost: %s\n", created.error().message.c_str());
+    return 1;
+  }
+  BpfTracker& tracker = **created;
+  const Fd statistics(bpf_enable_stats(BPF_STATS_RUN_TIME));  // off again when it is closed
+  if (!statistics) {
+    std::fprintf(stderr, "corral_hook_cost: cannot turn on the kernel's BPF statistics\n");
+    return 1;
+  }
+  const Meter meter;
+  const Tid self{static_cast<std::uint32_t>(::getpid())};
+  constexpr CssSetId kSet{2};
+  (void)tracker.CreateSet(kSet);
+  std::printf("%d children each; the bound is %.0f ns\n", children, kBoundNs);
+  Measure("initial css_set", meter, [&] { ForkMany(children); });
+  (void)tracker.Move(self, {Tgid{self.value}, kInitialSet}, kSet);
+  Measure("counted css_set", meter, [&] { ForkMany(children); });
+  (void)tracker.Move(self, {Tgid{self.value}, kSet}, kInitialSet);
+  Measure("emptied each time (bell)", meter, [&] { ForkManyAlone(tracker, children, kSet); });
+  return 0;
+}
+
+}  // namespace
+}  // namespace corral
+
+int main(int argc, char** argv) { return corral::Main(argc > 1 ? std::atoi(argv[1]) : 20000); }

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * The tables and records that the kernel hooks and the user-space core share.
+ * Included by BPF C and by C++; plain fixed-width members only.
+ *
+ * A task's place is one 64-bit word at index tid:   { tgid:32 | css_set:32 }
+ *   tgid half 0   no live task has this tid. The css_set half of such a dead
+ *                 word stays until the tid is used again: it says which
+ *                 css_set a task that is still on its way out had left.
+ * A css_set's counter is one 64-bit word:           { leaves:32 | count:32 }
+ *   count         live words that hold the set, never too low (I2)
+ *   leaves        how many tasks ever left it, modulo 2^32 (I7)
+ */
+#ifndef CORRAL_BPF_SHARED_H
+#define CORRAL_BPF_SHARED_H
+
+#if defined(__bpf__)
+typedef unsigned int corral_u32;
+typedef unsigned long long corral_u64;
+typedef long long corral_s64;
+#else
+#include <stdint.h>
+typedef uint32_t corral_u32;
+typedef uint64_t corral_u64;
+typedef int64_t corral_s64;
+#endif
+
+enum {
+	CORRAL_SET_NONE = 0,	/* never a place */
+	CORRAL_SET_INITIAL = 1,	/* "the root of every hierarchy"; not counted (I2) */
+	CORRAL_SET_FIRST = 2,	/* the first id the core hands out */
+};
+
+/* count - 1 and leaves + 1 in one addition: the low half borrows from itself
+ * and carries into the high half. Right as long as count >= 1. */
+#define CORRAL_LEAVE 0xFFFFFFFFull
+
+/* One css_set, alone on its cache line. */
+struct corral_set_entry {
+	corral_u64 counter;
+	corral_u32 pending;	/* 1: somebody should look; only a hint (I7) */
+	corral_u32 unused[13];
+} __attribute__((aligned(64)));
+
+/* What the doorbell ring buffer carries. */
+enum corral_bell_kind {
+	CORRAL_BELL_SET = 1,	/* id: a css_set whose count reached 0 */
+	CORRAL_BELL_RESYNC = 2,	/* id: a tgid that a hook could not account for */
+};
+
+struct corral_bell {
+	corral_u32 kind;
+	corral_u32 id;
+};
+
+/* Counters. The misses are things a hook could not do by itself; any change makes the
+ * daemon resync (I8). */
+enum corral_counter {
+	CORRAL_MISS_RING_FULL,		/* no room for a bell: scan the pending bits */
+	CORRAL_MISS_OUT_OF_TABLE,	/* tid or css_set beyond its table */
+	CORRAL_MISS_UNKNOWN_DEATH,	/* a task died whose word was dead already */
+	CORRAL_MISS_ADOPTED,		/* an unknown live task was met and put in set 1 */
+	CORRAL_MISS_DISPLACED,		/* a birth found a live word nobody claims */
+	CORRAL_MISS_RETRIES,		/* a bounded loop ran out */
+	/* A word goes from one tid to another (exec by a non-leader): begun, ended. A
+	 * scan during which either changed may have seen the task twice or not at all. */
+	CORRAL_HANDOVER_BEGUN,
+	CORRAL_HANDOVER_ENDED,
+	CORRAL_COUNTERS,
+};
+
+/* The argument of the control program (a BPF syscall program; the in-process
+ * tracker calls the same functions directly). */
+enum corral_op {
+	CORRAL_OP_MOVE = 1,	/* word[tid]: expected -> {its tgid, to} */
+	CORRAL_OP_BURY = 2,	/* word[tid]: expected -> dead, with a leave */
+	CORRAL_OP_ADOPT = 3,	/* word[tid]: expected, dead -> {to, the initial set} */
+};
+
+struct corral_request {
+	corral_u32 op;
+	corral_u32 tid;
+	corral_u64 expected;	/* the word the caller decided on */
+	corral_u32 to;		/* a css_set; for ADOPT a tgid */
+	corral_u32 unused;
+	corral_s64 result;	/* 0 or a negative errno */
+	corral_u64 seen;	/* the word that was there instead */
+};
+
+/* One record of the task walk (seeding, audit). */
+struct corral_task_record {
+	corral_u32 tid;
+	corral_u32 tgid;
+	corral_u64 word;
+	corral_u32 flags;	/* CORRAL_TASK_* */
+	corral_u32 unused;
+};
+
+enum {
+	CORRAL_TASK_EXITING = 1,	/* the kernel has begun to end it */
+	CORRAL_TASK_GONE = 2,		/* memory, files and directory are released */
+	CORRAL_TASK_IN_EXEC = 4,	/* inside execve() */
+};
+
+static inline corral_u64 corral_make_word(corral_u32 tgid, corral_u32 set)
+{
+	return ((corral_u64)tgid << 32) | set;
+}
+static inline corral_u32 corral_word_tgid(corral_u64 word) { return (corral_u32)(word >> 32); }
+static inline corral_u32 corral_word_set(corral_u64 word) { return (corral_u32)word; }
+static inline int corral_word_alive(corral_u64 word) { return corral_word_tgid(word) != 0; }
+
+#endif

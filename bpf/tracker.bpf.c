@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+/*
+ * The kernel tracker: three tracepoints, two task iterators and one syscall
+ * program around task_hooks.h. Nothing here decides anything.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "shared.h"
+
+/* The few kernel fields we read, relocated at load time (CO-RE). */
+#define KERNEL_TYPE __attribute__((preserve_access_index))
+
+struct task_struct {
+	unsigned int flags;
+	int exit_state;
+	int pid;
+	int tgid;
+	unsigned int in_execve : 1;
+} KERNEL_TYPE;
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+} KERNEL_TYPE;
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+} KERNEL_TYPE;
+
+#define PF_EXITING 0x4
+
+/* Sizes are set by the loader: words and live from pid_max, sets from the core. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, corral_u32);
+	__type(value, corral_u64);
+} words SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, corral_u32);
+	__type(value, corral_u64);
+} live SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, corral_u32);
+	__type(value, struct corral_set_entry);
+} sets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, CORRAL_COUNTERS);
+	__type(key, corral_u32);
+	__type(value, corral_u64);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} doorbell SEC(".maps");
+
+#define CORRAL_TABLES void
+
+static __always_inline corral_u64 *corral_word(void *t, corral_u32 tid)
+{
+	return bpf_map_lookup_elem(&words, &tid);
+}
+
+static __always_inline corral_u64 *corral_live(void *t, corral_u32 tid)
+{
+	corral_u32 piece = tid >> 6;
+
+	return bpf_map_lookup_elem(&live, &piece);
+}
+
+static __always_inline struct corral_set_entry *corral_entry(void *t, corral_u32 set)
+{
+	return bpf_map_lookup_elem(&sets, &set);
+}
+
+static __always_inline void corral_count(void *t, corral_u32 counter)
+{
+	corral_u64 *n = bpf_map_lookup_elem(&counters, &counter);
+
+	if (n && __sync_fetch_and_add(n, 1) == ~0ull)	/* result used: ordered form */
+		*n = 0;
+}
+
+/* Out of line: rare, and inlining it everywhere bloats the hooks. */
+static __noinline int corral_ring_slow(corral_u32 kind, corral_u32 id)
+{
+	struct corral_bell *bell = bpf_ringbuf_reserve(&doorbell, sizeof(*bell), 0);
+
+	if (!bell) {
+		/* Count, then try again: had the daemon emptied the ring and read the
+		 * counters in between, nothing would wake it for this one. */
+		corral_count(0, CORRAL_MISS_RING_FULL);
+		bell = bpf_ringbuf_reserve(&doorbell, sizeof(*bell), 0);
+		if (!bell)
+			return 0;
+	}
+	bell->kind = kind;
+	bell->id = id;
+	bpf_ringbuf_submit(bell, 0);
+	return 0;
+}
+
+static __always_inline void corral_ring(void *t, corral_u32 kind, corral_u32 id)
+{
+	corral_ring_slow(kind, id);
+}
+
+#include "task_hooks.h"
+
+/*
+ * End of copy_process(), for every kind of task, io workers included; current is
+ * the calling thread. A failed fork never comes here (spec 11.5).
+ */
+SEC("tp_btf/task_newtask")
+int BPF_PROG(on_newtask, struct task_struct *task, unsigned long clone_flags)
+{
+	corral_u64 self = bpf_get_current_pid_tgid();
+
+	if (task->pid != 0)	/* idle tasks of processors coming up */
+		corral_birth(0, (corral_u32)self, self >> 32, task->pid, task->tgid);
+	return 0;
+}
+
+/* The new image is in place; for a non-leader, the tids are already exchanged. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid)
+{
+	corral_exec(0, old_pid, task->pid, task->tgid);
+	return 0;
+}
+
+/* In do_exit(), PF_EXITING already set, before exit_notify() tells the parent. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	if (task->pid != 0)
+		corral_death(0, task->pid, task->tgid);
+	return 0;
+}
+
+/* One atomic step for the daemon: see corral_move, corral_bury. */
+SEC("syscall")
+int control(struct corral_request *rq)
+{
+	corral_u64 seen = 0;
+
+	switch (rq->op) {
+	case CORRAL_OP_MOVE:
+		rq->result = corral_move(0, rq->tid, rq->expected, rq->to, &seen);
+		break;
+	case CORRAL_OP_BURY:
+		rq->result = corral_bury(0, rq->tid, rq->expected, &seen);
+		break;
+	case CORRAL_OP_ADOPT:
+		rq->result = corral_adopt_known(0, rq->tid, rq->expected, rq->to, &seen);
+		break;
+	default:
+		rq->result = -22;
+	}
+	rq->seen = seen;
+	return 0;
+}
+
+static __always_inline corral_u32 task_state(struct task_struct *task)
+{
+	corral_u32 state = 0;
+
+	if (task->flags & PF_EXITING)
+		state |= CORRAL_TASK_EXITING;
+	if (task->exit_state)
+		state |= CORRAL_TASK_GONE;
+	if (bpf_core_field_exists(task->in_execve) && BPF_CORE_READ_BITFIELD(task, in_execve))
+		state |= CORRAL_TASK_IN_EXEC;
+	return state;
+}
+
+static __always_inline void emit(struct bpf_iter__task *ctx, struct task_struct *task,
+				 corral_u64 word)
+{
+	struct corral_task_record record = {
+		.tid = task->pid,
+		.tgid = task->tgid,
+		.word = word,
+		.flags = task_state(task),
+	};
+
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+}
+
+/*
+ * Seeding and repair: every live task without a live word is put in set 1. A task
+ * that begins to exit meanwhile may have passed its death hook before our word was
+ * there: look again and undo. A task inside exec is left to the exec hook, its
+ * word may be on its way from another tid (I6).
+ */
+SEC("iter/task")
+int adopt_tasks(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	corral_u64 *word, seen, mine;
+
+	if (!task)
+		return 0;
+	word = corral_word(0, task->pid);
+	if (!word)
+		return 0;
+	seen = CORRAL_LOAD(word);
+	if (corral_word_alive(seen))
+		return 0;
+	if (!task_state(task)) {
+		mine = corral_make_word(task->tgid, CORRAL_SET_INITIAL);
+		corral_mark_live(0, task->pid);
+		if (CORRAL_CAS(word, seen, mine) == seen &&
+		    (CORRAL_LOAD(&task->flags) & PF_EXITING))
+			(void)CORRAL_CAS(word, mine, seen);
+	}
+	return 0;
+}
+
+/* Every task the machine has, with the word it has at that moment. */
+SEC("iter/task")
+int walk_tasks(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	corral_u64 *word;
+
+	if (!task)
+		return 0;
+	word = corral_word(0, task->pid);
+	emit(ctx, task, word ? CORRAL_LOAD(word) : 0);
+	return 0;
+}
+
+/* Only those that have left their css_set and still hold memory or files. */
+SEC("iter/task")
+int walk_leavers(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	corral_u64 *word, seen;
+
+	if (!task || !(task->flags & PF_EXITING) || task->exit_state)
+		return 0;
+	word = corral_word(0, task->pid);
+	if (!word)
+		return 0;
+	seen = CORRAL_LOAD(word);
+	if (!corral_word_alive(seen) && corral_word_set(seen) > CORRAL_SET_INITIAL)
+		emit(ctx, task, seen);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

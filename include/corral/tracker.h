@@ -1,0 +1,142 @@
+// Tracker: the wall between grouping and the machine.
+//
+// A tracker knows tasks and css_set numbers and nothing of cgroups. Below it: where a
+// task's word lives, how a fork copies it, how a death is noticed. Above it: who may be
+// moved where, what a css_set means, when a group is released.
+//
+// Two trackers exist: `bpf` (the kernel's hooks keep the words) and `inproc` (the
+// program tells it of births and deaths). Both run the code of bpf/task_hooks.h and
+// pass the same contract tests, I1 to I8 of docs/concurrency.md.
+//
+// All methods may be called from any thread. Moves and repairs must be serialised by the
+// caller (the core does it with its tree lock); births, execs and deaths need no lock.
+//
+//   auto place = tracker.Describe(tid);                      // {tgid, css_set}
+//   tracker.CreateSet(CssSetId{7});
+//   tracker.Move(tid, *place, CssSetId{7});                  // or ESRCH, EAGAIN
+//   tracker.Count(CssSetId{7}).count;                        // 1
+#ifndef CORRAL_TRACKER_H_
+#define CORRAL_TRACKER_H_
+
+#include <corral/ids.h>
+#include <corral/result.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace corral {
+
+// Where a task is: its process and its css_set, one atomic word.
+struct Place {
+  Tgid tgid;
+  CssSetId set;
+  bool operator==(const Place&) const = default;
+};
+
+// A css_set's counter, both halves read at one instant.
+struct SetCount {
+  std::uint32_t count = 0;   // never less than the live tasks in it (I2)
+  std::uint32_t leaves = 0;  // tasks that ever left, modulo 2^32 (I7)
+  bool operator==(const SetCount&) const = default;
+};
+
+// A task that has left its css_set by exiting but still holds memory, files or its
+// working directory (spec 10.10).
+struct Leaver {
+  Tid tid;
+  CssSetId set;
+};
+
+// What a comparison of words and counters with the machine's tasks found (I8).
+struct AuditReport {
+  std::uint64_t tasks = 0;        // live tasks the machine has
+  std::uint64_t tracked = 0;      // of those, with a live word
+  std::vector<std::string> differences;  // one sentence each; empty when all is well
+  std::uint64_t repaired = 0;     // differences that were mended (Resync only)
+  std::uint64_t unsettled = 0;    // tasks inside exec: look again later
+};
+
+// What hooks could not do by themselves since the tracker started.
+struct MissCounts {
+  std::uint64_t bells = 0;           // doorbell full; nothing lost, everything is scanned
+  std::uint64_t out_of_table = 0;    // tid or css_set beyond its table
+  std::uint64_t unknown_deaths = 0;  // a task died that was not known
+  std::uint64_t adopted = 0;         // a live task was met that was not known
+  std::uint64_t displaced = 0;       // a birth found a live word nobody claimed
+  std::uint64_t retries = 0;         // a bounded loop ran out
+  std::uint64_t recursion = 0;       // a hook was skipped by the kernel
+  bool operator==(const MissCounts&) const = default;
+};
+
+class Tracker {
+ public:
+  // Hints from below. Called by the thread that calls Drain(), with no lock held.
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    // The count of `set` reached 0, or may have: look.
+    virtual void SetMayBeEmpty(CssSetId set) = 0;
+    // Something could not be accounted for: call Resync() soon.
+    virtual void ResyncNeeded() = 0;
+  };
+
+  virtual ~Tracker() = default;
+
+  virtual std::string_view name() const = 0;
+
+  // One more than the highest css_set id.
+  virtual std::uint32_t set_capacity() const = 0;
+
+  // Where `tid` is. ESRCH: no live task (zombies and exiting tasks are not live, spec 7.4).
+  virtual Result<Place> Describe(Tid tid) const = 0;
+
+  // Makes `set` usable as the target of moves. Returns its counter as it stands: an id
+  // that was used before keeps its leaves.
+  virtual Result<SetCount> CreateSet(CssSetId set) = 0;
+
+  // Moves `tid` from `expected` to `to`, or changes nothing: ESRCH when it is no longer
+  // that task, EAGAIN when it is somewhere else by now (describe again and decide again).
+  // A move to where it is succeeds and counts as no leave.
+  // REQUIRES: CreateSet(to) succeeded and `to` is not retired.
+  virtual Result<void> Move(Tid tid, Place expected, CssSetId to) = 0;
+
+  virtual SetCount Count(CssSetId set) const = 0;
+
+  // Calls fn for every live task, tids ascending. A task that lives through the whole call
+  // is seen once (one inside exec: under its old tid or not at all); one that is born or
+  // dies meanwhile, or not.
+  virtual void ForEachTask(const std::function<void(Tid, Place)>& fn) const = 0;
+
+  // The id may be given to CreateSet again.
+  // REQUIRES: Count(set).count == 0, no leaver in it, and nobody will move a task to it.
+  virtual void RetireSet(CssSetId set) = 0;
+
+  // All tasks that have left a counted css_set by exiting and are not through yet. A task
+  // whose count was gone before this call and which is not in the answer is through.
+  virtual std::vector<Leaver> Leavers() = 0;
+
+  // Readable when Drain() has something to say. Owned by the tracker; -1 when there is
+  // none (then call Drain() after whatever may have emptied a set).
+  virtual int bell_fd() const = 0;
+
+  // Takes all pending hints and passes them on. Never blocks. One thread at a time.
+  virtual void Drain(Listener& listener) = 0;
+
+  // Compares words and counters with the machine's tasks; changes nothing. Differences that
+  // are merely under way (a fork, an exec, a death in progress) are looked at again and
+  // not reported.
+  virtual AuditReport Audit() = 0;
+
+  // Like Audit, and mends what it can: unknown tasks are put in the initial set, words
+  // without a task are buried with a leave.
+  virtual AuditReport Resync() = 0;
+
+  virtual MissCounts misses() const = 0;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_TRACKER_H_

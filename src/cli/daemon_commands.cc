@@ -1,0 +1,111 @@
+// corral status, corral audit, corral shutdown
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/output.h"
+#include "client/client.h"
+
+namespace corral::cli {
+namespace {
+
+using nlohmann::json;
+
+Result<json> Ask(const Context& context, const json& request) {
+  auto client = Client::Connect(context.instance);
+  if (!client) return Fail(client.error());
+  auto answer = client->Call(request);
+  if (answer) answer->erase("ok");
+  return answer;
+}
+
+// "name 3, other 1": the counts that are not 0, or `none`.
+std::string NonZero(const json& counts) {
+  std::string text;
+  if (!counts.is_object()) return "none";
+  for (const auto& [name, value] : counts.items()) {
+    if (!value.is_number() || value == 0) continue;
+    if (!text.empty()) text += ", ";
+    text += fmt::format("{} {}", name, value.get<std::int64_t>());
+  }
+  return text.empty() ? "none" : text;
+}
+
+int Status(const Context& context) {
+  auto status = Ask(context, {{"op", "status"}});
+  if (!status) return Complain(status.error());
+  if (context.json) {
+    PrintJson(*status);
+    return kOk;
+  }
+  const json none = json::object();
+  std::printf("instance              %s\n", Shown(*status, "instance").c_str());
+  std::printf("daemon                pid %lld, version %s\n",
+              static_cast<long long>(Number(*status, "daemon_pid")),
+              Shown(*status, "version").c_str());
+  std::printf("tracker               %s, tids below %lld\n", Shown(*status, "tracker").c_str(),
+              static_cast<long long>(Number(*status, "tid_capacity")));
+  std::printf("css_sets              %lld\n", static_cast<long long>(Number(*status, "css_sets")));
+  std::printf("notifications waiting %lld\n",
+              static_cast<long long>(Number(*status, "pending_notifications")));
+  std::printf("release agents        %s\n", NonZero(status->value("agents", none)).c_str());
+  std::printf("missed by hooks       %s\n\n", NonZero(status->value("misses", none)).c_str());
+
+  Table table({"ID", "HIERARCHY", "GROUPS", "MOUNTS", "AGENT", "OPTIONS"});
+  for (const json& hierarchy : List(*status, "hierarchies")) {
+    const json& mounts = hierarchy.value("mounts", json(0));
+    const std::string agent = Shown(hierarchy, "release_agent");
+    table.Add({std::to_string(Number(hierarchy, "id")), Shown(hierarchy, "name"),
+               std::to_string(Number(hierarchy, "cgroups")),
+               std::to_string(mounts.is_array() ? mounts.size() : mounts.get<std::size_t>()),
+               agent.empty() ? "-" : agent, Shown(hierarchy, "options")});
+  }
+  table.Print();
+  return kOk;
+}
+
+int Audit(const Context& context) {
+  auto audit = Ask(context, {{"op", "audit"}});
+  if (!audit) return Complain(audit.error());
+  const json& differences = List(*audit, "differences");
+  if (context.json) {
+    PrintJson(*audit);
+  } else {
+    std::printf("tasks        %lld\n", static_cast<long long>(Number(*audit, "tasks")));
+    std::printf("tracked      %lld\n", static_cast<long long>(Number(*audit, "tracked")));
+    std::printf("groups       %lld\n", static_cast<long long>(Number(*audit, "cgroups_checked")));
+    std::printf("differences  %zu\n", differences.size());
+    for (const json& one : differences) {
+      std::printf("  %s\n", one.is_string() ? one.get<std::string>().c_str() : one.dump().c_str());
+    }
+  }
+  return differences.empty() ? kOk : kFailed;
+}
+
+int Shutdown(const Context& context, bool force) {
+  auto client = Client::Connect(context.instance);
+  if (!client && client.error().code == ECONNREFUSED) {
+    Say("nothing is running for instance " + context.instance);
+    return kOk;
+  }
+  if (!client) return Complain(client.error());
+  auto answer = client->Call({{"op", "shutdown"}, {"force", force}});
+  if (!answer) return Complain(answer.error());
+  client->WaitForClose();
+  if (context.json) PrintJson({{"instance", context.instance}});
+  return kOk;
+}
+
+}  // namespace
+
+Action SetUpStatus(CLI::App&) { return Status; }
+Action SetUpAudit(CLI::App&) { return Audit; }
+
+Action SetUpShutdown(CLI::App& parser) {
+  auto force = std::make_shared<bool>(false);
+  parser.add_flag("--force", *force, "Even with mounts and groups in use");
+  return [force](const Context& context) { return Shutdown(context, *force); };
+}
+
+}  // namespace corral::cli

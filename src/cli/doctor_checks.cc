@@ -1,0 +1,177 @@
+#include "cli/doctor_checks.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/bpf.h>
+#include <linux/mount.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <thread>
+
+#include "base/fd.h"
+#include "cli/host.h"
+#include "cli/output.h"
+
+namespace corral::cli {
+namespace {
+
+using enum Health;
+
+constexpr int kOldestMajor = 6;
+constexpr int kOldestMinor = 1;
+constexpr int kPidfdThread = O_EXCL;  // PIDFD_THREAD, newer than Debian 12's headers
+
+Finding Root(const Facts&) {
+  if (::geteuid() == 0) return {kOk, "running as root"};
+  return {kMissing,
+          "tracking and mounting need root; the rows below may be wrong: sudo corral doctor"};
+}
+
+Finding PidNamespace(const Facts&) {
+  if (InHostPidNamespace()) return {kOk, "the host's"};
+  return {
+      kMissing,
+      "a container's own: its task numbers are not those the hooks see; run corral on the host"};
+}
+
+Finding Kernel(const Facts&) {
+  utsname name{};
+  ::uname(&name);
+  int major = 0;
+  int minor = 0;
+  std::sscanf(name.release, "%d.%d", &major, &minor);
+  if (std::pair(major, minor) >= std::pair(kOldestMajor, kOldestMinor)) return {kOk, name.release};
+  return {kMissing, fmt::format("{} is older than {}.{}, the oldest that corral is tested on",
+                                name.release, kOldestMajor, kOldestMinor)};
+}
+
+Finding TypeInfo(const Facts&) {
+  constexpr const char* kPath = "/sys/kernel/btf/vmlinux";
+  if (::access(kPath, R_OK) == 0) return {kOk, kPath};
+  return {kMissing, fmt::format("{}: {}; the kernel must be built with CONFIG_DEBUG_INFO_BTF",
+                                kPath, std::strerror(errno))};
+}
+
+Finding BpfSyscall(const Facts&) {
+  bpf_attr attr;
+  std::memset(&attr, 0, sizeof attr);
+  attr.map_type = BPF_MAP_TYPE_ARRAY;
+  attr.key_size = 4;
+  attr.value_size = 8;
+  attr.max_entries = 1;
+  Fd map(static_cast<int>(::syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof attr)));
+  if (map) return {kOk, "maps can be made"};
+  const char* remedy =
+      errno == ENOSYS
+          ? "the kernel must be built with CONFIG_BPF_SYSCALL"
+          : "root with CAP_BPF (or CAP_SYS_ADMIN) is needed, and no lockdown or seccomp in the way";
+  return {kMissing, fmt::format("bpf(2): {}; {}", std::strerror(errno), remedy)};
+}
+
+Finding Hooks(const Facts& facts) {
+  if (!facts.status)
+    return {kUnknown,
+            "tried when the daemon starts (tp_btf); none runs for instance " + facts.instance};
+  const std::string tracker = Shown(*facts.status, "tracker");
+  if (tracker == "bpf") return {kOk, "the daemon tracks with tracker bpf"};
+  return {kDegraded,
+          fmt::format("the daemon tracks with tracker {}, not with the kernel's hooks", tracker)};
+}
+
+Finding FuseDevice(const Facts&) {
+  Fd fuse(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
+  if (fuse) return {kOk, "/dev/fuse opens"};
+  return {kMissing, fmt::format("/dev/fuse: {}; try: modprobe fuse", std::strerror(errno))};
+}
+
+Finding MountApi(const Facts&) {
+  Fd context(static_cast<int>(::syscall(SYS_fsopen, "fuse", FSOPEN_CLOEXEC)));
+  if (context) return {kOk, "fsopen(\"fuse\") works"};
+  return {kMissing, fmt::format("fsopen(\"fuse\"): {}; without it there are no mounts",
+                                std::strerror(errno))};
+}
+
+Finding MountHelper(const Facts&) {
+  std::string missing;
+  for (const char* path : {"/sbin/mount.container", "/sbin/mount.fuse.container"}) {
+    if (::access(path, X_OK) != 0)
+      missing += fmt::format("{}{}", missing.empty() ? "" : ", ", path);
+  }
+  if (missing.empty()) return {kOk, "mount -t container works"};
+  return {kDegraded,
+          fmt::format("not installed: {}; use `corral mount`, or install corral", missing)};
+}
+
+Finding Lsm(const Facts&) {
+  std::ifstream file("/sys/kernel/security/lsm");
+  std::string list;
+  if (!std::getline(file, list)) {
+    return {kUnknown, "securityfs is not mounted; only matters for limits that refuse a fork"};
+  }
+  if (("," + list + ",").find(",bpf,") != std::string::npos) return {kOk, "listed: " + list};
+  return {kDegraded,
+          "not listed (boot with lsm=...,bpf): limits cannot refuse a fork, tracking is complete"};
+}
+
+Finding PidfdThread(const Facts&) {
+  int error = 0;
+  // A thread that is not its process's leader: only PIDFD_THREAD opens that.
+  std::thread([&error] {
+    Fd fd(static_cast<int>(::syscall(SYS_pidfd_open, ::gettid(), kPidfdThread)));
+    if (!fd) error = errno;
+  }).join();
+  if (error == 0) return {kOk, "exits of single threads can be waited for"};
+  return {kDegraded,
+          fmt::format("pidfd_open of a thread: {} (kernel older than 6.9); corral looks again "
+                      "with back-off, so \"empty\" may be told some milliseconds late",
+                      std::strerror(error))};
+}
+
+Finding PidMax(const Facts& facts) {
+  long pid_max = 0;
+  std::ifstream("/proc/sys/kernel/pid_max") >> pid_max;
+  if (!facts.status)
+    return {kUnknown,
+            fmt::format("pid_max is {}; compared with a running daemon's table", pid_max)};
+  const auto capacity = Number(*facts.status, "tid_capacity");
+  if (pid_max <= capacity) return {kOk, fmt::format("pid_max {}, table for {}", pid_max, capacity)};
+  return {
+      kDegraded,
+      fmt::format("pid_max was raised to {} but the daemon's table ends at {}: tasks beyond are "
+                  "not tracked; restart the daemon",
+                  pid_max, capacity)};
+}
+
+Finding CrashSurvival(const Facts&) {
+  return {kDegraded,
+          "not built yet: when the daemon is killed, hierarchies, memberships and waiting "
+          "notifications are lost and its mounts answer ENOTCONN (`corral umount` them)"};
+}
+
+constexpr Check kChecks[] = {
+    {"root", true, Root},
+    {"pid namespace", true, PidNamespace},
+    {"kernel", true, Kernel},
+    {"kernel type information", true, TypeInfo},
+    {"bpf system call", true, BpfSyscall},
+    {"kernel hooks", true, Hooks},
+    {"fuse device", true, FuseDevice},
+    {"fuse mount interface", true, MountApi},
+    {"mount helper", false, MountHelper},
+    {"bpf security hooks", false, Lsm},
+    {"thread pidfds", false, PidfdThread},
+    {"task table", false, PidMax},
+    {"state survives a crash", false, CrashSurvival},
+};
+
+}  // namespace
+
+std::span<const Check> Checks() { return kChecks; }
+
+}  // namespace corral::cli

@@ -1,0 +1,36 @@
+// What corral needs of a machine, one row each: `corral doctor` prints the table.
+#ifndef CORRAL_CLI_DOCTOR_CHECKS_H_
+#define CORRAL_CLI_DOCTOR_CHECKS_H_
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace corral::cli {
+
+// kUnknown: cannot be told from here, and nothing is broken for it.
+enum class Health { kOk, kDegraded, kMissing, kUnknown };
+
+struct Finding {
+  Health health;
+  std::string meaning;  // what it means and, where something is wrong, the remedy
+};
+
+// What was found out before: the daemon's status, if one runs.
+struct Facts {
+  std::optional<nlohmann::json> status;
+  std::string instance;
+};
+
+struct Check {
+  const char* name;
+  bool required;  // when it is missing, corral cannot work here
+  Finding (*look)(const Facts&);
+};
+
+std::span<const Check> Checks();
+
+}  // namespace corral::cli
+
+#endif  // CORRAL_CLI_DOCTOR_CHECKS_H_

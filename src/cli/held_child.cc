@@ -1,0 +1,96 @@
+#include "cli/held_child.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace corral::cli {
+namespace {
+
+[[noreturn]] void BecomeCommand(const std::vector<std::string>& command, const ChildSetup& setup,
+                                int go, int exec_error) {
+  char byte;
+  ssize_t got;
+  do {
+    got = ::read(go, &byte, 1);
+  } while (got < 0 && errno == EINTR);
+  if (got != 1) ::_exit(127);  // corral gave up, or is gone
+
+  if (setup.detach) {
+    ::setsid();
+    const int null_fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd : {0, 1, 2}) ::dup2(null_fd, fd);
+  }
+  if (setup.ignore_sigchld) ::signal(SIGCHLD, SIG_IGN);
+
+  std::vector<char*> argv;
+  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  ::execvp(argv[0], argv.data());
+  const int error = errno;
+  [[maybe_unused]] const ssize_t written = ::write(exec_error, &error, sizeof error);
+  ::_exit(127);
+}
+
+}  // namespace
+
+Result<HeldChild> HeldChild::Fork(const std::vector<std::string>& command,
+                                  const ChildSetup& setup) {
+  int go[2];
+  int exec_error[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, go) != 0) {
+    return Fail(errno, "socketpair: {}", std::strerror(errno));
+  }
+  Fd go_read(go[0]);
+  Fd go_write(go[1]);
+  if (::pipe2(exec_error, O_CLOEXEC) != 0) return Fail(errno, "pipe: {}", std::strerror(errno));
+  Fd error_read(exec_error[0]);
+  Fd error_write(exec_error[1]);
+
+  const pid_t pid = ::fork();
+  if (pid < 0) return Fail(errno, "cannot fork: {}", std::strerror(errno));
+  if (pid == 0) {
+    go_write.reset();  // or the end of corral would not be noticed
+    BecomeCommand(command, setup, go_read.get(), error_write.get());
+  }
+  Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  HeldChild child(pid, std::move(pidfd), std::move(go_write), std::move(error_read));
+  if (!child.pidfd_) {
+    const int error = errno;
+    child.Abandon();
+    return Fail(error, "pidfd_open: {}", std::strerror(error));
+  }
+  return child;
+}
+
+int HeldChild::Release() {
+  ::send(go_.get(), "g", 1, MSG_NOSIGNAL);
+  go_.reset();
+  int error = 0;
+  ssize_t got;
+  do {
+    got = ::read(exec_error_.get(), &error, sizeof error);
+  } while (got < 0 && errno == EINTR);
+  if (got != sizeof error) return 0;
+  Reap();
+  return error;
+}
+
+void HeldChild::Abandon() {
+  go_.reset();
+  Reap();
+}
+
+siginfo_t HeldChild::Reap() {
+  siginfo_t info{};
+  while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED) != 0 && errno == EINTR) {
+  }
+  return info;
+}
+
+}  // namespace corral::cli

@@ -1,0 +1,58 @@
+// What corral says to people and to programs: aligned tables, JSON, error sentences.
+#ifndef CORRAL_CLI_OUTPUT_H_
+#define CORRAL_CLI_OUTPUT_H_
+
+#include <corral/result.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace corral::cli {
+
+// Documented in corral(1). `run` ends with its command's status instead; what fails before
+// the command could run is kRunFailed, as with env(1) and timeout(1).
+enum Exit { kOk = 0, kFailed = 1, kUsage = 2, kNoDaemon = 3, kRunFailed = 125 };
+
+// Rows of cells, columns as wide as their widest cell; the last one is not padded.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> header) { Add(std::move(header)); }
+  void Add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  void Print() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+// `corral: SENTENCE` on standard error.
+void Say(std::string_view sentence);
+
+// Says what went wrong; the exit code that belongs to it.
+int Complain(const Error& error);
+
+// One JSON value on standard output.
+void PrintJson(const nlohmann::json& value);
+
+// A name or path out of an answer, as bytes; empty where it is missing.
+std::string Text(const nlohmann::json& object, const char* key);
+
+// The same, for a terminal.
+std::string Shown(const nlohmann::json& object, const char* key);
+
+// A number out of an answer; 0 where it is missing.
+std::int64_t Number(const nlohmann::json& object, const char* key);
+
+// Whether `key` is there and true.
+bool Flag(const nlohmann::json& object, const char* key);
+
+// A list out of an answer; an empty one where it is missing.
+const nlohmann::json& List(const nlohmann::json& object, const char* key);
+
+// "1 process", "2 processes"
+std::string Counted(std::size_t count, std::string_view one, std::string_view many);
+
+}  // namespace corral::cli
+
+#endif  // CORRAL_CLI_OUTPUT_H_

@@ -1,0 +1,270 @@
+// corral run: a command in a group, from before its first instruction until the whole group
+// is empty.
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include "cli/command.h"
+#include "cli/held_child.h"
+#include "cli/host.h"
+#include "cli/output.h"
+#include "cli/run_group.h"
+#include "cli/run_signals.h"
+#include "client/bytes.h"
+#include "client/client.h"
+
+namespace corral::cli {
+namespace {
+
+using nlohmann::json;
+
+struct RunOptions {
+  std::string group;
+  bool wait = false;  // what is done anyhow
+  bool kill = false;
+  bool detach = false;
+  std::vector<std::string> command;
+};
+
+// What --json tells at the end, on standard error: standard output is the command's.
+void PrintSummary(const Context& context, const json& summary) {
+  if (!context.json) return;
+  const std::string text = summary.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+class Run {
+ public:
+  Run(const Context& context, const RunOptions& options, Client client, RunGroup group)
+      : context_(context), options_(options), client_(std::move(client)), group_(std::move(group)) {
+    summary_["group"] = ToJsonText(group_.name());
+  }
+
+  int Execute();
+
+ private:
+  Result<HeldChild> StartInGroup(int& exit_code);
+  int Detached(const HeldChild& child);
+  int WaitForCommand(HeldChild& child);
+  void KillRest();
+  // 0, or the signal that ended the waiting.
+  int WaitForRest();
+  void RemoveGroup();
+
+  const Context& context_;
+  const RunOptions& options_;
+  Client client_;
+  const RunGroup group_;
+  // Blocked only where they are looked at: a daemon that does not answer can be left with Ctrl-C.
+  std::optional<RunSignals> signals_;
+  json summary_ = json::object();
+};
+
+// Forks, attaches, lets go. On failure nothing is left: no process, no group.
+Result<HeldChild> Run::StartInGroup(int& exit_code) {
+  exit_code = kRunFailed;
+  struct sigaction action;
+  ::sigaction(SIGCHLD, nullptr, &action);
+  const ChildSetup setup{.ignore_sigchld = action.sa_handler == SIG_IGN, .detach = options_.detach};
+  ::signal(SIGCHLD, SIG_DFL);  // ignored, it would take the exit status away
+  auto child = HeldChild::Fork(options_.command, setup);
+  if (!child) return child;
+  if (auto attached = group_.Attach(client_, child->pid()); !attached) {
+    child->Abandon();
+    return Fail(attached.error());
+  }
+  // Not before: a signal that ends us up to here ends the held child as well.
+  signals_.emplace();
+  if (const int error = child->Release(); error != 0) {
+    exit_code = error == ENOENT ? 127 : 126;
+    return Fail(error, "{}: {}", Printable(options_.command[0]),
+                error == ENOENT ? "command not found" : std::strerror(error));
+  }
+  return child;
+}
+
+int Run::Detached(const HeldChild& child) {
+  std::printf("%s\n", Printable(group_.name()).c_str());
+  summary_["pid"] = child.pid();
+  PrintSummary(context_, summary_);
+  return kOk;
+}
+
+int Run::WaitForCommand(HeldChild& child) {
+  bool ended = false;
+  while (!ended) {
+    pollfd ready[] = {{child.pidfd(), POLLIN, 0}, {signals_->fd(), POLLIN, 0}};
+    if (::poll(ready, 2, -1) < 0) continue;
+    ended = ready[0].revents != 0;
+    // Also after the end: a Ctrl-C that ended the command is not one that ends our waiting.
+    while (auto signal = signals_->Next()) {
+      if (!ended) PassOn(*signal, child.pid(), child.pidfd());
+    }
+  }
+  const siginfo_t end = child.Reap();
+  if (end.si_code == CLD_EXITED) return end.si_status;
+  summary_["signal"] = end.si_status;
+  return 128 + end.si_status;
+}
+
+void Run::KillRest() {
+  auto killed = group_.Kill(client_);
+  if (!killed) {
+    Say(fmt::format("cannot kill what is left in {}: {}", Printable(group_.name()),
+                    killed.error().message));
+    return;
+  }
+  summary_["killed"] = json::array();
+  std::string names;
+  for (const RunGroup::Victim& victim : *killed) {
+    summary_["killed"].push_back({{"pid", victim.pid}, {"command", victim.command}});
+    names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", victim.command, victim.pid);
+  }
+  if (killed->empty()) return;
+  Say(fmt::format("killed {} left in {}: {}", Counted(killed->size(), "process", "processes"),
+                  Printable(group_.name()), names));
+}
+
+int Run::WaitForRest() {
+  if (auto sent = group_.SendWait(client_); !sent) {
+    Say(fmt::format("cannot wait for {}: {}", Printable(group_.name()), sent.error().message));
+    return 0;
+  }
+  for (;;) {
+    pollfd ready[] = {{client_.socket(), POLLIN, 0}, {signals_->fd(), POLLIN, 0}};
+    if (::poll(ready, 2, -1) < 0) continue;
+    if (ready[0].revents != 0) {
+      auto answer = client_.Answer();
+      if (!answer && answer.error().code != ENOENT && answer.error().code != ENODEV) {
+        Say(fmt::format("no longer waiting for {}: {}", Printable(group_.name()),
+                        answer.error().message));
+      }
+      return 0;
+    }
+    while (auto signal = signals_->Next()) {
+      const auto number = static_cast<int>(signal->ssi_signo);
+      if (number != SIGUSR1 && number != SIGUSR2) return number;
+    }
+  }
+}
+
+void Run::RemoveGroup() {
+  if (auto removed = group_.Remove(client_); !removed && !IsConnectionLost(removed.error())) {
+    Say(fmt::format("group {} stays: {}", Printable(group_.name()), removed.error().message));
+  }
+}
+
+int Run::Execute() {
+  int exit_code = 0;
+  auto child = StartInGroup(exit_code);
+  if (!child) {
+    signals_.reset();
+    RemoveGroup();
+    Say(child.error().message);
+    return exit_code;
+  }
+  if (options_.detach) return Detached(*child);
+
+  exit_code = WaitForCommand(*child);
+  if (options_.kill) {
+    signals_.reset();
+    KillRest();
+    signals_.emplace();
+  }
+  if (const int signal = WaitForRest(); signal != 0) {
+    Say(fmt::format(
+        "no longer waiting; group {0} still lives: `corral ps -r {0}` shows what is in it",
+        Printable(group_.name())));
+    summary_["left_by_signal"] = signal;
+    exit_code = 128 + signal;
+  } else {
+    signals_.reset();
+    RemoveGroup();
+  }
+  summary_["exit_status"] = exit_code;
+  PrintSummary(context_, summary_);
+  return exit_code;
+}
+
+// What would make the run pointless or dangerous, said before anything is started.
+Result<void> CheckGroup(const RunGroup& group, const RunOptions& options) {
+  if (options.detach) return {};
+  if (group.is_root()) {
+    return Fail(EINVAL, "{} is the root of a hierarchy and never gets empty; name a group below it",
+                Printable(group.name()));
+  }
+  if (options.kill && group.was_populated()) {
+    return Fail(EBUSY,
+                "group {} holds tasks already, and --kill would end those, too; name another group",
+                Printable(group.name()));
+  }
+  return {};
+}
+
+int SetOut(const Context& context, const RunOptions& options) {
+  if (options.command.empty()) {
+    Say("run: no command; usage: corral run [OPTIONS] -- COMMAND...");
+    return kUsage;
+  }
+  if (!InHostPidNamespace()) {
+    Say("this is a pid namespace of its own: its numbers mean other tasks to the daemon; "
+        "use corral run on the host");
+    return kRunFailed;
+  }
+  auto client = Client::ConnectOrStart(context.instance);
+  if (!client) {
+    Say(client.error().message);
+    return kRunFailed;
+  }
+  auto group = options.group.empty() ? RunGroup::MakeFresh(*client, options.command[0])
+                                     : RunGroup::FindOrMake(*client, options.group);
+  if (!group) {
+    Say(group.error().message);
+    return kRunFailed;
+  }
+  if (auto good = CheckGroup(*group, options); !good) {
+    Say(good.error().message);
+    return kRunFailed;
+  }
+  return Run(context, options, *std::move(client), *std::move(group)).Execute();
+}
+
+}  // namespace
+
+Action SetUpRun(CLI::App& parser) {
+  auto options = std::make_shared<RunOptions>();
+  parser.footer(
+      "Usage: corral run [OPTIONS] -- COMMAND [ARGUMENT...]\n"
+      "Ends with the command's exit status, 128+N for signal N.");
+  parser.add_option(
+      "-g,--group", options->group,
+      "Run in this group, made if missing: a directory inside a mount, or HIERARCHY:/path");
+  auto* wait =
+      parser.add_flag("--wait", options->wait, "Wait until the whole group is empty (the default)");
+  auto* kill = parser.add_flag("--kill", options->kill,
+                               "When the command ends, kill what is left in the group");
+  auto* detach = parser.add_flag("--detach", options->detach,
+                                 "Start it away from the terminal, print the group and return");
+  wait->excludes(kill, detach);
+  kill->excludes(detach);
+  // The first word that is no option of ours begins the command.
+  parser.prefix_command();
+  return [options, &parser](const Context& context) {
+    options->command = parser.remaining();
+    if (context.after_dashes) {
+      // `run make -- all`: those dashes are make's.
+      if (!options->command.empty()) options->command.push_back("--");
+      options->command.insert(options->command.end(), context.after_dashes->begin(),
+                              context.after_dashes->end());
+    }
+    return SetOut(context, *options);
+  };
+}
+
+}  // namespace corral::cli

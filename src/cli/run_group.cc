@@ -1,0 +1,137 @@
+#include "cli/run_group.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+
+#include "cli/output.h"
+#include "cli/target.h"
+#include "cli/task_info.h"
+#include "client/bytes.h"
+
+namespace corral::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kBuiltIn = "corral:/";
+constexpr std::size_t kLongestFreshName = 64;
+
+// A directory name after the command: `/usr/bin/make` -> `make`.
+std::string NameAfter(const std::string& command) {
+  std::string name = command.substr(command.rfind('/') + 1).substr(0, kLongestFreshName);
+  for (char& c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '.' || c == '-' || c == '_';
+    if (!plain) c = '_';
+  }
+  return name.empty() || name == "." || name == ".." ? "run" : name;
+}
+
+// But for the one that is all of a path: `/`, `corral:/`.
+std::string WithoutSlashesAtTheEnd(std::string text) {
+  while (text.size() > 1 && text.ends_with('/') && !text.ends_with(":/")) text.pop_back();
+  return text;
+}
+
+bool IsGone(const Error& error) { return error.code == ENOENT || error.code == ENODEV; }
+
+// Makes the group that `text` names, if there is none.
+Result<json> Mkdir(Client& client, const std::string& text) {
+  json request = {{"op", "mkdir"}, {"auto_remove", true}};
+  if (const auto split = SplitHierarchyPath(text)) {
+    request["name"] = ToJsonText(split->path.substr(split->path.find_first_not_of('/')));
+    return CallOn(client, std::move(request), split->hierarchy + ":/");
+  }
+  // Made by the daemon, not with mkdir(2): the parent may be an ordinary directory.
+  const std::size_t slash = text.rfind('/');
+  request["name"] = ToJsonText(slash == std::string::npos ? text : text.substr(slash + 1));
+  return CallOn(client, std::move(request),
+                slash == std::string::npos ? "." : text.substr(0, slash + 1));
+}
+
+}  // namespace
+
+RunGroup RunGroup::FromInfo(const json& info, bool made) {
+  RunGroup group;
+  group.id_ = static_cast<std::uint64_t>(Number(info, "id"));
+  const std::string path = Text(info, "path");
+  group.name_ = path.starts_with('/') ? Text(info, "hierarchy") + ":" + path : path;
+  group.made_ = made;
+  group.is_root_ = group.name_.ends_with(":/");
+  group.was_populated_ = Flag(info, "populated");
+  return group;
+}
+
+Result<RunGroup> RunGroup::MakeFresh(Client& client, const std::string& command) {
+  auto made = client.Call({{"op", "mkdir"},
+                           {"path", kBuiltIn},
+                           {"name", NameAfter(command)},
+                           {"fresh", true},
+                           {"auto_remove", true}});
+  if (!made) return Fail(made.error());
+  return OfAnswer(client, *made);
+}
+
+Result<RunGroup> RunGroup::FindOrMake(Client& client, const std::string& text) {
+  const std::string name = WithoutSlashesAtTheEnd(text);
+  const auto split = SplitHierarchyPath(name);
+  struct stat st;
+  if ((split && split->path.find_first_not_of('/') == std::string::npos) ||
+      (!split && ::stat(name.c_str(), &st) == 0)) {
+    auto info = CallOn(client, {{"op", "info"}}, name);
+    if (!info) return Fail(info.error());
+    return FromInfo(*info, false);
+  }
+  auto made = Mkdir(client, name);
+  if (!made) return Fail(made.error());
+  return OfAnswer(client, *made);
+}
+
+Result<RunGroup> RunGroup::OfAnswer(Client& client, const json& mkdir_answer) {
+  auto info = client.Call({{"op", "info"}, {"id", Number(mkdir_answer, "id")}});
+  if (!info) return Fail(info.error());
+  return FromInfo(*info, Flag(mkdir_answer, "created"));
+}
+
+Result<void> RunGroup::Attach(Client& client, pid_t pid) const {
+  auto answer = client.Call({{"op", "attach"}, {"id", id_}, {"tid", pid}, {"process", true}});
+  if (!answer) return Fail(answer.error());
+  return {};
+}
+
+Result<std::vector<RunGroup::Victim>> RunGroup::Kill(Client& client) const {
+  // Names first: who is killed has none any more.
+  auto before = client.Call({{"op", "tasks"}, {"id", id_}, {"subtree", true}});
+  if (!before && IsGone(before.error())) return std::vector<Victim>();
+  if (!before) return Fail(before.error());
+  std::map<pid_t, std::string> commands;
+  for (const json& task : List(*before, "tasks")) {
+    const auto pid = static_cast<pid_t>(Number(task, "tgid"));
+    if (!commands.contains(pid)) commands[pid] = CommandName(pid);
+  }
+  auto killed = client.Call({{"op", "kill"}, {"id", id_}});
+  if (!killed && !IsGone(killed.error())) return Fail(killed.error());
+  std::vector<Victim> victims;
+  if (!killed) return victims;
+  for (const json& one : List(*killed, "killed")) {
+    const auto pid = one.get<pid_t>();
+    victims.push_back({pid, commands.contains(pid) ? commands[pid] : "?"});
+  }
+  return victims;
+}
+
+Result<void> RunGroup::SendWait(Client& client) const {
+  return client.Send({{"op", "wait"}, {"id", id_}});
+}
+
+Result<void> RunGroup::Remove(Client& client) const {
+  if (!made_) return {};
+  auto answer = client.Call({{"op", "rmdir"}, {"id", id_}});
+  if (answer || IsGone(answer.error())) return {};
+  return Fail(answer.error());
+}
+
+}  // namespace corral::cli

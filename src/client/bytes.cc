@@ -1,0 +1,86 @@
+#include "client/bytes.h"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+
+namespace corral {
+namespace {
+
+constexpr std::uint32_t kBase = 0xEF00;
+
+bool IsMark(std::uint32_t code) { return code >= kBase + 0x80 && code <= kBase + 0xFF; }
+
+void AppendMark(std::string& to, unsigned char byte) {
+  const std::uint32_t code = kBase + byte;
+  to += static_cast<char>(0xE0 | (code >> 12));
+  to += static_cast<char>(0x80 | ((code >> 6) & 0x3F));
+  to += static_cast<char>(0x80 | (code & 0x3F));
+}
+
+// The length of the valid UTF-8 sequence `text` begins with, 0 if there is none.
+std::size_t SequenceLength(std::string_view text, std::uint32_t& code) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  if (first < 0x80) {
+    code = first;
+    return 1;
+  }
+  const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4 || text.size() < length) return 0;
+  code = first & (0xFF >> (length + 1));
+  for (std::size_t i = 1; i < length; ++i) {
+    const auto next = static_cast<unsigned char>(text[i]);
+    if ((next & 0xC0) != 0x80) return 0;
+    code = (code << 6) | (next & 0x3F);
+  }
+  const bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
+  const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
+  return overlong || surrogate || code > 0x10FFFF ? 0 : length;
+}
+
+}  // namespace
+
+std::string ToJsonText(std::string_view bytes) {
+  std::string text;
+  text.reserve(bytes.size());
+  while (!bytes.empty()) {
+    std::uint32_t code = 0;
+    const std::size_t length = SequenceLength(bytes, code);
+    if (length == 0 || IsMark(code)) {
+      AppendMark(text, static_cast<unsigned char>(bytes[0]));
+      bytes.remove_prefix(1);
+      continue;
+    }
+    text.append(bytes.substr(0, length));
+    bytes.remove_prefix(length);
+  }
+  return text;
+}
+
+std::string FromJsonText(std::string_view text) {
+  std::string bytes;
+  bytes.reserve(text.size());
+  while (!text.empty()) {
+    std::uint32_t code = 0;
+    std::size_t length = SequenceLength(text, code);
+    if (length == 0) {
+      length = 1;
+      code = 0;
+    }
+    if (IsMark(code)) {
+      bytes += static_cast<char>(code - kBase);
+    } else {
+      bytes.append(text.substr(0, length));
+    }
+    text.remove_prefix(length);
+  }
+  return bytes;
+}
+
+std::string Printable(std::string_view bytes) {
+  std::string quoted = fmt::format("{:?}", bytes);
+  const std::string_view inside = std::string_view(quoted).substr(1, quoted.size() - 2);
+  return inside == bytes ? std::string(bytes) : quoted;
+}
+
+}  // namespace corral

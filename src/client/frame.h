@@ -1,0 +1,37 @@
+// Frames: the messages of the socket protocol (docs/protocol.md), a 4-byte little-endian
+// length and that many bytes. One descriptor may travel with a frame. Used by both ends.
+//
+//   SendFrame(socket, R"({"op":"ping"})");
+//   Result<std::optional<Frame>> answer = RecvFrame(socket);   // nullopt: the peer closed
+#ifndef CORRAL_CLIENT_FRAME_H_
+#define CORRAL_CLIENT_FRAME_H_
+
+#include <corral/result.h>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/fd.h"
+
+namespace corral {
+
+inline constexpr std::size_t kMaxFrame = std::size_t{64} << 20;
+
+struct Frame {
+  std::string payload;
+  Fd fd;  // invalid when none came
+};
+
+// Blocks until all is sent. `fd` stays the caller's. EMSGSIZE: beyond kMaxFrame; EPIPE or
+// ECONNRESET: the peer is gone (no signal is raised).
+Result<void> SendFrame(int socket, std::string_view payload, int fd = -1);
+
+// Blocks until one whole frame is there. Empty when the peer closed between two frames;
+// EPROTO when it did so inside one; EMSGSIZE when it announces more than `limit`.
+Result<std::optional<Frame>> RecvFrame(int socket, std::size_t limit = kMaxFrame);
+
+}  // namespace corral
+
+#endif  // CORRAL_CLIENT_FRAME_H_

@@ -1,0 +1,30 @@
+#include "client/instance.h"
+
+#include <cerrno>
+#include <cstdlib>
+
+namespace corral {
+
+Result<void> CheckInstanceName(std::string_view name) {
+  constexpr std::string_view kAllowed =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+  const bool good = !name.empty() && name.size() <= 63 && name != "." && name != ".." &&
+                    name.find_first_not_of(kAllowed) == std::string_view::npos;
+  if (good) return {};
+  return Fail(EINVAL, "{:?} is no instance name: 1 to 63 letters, digits, '_', '.' or '-'", name);
+}
+
+Result<std::string> InstanceFromEnvironment() {
+  const char* set = std::getenv("CORRAL_INSTANCE");
+  std::string name = set == nullptr || *set == '\0' ? "default" : set;
+  if (auto good = CheckInstanceName(name); !good) return Fail(good.error());
+  return name;
+}
+
+std::string RuntimeDir(std::string_view instance) {
+  return fmt::format("/run/corral/{}", instance);
+}
+
+std::string SocketPath(std::string_view instance) { return RuntimeDir(instance) + "/socket"; }
+
+}  // namespace corral

@@ -1,0 +1,27 @@
+// Instances (docs/architecture.md): CORRAL_INSTANCE separates daemons, so that tests never
+// touch the host's own.
+#ifndef CORRAL_CLIENT_INSTANCE_H_
+#define CORRAL_CLIENT_INSTANCE_H_
+
+#include <corral/result.h>
+
+#include <string>
+#include <string_view>
+
+namespace corral {
+
+// EINVAL unless `name` is 1 to 63 characters of [A-Za-z0-9_.-] and neither "." nor "..".
+Result<void> CheckInstanceName(std::string_view name);
+
+// $CORRAL_INSTANCE, or `default` where that is unset or empty. EINVAL as above.
+Result<std::string> InstanceFromEnvironment();
+
+// /run/corral/NAME
+std::string RuntimeDir(std::string_view instance);
+
+// RuntimeDir/socket
+std::string SocketPath(std::string_view instance);
+
+}  // namespace corral
+
+#endif  // CORRAL_CLIENT_INSTANCE_H_

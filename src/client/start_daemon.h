@@ -1,0 +1,20 @@
+// Starts an instance's daemon and waits until it says that it is ready.
+#ifndef CORRAL_CLIENT_START_DAEMON_H_
+#define CORRAL_CLIENT_START_DAEMON_H_
+
+#include <corral/result.h>
+
+#include <string>
+
+namespace corral {
+
+// Runs `corrald --instance NAME --ready-fd N`: the one beside the running executable, else
+// the first on PATH or in the usual system directories. The daemon writes one line to N:
+// `ok`, or a sentence that says why not. It belongs to a session of its own, has /dev/null
+// as standard input, output and error, and no other descriptor of the caller.
+// ENOENT: no corrald found. ETIMEDOUT: not ready within a minute.
+Result<void> StartDaemon(const std::string& instance);
+
+}  // namespace corral
+
+#endif  // CORRAL_CLIENT_START_DAEMON_H_

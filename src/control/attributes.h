@@ -1,0 +1,80 @@
+// Attributes: owners, modes and times of directories and control files.
+//
+// Kept for as long as a cgroup lives, by its id, so renames change nothing (spec 4.4).
+// Owned by the Tree; any thread.
+//
+//   attributes.Create({.uid = 1000, ...}, [&] { return registry.Mkdir(...); });
+//   attributes.Change(Inode::Directory(id), {.mode = 0700});
+#ifndef CORRAL_CONTROL_ATTRIBUTES_H_
+#define CORRAL_CONTROL_ATTRIBUTES_H_
+
+#include <corral/ids.h>
+#include <corral/result.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include <functional>
+#include <optional>
+#include <unordered_map>
+
+#include "base/mutex.h"
+#include "control/inode.h"
+
+namespace corral {
+
+struct NodeAttr {
+  mode_t mode = 0;  // permission bits only
+  uid_t uid = 0;
+  gid_t gid = 0;
+  timespec atime{}, mtime{}, ctime{};
+};
+
+// What chmod, chown and utimes may change; unset members stay.
+struct AttrChange {
+  std::optional<mode_t> mode;
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+  std::optional<timespec> atime;
+  std::optional<timespec> mtime;
+};
+
+class Attributes {
+ public:
+  Attributes();
+
+  // A directory made by `uid`, `gid` with `mode`; its files will be theirs too (spec 4.2).
+  // `make` makes the cgroup and runs under our lock, so that nobody can see it before its
+  // owner is known. It may take the registry's locks.
+  Result<CgroupId> Create(uid_t uid, gid_t gid, mode_t mode,
+                          const std::function<Result<CgroupId>()>& make) EXCLUDES(attr_mu_);
+
+  // `mode`: what the node has unless it was changed. What Create() never saw (the roots, and
+  // what the library made) is root's, from when this object was made.
+  NodeAttr Get(Inode inode, mode_t mode) const EXCLUDES(attr_mu_);
+  NodeAttr Change(Inode inode, mode_t mode, const AttrChange& change) EXCLUDES(attr_mu_);
+
+  // An entry of this directory came, went or changed its name.
+  void Touch(Inode directory, mode_t mode) EXCLUDES(attr_mu_);
+  // The node itself was renamed.
+  void TouchChangeTime(Inode directory, mode_t mode) EXCLUDES(attr_mu_);
+
+  // The cgroup is gone.
+  void Forget(CgroupId cgroup) EXCLUDES(attr_mu_);
+
+ private:
+  struct CgroupAttr {
+    NodeAttr made;  // owner and times every node of the cgroup began with
+    std::unordered_map<std::uint64_t, NodeAttr> changed;  // by inode number
+  };
+  NodeAttr GetLocked(Inode inode, mode_t mode) const REQUIRES(attr_mu_);
+  NodeAttr& ChangedLocked(Inode inode, mode_t mode) REQUIRES(attr_mu_);
+
+  const NodeAttr roots_;
+  // Before the registry's locks (Create); nothing of ours is called with those held.
+  mutable Mutex attr_mu_;
+  std::unordered_map<CgroupId, CgroupAttr> cgroups_ GUARDED_BY(attr_mu_);
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_CONTROL_ATTRIBUTES_H_

@@ -1,0 +1,68 @@
+// Control files are rows of a table: name, mode, scope, read, write. Adding a file is
+// adding a row to control_files.cc; nothing else knows their names.
+#ifndef CORRAL_CONTROL_CONTROL_FILE_H_
+#define CORRAL_CONTROL_CONTROL_FILE_H_
+
+#include <corral/ids.h>
+#include <corral/result.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "control/dialect.h"
+#include "control/host.h"
+#include "core/registry.h"
+
+namespace corral {
+
+// Who asks, as the file system tells it.
+struct Caller {
+  Tid tid;  // the calling thread, in the initial pid namespace
+  uid_t uid = 0;
+  gid_t gid = 0;
+  mode_t umask = 022;
+};
+
+struct ControlContext {
+  Registry& registry;
+  const Host& host;
+  const Dialect& dialect;
+  CgroupId cgroup;
+};
+
+enum class Scope { kEveryCgroup, kTopOnly, kNotTop };
+enum class Snapshot {
+  kAtOpen,       // one content per descriptor, for as long as it is open (spec 7.3)
+  kAtEachStart,  // made anew by every read from offset 0: short state that pollers re-read
+};
+
+enum class Length {
+  kShort,    // at most one page
+  kPerTask,  // a line for each task, at most
+};
+
+struct ControlFile {
+  std::string_view name;
+  Scope scope = Scope::kEveryCgroup;
+  Snapshot snapshot = Snapshot::kAtEachStart;
+  Length length = Length::kShort;
+  bool pollable = false;  // POLLPRI|POLLERR after each change
+  // Missing handlers: read gives EINVAL, write gives EINVAL (spec 9.3, 13.4).
+  Result<std::string> (*read)(const ControlContext&) = nullptr;
+  Result<void> (*write)(const ControlContext&, const Caller&, std::string_view bytes) = nullptr;
+  mode_t mode = 0;  // 0: 0644 with a write handler, the dialect's read-only mode without
+};
+
+// Slot n+1 of a cgroup's inode numbers is row n of this table; slot 0 is the directory.
+// Rows are only ever added at the end: an inode number keeps its meaning.
+std::span<const ControlFile> ControlFiles();
+
+bool InScope(const ControlFile& file, bool is_root);
+mode_t ModeOf(const ControlFile& file, const Dialect& dialect);
+
+}  // namespace corral
+
+#endif  // CORRAL_CONTROL_CONTROL_FILE_H_

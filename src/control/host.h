@@ -1,0 +1,53 @@
+// Host: what the control files must ask of the machine. An interface, so that the files
+// can be tested without root; the real one is daemon/linux_host.
+#ifndef CORRAL_CONTROL_HOST_H_
+#define CORRAL_CONTROL_HOST_H_
+
+#include <corral/ids.h>
+#include <corral/result.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace corral {
+
+// A task held fast: its tid may be recycled, this handle then says so.
+class TaskHandle {
+ public:
+  virtual ~TaskHandle() = default;
+  struct Owner {
+    uid_t real_uid;
+    uid_t saved_uid;
+  };
+  virtual Result<Owner> owner() const = 0;    // ESRCH
+  virtual Result<void> StillThere() const = 0;  // ESRCH: the task it was opened for is gone
+};
+
+// A process held fast for a signal.
+class ProcessHandle {
+ public:
+  virtual ~ProcessHandle() = default;
+  virtual Result<void> Kill() const = 0;  // SIGKILL. ESRCH: it is gone
+};
+
+class Host {
+ public:
+  virtual ~Host() = default;
+  virtual Result<std::unique_ptr<TaskHandle>> OpenTask(Tid tid) const = 0;          // ESRCH
+  virtual Result<std::unique_ptr<ProcessHandle>> OpenProcess(Tgid tgid) const = 0;  // ESRCH
+  // CAP_SYS_ADMIN in the initial user namespace (spec 8.4).
+  virtual bool IsSysAdmin(Tid tid) const = 0;
+  // EPERM: the agent file, or the directory it is in, is writable for group or world
+  // (spec 10.11). A missing file is fine: it may come later, and is looked at again.
+  virtual Result<void> CheckAgent(const std::string& agent) const = 0;
+  virtual Tgid OwnProcess() const = 0;  // the daemon, which kills no group with itself in it
+  // How many tasks there are, about, at little cost: bounds the size of a list. Unless
+  // overridden, what sysinfo(2) says (0.6 us).
+  virtual std::uint64_t TaskCount() const;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_CONTROL_HOST_H_

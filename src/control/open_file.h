@@ -1,0 +1,61 @@
+// OpenFile: one open control file, its snapshot and what its poller has seen.
+//
+// Owned by whoever opened it (a FUSE descriptor, a test); any thread, one call at a time.
+// Outlives its cgroup: writes give ENODEV then, the snapshot is still served (spec 5.6).
+//
+//   auto file = tree.Open(inode, /*readable=*/true);
+//   (*file)->Read(4096, 0);         // "17\n23\n"
+//   (*file)->Write(caller, "42");   // moves task 42
+#ifndef CORRAL_CONTROL_OPEN_FILE_H_
+#define CORRAL_CONTROL_OPEN_FILE_H_
+
+#include <corral/result.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/mutex.h"
+#include "control/control_file.h"
+#include "control/inode.h"
+
+namespace corral {
+
+class OpenFile {
+ public:
+  // `row` is a row of ControlFiles(), of an inode in context.cgroup.
+  OpenFile(const ControlContext& context, const ControlFile& row) : context_(context), row_(row) {}
+
+  CgroupId cgroup() const { return context_.cgroup; }
+  bool pollable() const { return row_.pollable; }
+
+  // Bytes of a snapshot that stays as it is until the descriptor is closed.
+  std::optional<std::size_t> kept_size() const EXCLUDES(file_mu_);
+
+  // Takes the snapshot now (descriptors that can read).
+  Result<void> Load() EXCLUDES(file_mu_);
+  // Up to `size` bytes from `offset` of the snapshot; short only at its end. EINVAL: the
+  // file has no read handler. ENODEV: a pollable file of a removed cgroup, so that a poller
+  // does not read "populated 1" for ever.
+  Result<std::string> Read(std::size_t size, std::uint64_t offset) EXCLUDES(file_mu_);
+  // One write, offset ignored (spec 6.1); success means all of it. Errors: spec 6.5.
+  Result<void> Write(const Caller& caller, std::string_view bytes);
+  // True when the content changed since this descriptor was opened or read from its
+  // start. EINVAL: not a pollable file. A removed cgroup counts as changed.
+  Result<bool> Changed() EXCLUDES(file_mu_);
+
+ private:
+  Result<void> LoadLocked() REQUIRES(file_mu_);
+
+  const ControlContext context_;
+  const ControlFile& row_;
+  mutable Mutex file_mu_;  // before the registry's locks
+  std::string snapshot_ GUARDED_BY(file_mu_);
+  std::uint64_t seen_serial_ GUARDED_BY(file_mu_) = 0;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_CONTROL_OPEN_FILE_H_

@@ -1,0 +1,83 @@
+// Tree: the registry's cgroups as directories and files. Knows names, modes, owners, bytes
+// and errnos; knows nothing of FUSE. One Tree serves every mount and the daemon's socket.
+//
+// Any thread. Modes and owners are *kept* here and *enforced* by the kernel
+// (default_permissions); what goes beyond modes (spec 8.2, 8.4) is enforced here.
+//
+//   auto dir = tree.Mkdir(caller, Inode::Directory(root), "job", 0755);
+//   auto tasks = tree.Lookup(Inode{dir->st_ino}, "tasks");
+//   auto file = tree.Open(Inode{tasks->st_ino}, /*readable=*/false);
+//   (*file)->Write(caller, "0");     // moves the calling thread
+#ifndef CORRAL_CONTROL_TREE_H_
+#define CORRAL_CONTROL_TREE_H_
+
+#include <corral/ids.h>
+#include <corral/result.h>
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/attributes.h"
+#include "control/control_file.h"
+#include "control/inode.h"
+#include "control/open_file.h"
+
+namespace corral {
+
+struct DirEntry {
+  std::string name;
+  std::uint64_t ino;
+  bool is_directory;
+};
+
+class Tree {
+ public:
+  Tree(Registry& registry, const Host& host);
+
+  // Directories. Errors: spec 5. `stat` results have st_ino, st_mode, st_nlink, st_uid,
+  // st_gid, st_size and times filled in.
+  Result<struct stat> Lookup(Inode parent, std::string_view name) const;  // ENOENT
+  Result<struct stat> GetAttr(Inode inode) const;                         // ENOENT
+  Result<struct stat> SetAttr(Inode inode, const AttrChange& change);
+  Result<struct stat> Mkdir(const Caller& caller, Inode parent, std::string_view name, mode_t mode,
+                            MkdirOptions options = {});
+  Result<CgroupId> Rmdir(Inode parent, std::string_view name);
+  Result<void> Unlink(Inode parent, std::string_view name);  // always an error (spec 5.3)
+  Result<void> Rename(Inode parent, std::string_view name, Inode new_parent,
+                      std::string_view new_name, unsigned flags);
+  // "." and ".." included. Empty for a removed directory (spec 5.6).
+  Result<std::vector<DirEntry>> ReadDir(Inode inode) const;
+
+  // ENODEV when a file's cgroup is gone, ENOENT for an inode that never was.
+  Result<std::unique_ptr<OpenFile>> Open(Inode inode, bool readable);
+
+  // SIGKILL to every process with a member in the subtree (spec 4.6). Returns the processes.
+  Result<std::vector<Tgid>> Kill(CgroupId cgroup);
+
+  // Forgets what is kept about a cgroup that is gone.
+  void Forget(CgroupId cgroup);
+
+  Registry& registry() const { return registry_; }
+  const Host& host() const { return host_; }
+  ControlContext ContextFor(CgroupId cgroup) const;
+
+ private:
+  // The mode a node has until it is changed.
+  mode_t ModeAsMade(Inode inode) const;
+  struct stat StatOf(Inode inode, nlink_t links, off_t size) const;
+  Result<Inode> Find(Inode parent, std::string_view name) const;
+  // An entry of it came, went or was renamed.
+  void TouchDirectory(Inode directory);
+
+  Registry& registry_;
+  const Host& host_;
+  Attributes attributes_;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_CONTROL_TREE_H_

@@ -1,0 +1,92 @@
+// CssSetTable: interns "one cgroup per hierarchy" (spec 1.6) and links both ways.
+//
+// A css_set is the sorted tuple of the *non-root* cgroups of a task; a hierarchy that is
+// not in the tuple means its root. So the initial css_set is the empty tuple, and making
+// or destroying a hierarchy rewrites nothing.
+//
+// Owned by the Registry; `set_mu_` is the second of its two locks. Listing tasks takes only
+// this one; everything that changes a place holds the tree lock as well.
+#ifndef CORRAL_CORE_CSS_SET_TABLE_H_
+#define CORRAL_CORE_CSS_SET_TABLE_H_
+
+#include <corral/ids.h>
+#include <corral/result.h>
+#include <corral/tracker.h>
+
+#include <functional>
+#include <map>
+#include <unordered_map>
+#include <vector>
+
+#include "base/mutex.h"
+
+namespace corral {
+
+// One non-root cgroup of a css_set.
+struct Member {
+  HierarchyId hierarchy;
+  CgroupId cgroup;
+  auto operator<=>(const Member&) const = default;
+};
+
+// Sorted by hierarchy, at most one member for each.
+using SetTuple = std::vector<Member>;
+
+// The tuple with `hierarchy`'s place replaced; `cgroup` 0 means its root.
+SetTuple WithPlace(SetTuple tuple, HierarchyId hierarchy, CgroupId cgroup);
+// The tuple's cgroup in `hierarchy`; id 0 for its root.
+CgroupId PlaceIn(const SetTuple& tuple, HierarchyId hierarchy);
+
+class CssSetTable {
+ public:
+  explicit CssSetTable(Tracker& tracker);
+
+  struct Interned {
+    CssSetId set;
+    bool made = false;         // did not exist before
+    std::uint32_t leaves = 0;  // when made: where its links start judged
+  };
+  // The set with this tuple, made when there is none. ENOSPC: the tracker's table is full.
+  Result<Interned> Intern(const SetTuple& tuple);
+
+  // The tuple of a set that is interned or waits to be retired; empty for any other.
+  SetTuple TupleOf(CssSetId set) const;
+
+  // The cgroup a set has in a hierarchy; id 0 for the root.
+  CgroupId PlaceIn(CssSetId set, HierarchyId hierarchy) const;
+
+  // All interned sets that contain `cgroup`.
+  std::vector<CssSetId> SetsOf(CgroupId cgroup) const;
+
+  // Calls fn for every live task whose place in `hierarchy` is one of `cgroups` (id 0 stands
+  // for the root), tids ascending. Holds set_mu_: no set is made meanwhile, so a task that
+  // another hierarchy's move gives another set is seen all the same.
+  void ForEachTaskIn(HierarchyId hierarchy, const std::vector<CgroupId>& cgroups,
+                     const std::function<void(Tid, Place)>& fn) const;
+
+  // Takes a set out of the table: nobody can be moved to it again. Its id stays taken
+  // until Retire().
+  void Unlink(CssSetId set);
+  // REQUIRES: unlinked, count 0, no leaver.
+  void Retire(CssSetId set);
+
+  std::size_t size() const;
+  // Every interned set, for the search for idle ones when the table is full.
+  std::vector<CssSetId> All() const;
+
+ private:
+  std::vector<bool> SelectLocked(HierarchyId hierarchy,
+                                 const std::vector<CgroupId>& cgroups) const REQUIRES(set_mu_);
+
+  Tracker& tracker_;
+  mutable Mutex set_mu_;
+  std::map<SetTuple, CssSetId> by_tuple_ GUARDED_BY(set_mu_);
+  std::unordered_map<CssSetId, SetTuple> tuples_ GUARDED_BY(set_mu_);  // interned and retiring
+  std::unordered_map<CgroupId, std::vector<CssSetId>> links_ GUARDED_BY(set_mu_);
+  std::vector<CssSetId> free_ GUARDED_BY(set_mu_);
+  std::uint32_t next_fresh_ GUARDED_BY(set_mu_);
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_CORE_CSS_SET_TABLE_H_

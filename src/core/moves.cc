@@ -1,0 +1,216 @@
+// Moves: one task, one process; css_sets made and taken away for them.
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <thread>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "core/registry.h"
+
+namespace corral {
+
+Result<CssSetId> Registry::InternLocked(const SetTuple& tuple) {
+  auto interned = sets_.Intern(tuple);
+  if (!interned && interned.error().code == ENOSPC && ReclaimIdleSetsLocked() > 0) {
+    interned = sets_.Intern(tuple);
+  }
+  if (!interned) return Fail(interned.error());
+  if (interned->made) {
+    // A reused id has left before, for others: our links start judged from there.
+    for (const Member& member : tuple) {
+      (*FindLocked(member.cgroup, ENODEV))->judged[interned->set] = interned->leaves;
+    }
+  }
+  return interned->set;
+}
+
+// One task of process `tgid`, wherever it is. Fills `moved` when it was elsewhere.
+Result<void> Registry::MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, std::vector<Moved>* moved) {
+  const CgroupId target_cgroup = to.parent ? to.id : CgroupId{};
+  for (;;) {
+    auto place = tracker_.Describe(tid);
+    if (!place) return Fail(place.error());
+    if (place->tgid != tgid) return Fail(ESRCH, "task {} is another one by now", tid.value);
+    if (sets_.PlaceIn(place->set, to.hierarchy->id) == target_cgroup) return {};
+    const SetTuple from = sets_.TupleOf(place->set);
+    auto target = InternLocked(WithPlace(from, to.hierarchy->id, target_cgroup));
+    if (!target) return Fail(target.error());
+    auto done = tracker_.Move(tid, *place, *target);
+    if (done) {
+      moved->push_back({.tid = tid, .tgid = tgid, .from = from, .to = *target});
+      return {};
+    }
+    // EAGAIN: a birth moved its newborn along with the parent meanwhile (I5).
+    if (done.error().code != EAGAIN) return Fail(done.error());
+  }
+}
+
+// Takes moves back, newest first. What was counted as a leave of the target was none: the
+// baseline of the next verdict goes along (I7). Returns what could not be taken back: those
+// that died in the target, or whose old place finds no css_set any more.
+std::vector<Registry::Moved> Registry::UndoLocked(const std::vector<Moved>& moved) {
+  std::vector<Moved> stayed;
+  for (auto move = moved.rbegin(); move != moved.rend(); ++move) {
+    // Interned anew: the set it came from may have been idle and reclaimed since.
+    auto back = InternLocked(move->from);
+    if (!back || !tracker_.Move(move->tid, {move->tgid, move->to}, *back)) {
+      stayed.push_back(*move);
+      continue;
+    }
+    for (const Member& member : sets_.TupleOf(move->to)) {
+      ++(*FindLocked(member.cgroup, ENODEV))->judged[move->to];
+    }
+  }
+  return stayed;
+}
+
+// Moves are done: flags, population and verdicts of where the tasks came from.
+void Registry::CommitLocked(Cgroup& to, const std::vector<Moved>& moved) {
+  if (moved.empty()) return;
+  if (to.parent) SetPopulatedLocked(to, true);
+  std::vector<CgroupId> sources;
+  for (const Moved& move : moved) {
+    sources.push_back(PlaceIn(move.from, to.hierarchy->id));
+  }
+  std::sort(sources.begin(), sources.end());
+  sources.erase(std::unique(sources.begin(), sources.end()), sources.end());
+  for (const CgroupId id : sources) {
+    Cgroup& source = id.value ? **FindLocked(id, ENODEV) : to.hierarchy->root;
+    source.releasable = true;  // any task moved out (spec 9.3)
+    if (source.parent) JudgeLocked(source);
+  }
+}
+
+// All of it stays, or none (spec 6.8), but for what died in the target meanwhile.
+Result<void> Registry::FinishLocked(Cgroup& to, Result<void> done, const std::vector<Moved>& moved,
+                                    const AttachGuard& guard) {
+  if (done && guard) done = guard();
+  CommitLocked(to, done ? moved : UndoLocked(moved));
+  return done;
+}
+
+Result<void> Registry::Attach(CgroupId id, Tid tid, const AttachGuard& guard) {
+  MutexLock lock(tree_mu_);
+  auto to = FindLocked(id, ENODEV);
+  if (!to) return Fail(to.error());
+  auto place = tracker_.Describe(tid);
+  if (!place) return Fail(place.error());
+  JudgeLocked(**to);
+  std::vector<Moved> moved;
+  auto done = MoveTaskLocked(**to, tid, place->tgid, &moved);
+  return FinishLocked(**to, std::move(done), moved, guard);
+}
+
+// Passes over the words until one changes nothing and saw a live word: a thread born by a
+// thread we had not moved yet is found by the next pass, one born by a moved thread is
+// taken along by its birth (I5). A process that is never seen is gone, or was inside exec
+// each time (I6): a few pauses tell.
+Result<void> Registry::MoveProcessLocked(Cgroup& to, Tgid tgid, std::vector<Moved>* moved) {
+  constexpr int kEmptyPasses = 20;
+  constexpr auto kPause = std::chrono::microseconds(500);
+  const CgroupId target_cgroup = to.parent ? to.id : CgroupId{};
+  bool ever_seen = false;
+  for (int empty = 0; empty < kEmptyPasses;) {
+    std::vector<Tid> elsewhere;
+    bool seen = false;
+    tracker_.ForEachTask([&](Tid tid, Place place) {
+      if (place.tgid != tgid) return;
+      seen = true;
+      if (sets_.PlaceIn(place.set, to.hierarchy->id) != target_cgroup) elsewhere.push_back(tid);
+    });
+    ever_seen = ever_seen || seen;
+    if (seen && elsewhere.empty()) return {};
+    if (!seen) {
+      ++empty;
+      std::this_thread::sleep_for(kPause);
+    }
+    for (const Tid tid : elsewhere) {
+      auto done = MoveTaskLocked(to, tid, tgid, moved);
+      if (!done && done.error().code != ESRCH) return done;  // ESRCH: it died, fine
+    }
+  }
+  if (ever_seen) return {};  // it ended while we moved it
+  return Fail(ESRCH, "no live process {}", tgid.value);
+}
+
+// The process of any of its tids. A leader that died before its threads, or that is inside an
+// exec by one of them (I6), has no live word; its process is known by the others'.
+Result<Tgid> Registry::ProcessOf(Tid tid) const {
+  if (const auto place = tracker_.Describe(tid)) return place->tgid;
+  bool lives = false;
+  tracker_.ForEachTask([&](Tid, Place place) { lives = lives || place.tgid.value == tid.value; });
+  if (lives || tracker_.Describe(tid)) return Tgid{tid.value};
+  return Fail(ESRCH, "no live task {}", tid.value);
+}
+
+Result<void> Registry::AttachProcess(CgroupId id, Tid tid, const AttachGuard& guard) {
+  MutexLock lock(tree_mu_);
+  auto to = FindLocked(id, ENODEV);
+  if (!to) return Fail(to.error());
+  auto process = ProcessOf(tid);
+  if (!process) return Fail(process.error());
+  JudgeLocked(**to);
+  std::vector<Moved> moved;
+  auto done = MoveProcessLocked(**to, *process, &moved);
+  return FinishLocked(**to, std::move(done), moved, guard);
+}
+
+// ---- css_sets that go
+
+void Registry::AddGhostLocked(Cgroup& cgroup, CssSetId set) {
+  if (!cgroup.parent) return;  // a root is never released
+  cgroup.ghosts.push_back(set);
+  unlinked_[set].push_back(cgroup.id);
+}
+
+// One of its cgroups is about to go, or it is idle and the table is full.
+void Registry::UnlinkSetLocked(CssSetId set) {
+  unlinked_[set];
+  const std::uint32_t leaves = tracker_.Count(set).leaves;
+  for (const Member& member : sets_.TupleOf(set)) {
+    Cgroup& cgroup = **FindLocked(member.cgroup, ENODEV);
+    JudgeLocked(cgroup);
+    const auto judged = cgroup.judged.find(set);
+    if (judged->second != leaves) cgroup.unjudged = true;  // folded (I7)
+    cgroup.judged.erase(judged);
+    AddGhostLocked(cgroup, set);
+  }
+  sets_.Unlink(set);
+}
+
+std::size_t Registry::ReclaimIdleSetsLocked() {
+  std::size_t unlinked = 0;
+  for (const CssSetId set : sets_.All()) {
+    if (set == kInitialSet || tracker_.Count(set).count != 0) continue;
+    UnlinkSetLocked(set);
+    ++unlinked;
+  }
+  std::vector<CssSetId> candidates;
+  for (const auto& [set, ghosts] : unlinked_) candidates.push_back(set);
+  const std::size_t retired = RetireUnlinkedLocked(tracker_.Leavers(), candidates);
+  log::Warn("the css_set table is full: {} idle sets unlinked, {} retired", unlinked, retired);
+  return retired;
+}
+
+std::size_t Registry::RetireUnlinkedLocked(const std::vector<Leaver>& leavers,
+                                           const std::vector<CssSetId>& candidates) {
+  std::size_t retired = 0;
+  for (const CssSetId set : candidates) {
+    const auto unlinked = unlinked_.find(set);
+    if (unlinked == unlinked_.end() || tracker_.Count(set).count != 0) continue;
+    if (std::any_of(leavers.begin(), leavers.end(),
+                    [&](const Leaver& leaver) { return leaver.set == set; })) {
+      continue;
+    }
+    for (const CgroupId id : unlinked->second) {
+      if (auto cgroup = FindLocked(id, ENODEV)) std::erase((*cgroup)->ghosts, set);
+    }
+    unlinked_.erase(unlinked);
+    sets_.Retire(set);
+    ++retired;
+  }
+  return retired;
+}
+
+}  // namespace corral

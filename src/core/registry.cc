@@ -1,0 +1,375 @@
+// Topology: hierarchies, cgroups, names, flags, and listing.
+#include "core/registry.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <thread>
+
+#include "base/check.h"
+
+namespace corral {
+
+Registry::Registry(Tracker& tracker, std::function<void()> wake)
+    : tracker_(tracker), wake_(std::move(wake)), sets_(tracker) {}
+
+Registry::~Registry() = default;
+
+std::string BuildPath(const Cgroup& cgroup) {
+  std::vector<const Cgroup*> up;
+  for (const Cgroup* at = &cgroup; at->parent; at = at->parent) up.push_back(at);
+  std::string path;
+  for (auto at = up.rbegin(); at != up.rend(); ++at) path += "/" + (*at)->name;
+  return path.empty() ? "/" : path;
+}
+
+Result<Cgroup*> Registry::FindLocked(CgroupId id, int missing) const {
+  const auto found = cgroups_.find(id);
+  if (found == cgroups_.end()) return Fail(missing, "cgroup {} is gone", id.value);
+  return found->second;
+}
+
+Result<Hierarchy*> Registry::FindHierarchyLocked(HierarchyId id) const {
+  const auto found = hierarchies_.find(id);
+  if (found == hierarchies_.end()) return Fail(ENOENT, "hierarchy {} is gone", id.value);
+  return found->second.get();
+}
+
+// ---- hierarchies
+
+Result<HierarchyId> Registry::CreateHierarchy(const HierarchyOptions& options) {
+  MutexLock lock(tree_mu_);
+  for (const auto& [id, hierarchy] : hierarchies_) {
+    if (hierarchy->name == options.name) {
+      return Fail(EEXIST, "there is a hierarchy named '{}' already", options.name);
+    }
+  }
+  auto hierarchy = std::make_unique<Hierarchy>();
+  hierarchy->id = HierarchyId{next_hierarchy_++};
+  hierarchy->name = options.name;
+  hierarchy->built_in = options.built_in;
+  hierarchy->release_agent = options.release_agent;
+  hierarchy->agent_user = options.agent_user;
+  hierarchy->root.id = CgroupId{next_cgroup_++};
+  hierarchy->root.hierarchy = hierarchy.get();
+  hierarchy->root.populated_self = true;  // the machine itself; never judged
+  cgroups_.emplace(hierarchy->root.id, &hierarchy->root);
+  const HierarchyId id = hierarchy->id;
+  hierarchies_.emplace(id, std::move(hierarchy));
+  return id;
+}
+
+// No css_set has a member in a hierarchy without child cgroups, so no task's word has to
+// change: its tasks are in the root of a hierarchy that is not there any more.
+Result<void> Registry::DestroyHierarchy(HierarchyId id) {
+  MutexLock lock(tree_mu_);
+  auto hierarchy = FindHierarchyLocked(id);
+  if (!hierarchy) return Fail(hierarchy.error());
+  if ((*hierarchy)->built_in) {
+    return Fail(EBUSY, "hierarchy '{}' is built in", (*hierarchy)->name);
+  }
+  if (!(*hierarchy)->root.children.empty()) {
+    return Fail(EBUSY, "hierarchy '{}' has child cgroups", (*hierarchy)->name);
+  }
+  cgroups_.erase((*hierarchy)->root.id);
+  hierarchies_.erase(id);
+  return {};
+}
+
+std::optional<HierarchyId> Registry::FindHierarchy(std::string_view name) const {
+  MutexLock lock(tree_mu_);
+  for (const auto& [id, hierarchy] : hierarchies_) {
+    if (hierarchy->name == name) return id;
+  }
+  return std::nullopt;
+}
+
+std::vector<HierarchyInfo> Registry::Hierarchies() const {
+  MutexLock lock(tree_mu_);
+  std::vector<HierarchyInfo> all;
+  for (const auto& [id, hierarchy] : hierarchies_) {
+    all.push_back({.id = id,
+                   .name = hierarchy->name,
+                   .root = hierarchy->root.id,
+                   .built_in = hierarchy->built_in,
+                   .release_agent = hierarchy->release_agent,
+                   .agent_user = hierarchy->agent_user,
+                   .cgroups = hierarchy->cgroups});
+  }
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  return all;
+}
+
+Result<CgroupId> Registry::Root(HierarchyId id) const {
+  MutexLock lock(tree_mu_);
+  auto hierarchy = FindHierarchyLocked(id);
+  if (!hierarchy) return Fail(hierarchy.error());
+  return (*hierarchy)->root.id;
+}
+
+Result<std::string> Registry::ReleaseAgent(HierarchyId id) const {
+  MutexLock lock(tree_mu_);
+  auto hierarchy = FindHierarchyLocked(id);
+  if (!hierarchy) return Fail(hierarchy.error());
+  return (*hierarchy)->release_agent;
+}
+
+Result<void> Registry::SetReleaseAgent(HierarchyId id, std::string_view agent) {
+  MutexLock lock(tree_mu_);
+  auto hierarchy = FindHierarchyLocked(id);
+  if (!hierarchy) return Fail(hierarchy.error());
+  (*hierarchy)->release_agent = agent;
+  return {};
+}
+
+// ---- cgroups
+
+Result<CgroupId> Registry::Mkdir(CgroupId parent_id, std::string_view name,
+                                 MkdirOptions options) {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(parent_id, ENOENT);
+  if (!found) return Fail(found.error());
+  Cgroup& parent = **found;
+  JudgeLocked(parent);  // a child that comes now does not hide that it was idle (I7)
+  if (parent.children.contains(name)) {
+    return Fail(EEXIST, "'{}' exists in {}", name, BuildPath(parent));
+  }
+  auto child = std::make_unique<Cgroup>();
+  child->id = CgroupId{next_cgroup_++};
+  child->hierarchy = parent.hierarchy;
+  child->parent = &parent;
+  child->name = name;
+  child->notify_on_release = parent.notify_on_release;  // now, never later (spec 5.2)
+  child->auto_remove = options.auto_remove;
+  const CgroupId id = child->id;
+  cgroups_.emplace(id, child.get());
+  parent.children.emplace(name, std::move(child));
+  ++parent.hierarchy->cgroups;
+  return id;
+}
+
+Result<CgroupId> Registry::Rmdir(CgroupId parent_id, std::string_view name) {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(parent_id, ENOENT);
+  if (!found) return Fail(found.error());
+  const auto at = (*found)->children.find(name);
+  if (at == (*found)->children.end()) {
+    return Fail(ENOENT, "no cgroup '{}' in {}", name, BuildPath(**found));
+  }
+  const CgroupId id = at->second->id;
+  if (auto removed = RemoveLocked(*at->second); !removed) return Fail(removed.error());
+  return id;
+}
+
+Result<void> Registry::Remove(CgroupId id) {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(id, ENOENT);
+  if (!found) return Fail(found.error());
+  if (!(*found)->parent) return Fail(EPERM, "the root of a hierarchy cannot be removed");
+  return RemoveLocked(**found);
+}
+
+// A removed cgroup has no task and gets none: its sets count 0, births cannot enter a set
+// with count 0 (I5), and moves need the lock we hold.
+Result<void> Registry::RemoveLocked(Cgroup& child) {
+  Cgroup& parent = *child.parent;
+  if (!child.children.empty()) return Fail(EBUSY, "{} has child cgroups", BuildPath(child));
+  JudgeLocked(parent);
+  JudgeLocked(child);
+  if (HasLiveTaskLocked(child)) return Fail(EBUSY, "{} has tasks", BuildPath(child));
+
+  EmitLocked(Event::Kind::kRemoved, child);
+  if (child.populated_self) {
+    // Some that left are still on their way out: the parent waits for them instead.
+    SetPopulatedLocked(parent, true);
+    SetPopulatedLocked(child, false);
+    StartSettlingLocked(parent);
+  }
+  for (const CssSetId set : sets_.SetsOf(child.id)) UnlinkSetLocked(set);
+  for (const CssSetId ghost : child.ghosts) AddGhostLocked(parent, ghost);
+  cgroups_.erase(child.id);
+  --parent.hierarchy->cgroups;
+  parent.children.erase(std::string(child.name));  // child is gone
+
+  parent.releasable = true;  // spec 9.3
+  if (parent.parent) {
+    parent.unjudged = true;  // the last child leaving may release it (spec 10.2)
+    JudgeLocked(parent);
+  }
+  wake_();  // sets to retire
+  return {};
+}
+
+Result<void> Registry::Rename(CgroupId parent_id, std::string_view name, CgroupId new_parent_id,
+                              std::string_view new_name) {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(parent_id, ENOENT);
+  if (!found) return Fail(found.error());
+  auto new_found = FindLocked(new_parent_id, ENOENT);
+  if (!new_found) return Fail(new_found.error());
+  Cgroup& parent = **found;
+  const auto at = parent.children.find(name);
+  if (at == parent.children.end()) {
+    return Fail(ENOENT, "no cgroup '{}' in {}", name, BuildPath(parent));
+  }
+  if ((*new_found)->children.contains(new_name)) {
+    return Fail(EEXIST, "'{}' exists in {}", new_name, BuildPath(**new_found));
+  }
+  if (parent_id != new_parent_id) {
+    return Fail(EIO, "{} cannot go to another directory", BuildPath(*at->second));
+  }
+  auto node = parent.children.extract(at);
+  node.key() = new_name;
+  node.mapped()->name = new_name;
+  parent.children.insert(std::move(node));
+  return {};
+}
+
+Result<CgroupId> Registry::Child(CgroupId parent, std::string_view name) const {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(parent, ENOENT);
+  if (!found) return Fail(found.error());
+  const auto child = (*found)->children.find(name);
+  if (child == (*found)->children.end()) {
+    return Fail(ENOENT, "no cgroup '{}' in {}", name, BuildPath(**found));
+  }
+  return child->second->id;
+}
+
+Result<std::vector<std::pair<std::string, CgroupId>>> Registry::Children(CgroupId id) const {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(id, ENOENT);
+  if (!found) return Fail(found.error());
+  std::vector<std::pair<std::string, CgroupId>> children;
+  for (const auto& [name, child] : (*found)->children) children.emplace_back(name, child->id);
+  return children;
+}
+
+Result<std::size_t> Registry::ChildCount(CgroupId id) const {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(id, ENOENT);
+  if (!found) return Fail(found.error());
+  return (*found)->children.size();
+}
+
+Result<CgroupInfo> Registry::Info(CgroupId id) const {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(id, ENOENT);
+  if (!found) return Fail(found.error());
+  const Cgroup& cgroup = **found;
+  return CgroupInfo{.id = id,
+                    .parent = cgroup.parent ? cgroup.parent->id : CgroupId{},
+                    .hierarchy = cgroup.hierarchy->id,
+                    .hierarchy_name = cgroup.hierarchy->name,
+                    .path = BuildPath(cgroup),
+                    .children = cgroup.children.size(),
+                    .notify_on_release = cgroup.notify_on_release,
+                    .auto_remove = cgroup.auto_remove,
+                    .populated = cgroup.populated(),
+                    .releases = cgroup.releases};
+}
+
+Result<std::string> Registry::PathOf(CgroupId id) const {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(id, ENOENT);
+  if (!found) return Fail(found.error());
+  return BuildPath(**found);
+}
+
+Result<CgroupId> Registry::Resolve(HierarchyId id, std::string_view path) const {
+  MutexLock lock(tree_mu_);
+  auto hierarchy = FindHierarchyLocked(id);
+  if (!hierarchy) return Fail(hierarchy.error());
+  const Cgroup* at = &(*hierarchy)->root;
+  for (std::size_t begin = 0; begin < path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    const std::string_view name = path.substr(begin, end - begin);
+    begin = end + 1;
+    if (name.empty()) continue;
+    const auto child = at->children.find(name);
+    if (child == at->children.end()) {
+      return Fail(ENOENT, "no cgroup '{}' in {}:{}", name, (*hierarchy)->name, BuildPath(*at));
+    }
+    at = child->second.get();
+  }
+  return at->id;
+}
+
+bool Registry::Exists(CgroupId id) const {
+  MutexLock lock(tree_mu_);
+  return cgroups_.contains(id);
+}
+
+bool Registry::IsRoot(CgroupId id) const {
+  MutexLock lock(tree_mu_);
+  const auto found = cgroups_.find(id);
+  return found != cgroups_.end() && !found->second->parent;
+}
+
+// ---- listing
+
+// The sets of a root are those without a member in its hierarchy, named by id 0.
+void Registry::CollectLocked(const Cgroup& top, std::vector<CgroupId>* out) const {
+  std::vector<const Cgroup*> todo{&top};
+  while (!todo.empty()) {
+    const Cgroup* cgroup = todo.back();
+    todo.pop_back();
+    out->push_back(cgroup->parent ? cgroup->id : CgroupId{});
+    for (const auto& [name, child] : cgroup->children) todo.push_back(child.get());
+  }
+}
+
+Result<std::pair<HierarchyId, CgroupId>> Registry::PlaceOf(CgroupId id) const {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(id, ENODEV);
+  if (!found) return Fail(found.error());
+  return std::pair{(*found)->hierarchy->id, (*found)->parent ? id : CgroupId{}};
+}
+
+Result<std::vector<Tid>> Registry::Tasks(CgroupId id) const {
+  auto place = PlaceOf(id);
+  if (!place) return Fail(place.error());
+  std::vector<Tid> tids;
+  sets_.ForEachTaskIn(place->first, {place->second}, [&](Tid tid, Place) { tids.push_back(tid); });
+  return tids;
+}
+
+Result<std::vector<Tgid>> Registry::Processes(CgroupId id) const {
+  auto place = PlaceOf(id);
+  if (!place) return Fail(place.error());
+  std::vector<Tgid> tgids;
+  sets_.ForEachTaskIn(place->first, {place->second},
+                      [&](Tid, Place at) { tgids.push_back(at.tgid); });
+  std::sort(tgids.begin(), tgids.end());
+  tgids.erase(std::unique(tgids.begin(), tgids.end()), tgids.end());
+  return tgids;
+}
+
+Result<std::vector<TaskMember>> Registry::SubtreeTasks(CgroupId id) const {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(id, ENODEV);
+  if (!found) return Fail(found.error());
+  std::vector<CgroupId> cgroups;
+  CollectLocked(**found, &cgroups);
+  std::vector<TaskMember> tasks;
+  const HierarchyId hierarchy = (*found)->hierarchy->id;
+  sets_.ForEachTaskIn(hierarchy, cgroups, [&](Tid tid, Place place) {
+    tasks.push_back({.tid = tid, .tgid = place.tgid, .set = place.set});
+  });
+  return tasks;
+}
+
+Result<CgroupId> Registry::CgroupOf(Tid tid, HierarchyId id) const {
+  MutexLock lock(tree_mu_);
+  auto hierarchy = FindHierarchyLocked(id);
+  if (!hierarchy) return Fail(hierarchy.error());
+  auto place = tracker_.Describe(tid);
+  if (!place) return Fail(place.error());
+  const CgroupId cgroup = sets_.PlaceIn(place->set, id);
+  return cgroup.value ? cgroup : (*hierarchy)->root.id;
+}
+
+CgroupId Registry::CgroupOfSet(CssSetId set, HierarchyId hierarchy) const {
+  return sets_.PlaceIn(set, hierarchy);
+}
+
+}  // namespace corral

@@ -1,0 +1,254 @@
+// Registry: hierarchies, cgroups, css_sets, moves and releases. The core.
+//
+// It makes no system call and knows no file system; the Tracker below it knows where tasks
+// are, `control` above it gives it the shape of files. Callable from any thread.
+//
+// Locks, in this order:
+//   1. tree_mu_   topology: hierarchies, cgroups, flags, verdicts; serialises moves
+//   2. set_mu_    (in CssSetTable) interning and links
+//   leaves: ReleaseQueue, the event list. Forks and exits take none of them.
+// Decide under the lock, act after it: agents, replies, pollers. No callback runs locked,
+// but for AttachGuard, which may look at the task it was made for and nothing else.
+//
+//   auto id = registry.CreateHierarchy({.name = "jobs"});
+//   auto job = registry.Mkdir(registry.Root(*id).value(), "job1", {});
+//   registry.Attach(*job, Tid{1234}, {});
+//   ... the last task exits; the tracker rings ...
+//   registry.SetMayBeEmpty(set); registry.Settle();
+//   registry.queue().Take();   // -> job; registry.BeginNotification(job) -> path, agent
+#ifndef CORRAL_CORE_REGISTRY_H_
+#define CORRAL_CORE_REGISTRY_H_
+
+#include <corral/ids.h>
+#include <corral/result.h>
+#include <corral/tracker.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/mutex.h"
+#include "core/cgroup.h"
+#include "core/css_set_table.h"
+#include "core/release_queue.h"
+
+namespace corral {
+
+struct HierarchyOptions {
+  std::string name;
+  std::string release_agent;  // empty: none
+  std::string agent_user;     // empty: root
+  bool built_in = false;
+};
+
+struct HierarchyInfo {
+  HierarchyId id;
+  std::string name;
+  CgroupId root;
+  bool built_in = false;
+  std::string release_agent;
+  std::string agent_user;
+  std::size_t cgroups = 0;  // the root included
+};
+
+struct MkdirOptions {
+  bool auto_remove = false;  // remove it when it is released
+};
+
+struct CgroupInfo {
+  CgroupId id;
+  CgroupId parent;  // 0 for a root
+  HierarchyId hierarchy;
+  std::string hierarchy_name;
+  std::string path;  // begins with '/'
+  std::size_t children = 0;
+  bool notify_on_release = false;
+  bool auto_remove = false;
+  bool populated = false;  // the subtree has tasks, or some on their way out (spec 10.10)
+  std::uint64_t releases = 0;
+};
+
+struct EventsInfo {
+  bool populated = false;
+  std::uint64_t releases = 0;
+  std::uint64_t serial = 0;  // grows with every change of the two
+};
+
+struct TaskMember {
+  Tid tid;
+  Tgid tgid;
+  CssSetId set;
+};
+
+// Something a subscriber may want to know. Delivered in order, without locks.
+struct Event {
+  enum class Kind {
+    kChanged,   // what cgroup.events shows of this cgroup changed
+    kReleased,  // the cgroup was released (spec 10.1), notify_on_release or not
+    kRemoved,   // the cgroup is gone
+  };
+  Kind kind;
+  CgroupId cgroup;
+  HierarchyId hierarchy;
+  std::string path;  // as it was when this happened
+  bool auto_remove = false;
+};
+
+// What an agent is started with (spec 10.4).
+struct Notification {
+  CgroupId cgroup;
+  std::string hierarchy;
+  std::string path;
+  std::string agent;  // empty: none is set, nothing to start
+  std::string agent_user;
+};
+
+// Asked after a task was moved and before anybody is told: a failure undoes the move and
+// is the answer. Used to see that the tid is still the task whose permission was checked.
+using AttachGuard = std::function<Result<void>()>;
+
+class Registry {
+ public:
+  // `wake` is called, with locks held, whenever Settle() or TakeEvents() has work; it must
+  // not block and not call back. `tracker` must outlive the registry.
+  Registry(Tracker& tracker, std::function<void()> wake);
+  ~Registry();
+
+  // ---- hierarchies
+  // EEXIST: the name is taken.
+  Result<HierarchyId> CreateHierarchy(const HierarchyOptions& options);
+  // EBUSY: it has child cgroups, or is built in. Tasks stay where they are: in its root.
+  Result<void> DestroyHierarchy(HierarchyId id);
+  std::optional<HierarchyId> FindHierarchy(std::string_view name) const;
+  std::vector<HierarchyInfo> Hierarchies() const;
+  Result<CgroupId> Root(HierarchyId id) const;                           // ENOENT
+  Result<std::string> ReleaseAgent(HierarchyId id) const;                // ENOENT
+  Result<void> SetReleaseAgent(HierarchyId id, std::string_view agent);  // ENOENT
+
+  // ---- cgroups. ENOENT where the directory looked in is gone, ENODEV from files.
+  // EEXIST; names are checked by `control`. Inherits notify_on_release (spec 5.2).
+  Result<CgroupId> Mkdir(CgroupId parent, std::string_view name, MkdirOptions options);
+  // EBUSY: tasks or children. Answers EBUSY only on a live task (I2).
+  Result<CgroupId> Rmdir(CgroupId parent, std::string_view name);
+  // The same by id: ENOENT, EBUSY; EPERM for a root.
+  Result<void> Remove(CgroupId id);
+  // Spec 5.5: EEXIST before EIO (another parent).
+  Result<void> Rename(CgroupId parent, std::string_view name, CgroupId new_parent,
+                      std::string_view new_name);
+  Result<CgroupId> Child(CgroupId parent, std::string_view name) const;
+  Result<std::vector<std::pair<std::string, CgroupId>>> Children(CgroupId id) const;
+  Result<std::size_t> ChildCount(CgroupId id) const;
+  Result<CgroupInfo> Info(CgroupId id) const;
+  Result<std::string> PathOf(CgroupId id) const;
+  // The cgroup at PATH ("/a/b") of a hierarchy.
+  Result<CgroupId> Resolve(HierarchyId hierarchy, std::string_view path) const;
+  bool Exists(CgroupId id) const;
+  bool IsRoot(CgroupId id) const;
+
+  // ---- tasks
+  // ENODEV: the cgroup is gone. ESRCH: no such live task. Moving a task to where it is
+  // succeeds and has no effect (spec 6.7).
+  Result<void> Attach(CgroupId id, Tid tid, const AttachGuard& guard);
+  // All threads of tid's process, those born meanwhile included (spec 6.6).
+  Result<void> AttachProcess(CgroupId id, Tid tid, const AttachGuard& guard);
+  // Own tasks, ascending (spec 7). A root lists every task not placed elsewhere.
+  Result<std::vector<Tid>> Tasks(CgroupId id) const;
+  Result<std::vector<Tgid>> Processes(CgroupId id) const;
+  // Tasks of the cgroup and all below it, tids ascending.
+  Result<std::vector<TaskMember>> SubtreeTasks(CgroupId id) const;
+  // Where a task is in a hierarchy. ESRCH, ENOENT.
+  Result<CgroupId> CgroupOf(Tid tid, HierarchyId hierarchy) const;
+  // A css_set's cgroup in a hierarchy; id 0 for the root.
+  CgroupId CgroupOfSet(CssSetId set, HierarchyId hierarchy) const;
+
+  // ---- flags and events. ENODEV: the cgroup is gone. Each passes the verdict first (I7).
+  Result<bool> NotifyOnRelease(CgroupId id);
+  Result<void> SetNotifyOnRelease(CgroupId id, bool on);  // clears `releasable` (spec 9.3)
+  Result<bool> Releasable(CgroupId id);
+  Result<EventsInfo> Events(CgroupId id);
+
+  // ---- releases
+  // A hint from the tracker: judge the cgroups of this set.
+  void SetMayBeEmpty(CssSetId set);
+  // Announces what was decided and whose leavers are through; retires css_sets. Returns
+  // true while something still waits for a task on its way out (call again soon).
+  bool Settle();
+  // Judges every cgroup; after a resync and after the doorbell overflowed.
+  void JudgeAll();
+  std::vector<Event> TakeEvents();
+  ReleaseQueue& queue() { return queue_; }
+  // Marks the notification as starting (spec 10.9). Empty: the cgroup is gone, the
+  // notification is dropped (spec 2, "removed while its notification waits").
+  std::optional<Notification> BeginNotification(CgroupId id);
+
+  Tracker& tracker() { return tracker_; }
+  std::size_t css_sets() const { return sets_.size(); }
+
+ private:
+  struct Moved {
+    Tid tid;
+    Tgid tgid;
+    SetTuple from;
+    CssSetId to;
+  };
+
+  // registry.cc
+  Result<Cgroup*> FindLocked(CgroupId id, int missing) const REQUIRES(tree_mu_);
+  Result<Hierarchy*> FindHierarchyLocked(HierarchyId id) const REQUIRES(tree_mu_);
+  Result<void> RemoveLocked(Cgroup& child) REQUIRES(tree_mu_);
+  void CollectLocked(const Cgroup& top, std::vector<CgroupId>* out) const REQUIRES(tree_mu_);
+  Result<std::pair<HierarchyId, CgroupId>> PlaceOf(CgroupId id) const;
+
+  // moves.cc
+  Result<CssSetId> InternLocked(const SetTuple& tuple) REQUIRES(tree_mu_);
+  Result<void> MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, std::vector<Moved>* moved)
+      REQUIRES(tree_mu_);
+  Result<void> MoveProcessLocked(Cgroup& to, Tgid tgid, std::vector<Moved>* moved)
+      REQUIRES(tree_mu_);
+  std::vector<Moved> UndoLocked(const std::vector<Moved>& moved) REQUIRES(tree_mu_);
+  Result<Tgid> ProcessOf(Tid tid) const;
+  Result<void> FinishLocked(Cgroup& to, Result<void> done, const std::vector<Moved>& moved,
+                            const AttachGuard& guard) REQUIRES(tree_mu_);
+  void CommitLocked(Cgroup& to, const std::vector<Moved>& moved) REQUIRES(tree_mu_);
+  void AddGhostLocked(Cgroup& cgroup, CssSetId set) REQUIRES(tree_mu_);
+  void UnlinkSetLocked(CssSetId set) REQUIRES(tree_mu_);
+  std::size_t ReclaimIdleSetsLocked() REQUIRES(tree_mu_);
+  std::size_t RetireUnlinkedLocked(const std::vector<Leaver>& leavers,
+                                   const std::vector<CssSetId>& candidates) REQUIRES(tree_mu_);
+
+  // releases.cc
+  bool HasCountLocked(const Cgroup& cgroup) const REQUIRES(tree_mu_);
+  bool HasLiveTaskLocked(const Cgroup& cgroup) const REQUIRES(tree_mu_);
+  void JudgeLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
+  void StartSettlingLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
+  void AnnounceLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
+  void SetPopulatedLocked(Cgroup& cgroup, bool populated) REQUIRES(tree_mu_);
+  void EmitLocked(Event::Kind kind, const Cgroup& cgroup) REQUIRES(tree_mu_);
+
+  Tracker& tracker_;
+  const std::function<void()> wake_;
+
+  mutable Mutex tree_mu_;
+  std::unordered_map<HierarchyId, std::unique_ptr<Hierarchy>> hierarchies_ GUARDED_BY(tree_mu_);
+  std::unordered_map<CgroupId, Cgroup*> cgroups_ GUARDED_BY(tree_mu_);
+  std::uint64_t next_cgroup_ GUARDED_BY(tree_mu_) = 1;
+  std::uint32_t next_hierarchy_ GUARDED_BY(tree_mu_) = 1;
+  std::vector<CgroupId> settling_ GUARDED_BY(tree_mu_);
+  // Sets to be retired, each with the cgroups that await its leavers (Cgroup::ghosts).
+  std::unordered_map<CssSetId, std::vector<CgroupId>> unlinked_ GUARDED_BY(tree_mu_);
+  CssSetTable sets_;  // own lock (set_mu_)
+  ReleaseQueue queue_;  // own lock
+  mutable Mutex events_mu_;
+  std::vector<Event> events_ GUARDED_BY(events_mu_);
+};
+
+// The root path of a cgroup, built walking up, never recursively. REQUIRES: the tree lock.
+std::string BuildPath(const Cgroup& cgroup);
+
+}  // namespace corral
+
+#endif  // CORRAL_CORE_REGISTRY_H_

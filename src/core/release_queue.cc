@@ -1,0 +1,39 @@
+#include "core/release_queue.h"
+
+namespace corral {
+
+void ReleaseQueue::Push(CgroupId cgroup) {
+  MutexLock lock(queue_mu_);
+  waiting_.push_back(cgroup);
+  filled_.NotifyOne();
+}
+
+std::optional<CgroupId> ReleaseQueue::Take() {
+  MutexLock lock(queue_mu_);
+  while (waiting_.empty() && !closed_) filled_.Wait(queue_mu_);
+  if (closed_) return std::nullopt;
+  const CgroupId next = waiting_.front();
+  waiting_.pop_front();
+  return next;
+}
+
+std::optional<CgroupId> ReleaseQueue::TryTake() {
+  MutexLock lock(queue_mu_);
+  if (waiting_.empty()) return std::nullopt;
+  const CgroupId next = waiting_.front();
+  waiting_.pop_front();
+  return next;
+}
+
+void ReleaseQueue::Close() {
+  MutexLock lock(queue_mu_);
+  closed_ = true;
+  filled_.NotifyAll();
+}
+
+std::size_t ReleaseQueue::size() const {
+  MutexLock lock(queue_mu_);
+  return waiting_.size();
+}
+
+}  // namespace corral

@@ -1,0 +1,86 @@
+#include "daemon/daemon.h"
+
+#include <sys/eventfd.h>
+
+#include "base/log.h"
+
+namespace corral {
+
+Daemon::Daemon(std::string instance, std::unique_ptr<AgentStarter> agents)
+    : instance_(std::move(instance)),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      shutdown_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      agents_(std::move(agents)) {}
+
+Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
+                                               std::unique_ptr<AgentStarter> agents) {
+  auto tracker = BpfTracker::Create();
+  if (!tracker) return Fail(tracker.error());
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(instance), std::move(agents)));
+  Daemon& d = *daemon;
+  d.tracker_ = std::move(*tracker);
+  d.registry_ = std::make_unique<Registry>(
+      *d.tracker_, [wake = d.wake_.get()] { (void)::eventfd_write(wake, 1); });
+  auto built_in = d.registry_->CreateHierarchy({.name = kBuiltInHierarchy, .built_in = true});
+  if (!built_in) return Fail(built_in.error());
+  d.tree_ = std::make_unique<Tree>(*d.registry_, d.host_);
+  d.mounts_ = std::make_unique<MountTable>(*d.tree_);
+  d.bells_ = std::make_unique<BellLoop>(*d.registry_, *d.tree_, *d.mounts_, d.waiters_,
+                                        d.wake_.get());
+  d.bells_->Start();
+  d.agent_thread_ = std::thread([&d] { d.RunAgents(); });
+  return daemon;
+}
+
+Daemon::~Daemon() {
+  if (mounts_) mounts_->EndAll();
+  if (registry_) registry_->queue().Close();
+  if (agent_thread_.joinable()) agent_thread_.join();
+  if (bells_) bells_->Stop();
+}
+
+// One notification after the other; the starter does not wait for an agent's end.
+void Daemon::RunAgents() {
+  while (const auto next = registry_->queue().Take()) {
+    const auto notification = registry_->BeginNotification(*next);
+    if (!notification || notification->agent.empty()) continue;
+    KeepSpawnerInRoots();
+    agents_->Start({.agent = notification->agent,
+                    .path = notification->path,
+                    .hierarchy = notification->hierarchy,
+                    .user = notification->agent_user});
+  }
+}
+
+// Agents inherit their place from the spawner, and run in every root (spec 10.4); somebody
+// may have moved it.
+void Daemon::KeepSpawnerInRoots() {
+  const Tid spawner = agents_->spawner();
+  const auto place = tracker_->Describe(spawner);
+  if (!place || place->set == kInitialSet) return;
+  for (const HierarchyInfo& info : registry_->Hierarchies()) {
+    if (auto moved = registry_->Attach(info.root, spawner, {}); !moved) {
+      log::Warn("the spawner cannot return to the root of '{}': {}", info.name,
+                moved.error().message);
+    }
+  }
+}
+
+Result<void> Daemon::CheckShutdown(bool force) {
+  if (force) return {};
+  if (const std::size_t mounts = mounts_->size(); mounts != 0) {
+    return Fail(EBUSY, "{} mount{} of this instance {} in use; unmount first, or use --force",
+                mounts, mounts == 1 ? "" : "s", mounts == 1 ? "is" : "are");
+  }
+  for (const HierarchyInfo& info : registry_->Hierarchies()) {
+    if (info.cgroups > 1) {
+      return Fail(EBUSY, "hierarchy '{}' has {} cgroups; remove them first, or use --force",
+                  info.name, info.cgroups - 1);
+    }
+  }
+  return {};
+}
+
+void Daemon::RequestShutdown() { (void)::eventfd_write(shutdown_.get(), 1); }
+
+}  // namespace corral

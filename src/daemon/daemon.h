@@ -1,0 +1,71 @@
+// Daemon: everything one instance consists of, wired together. The only place that picks
+// parts; nobody knows this folder.
+//
+//   auto daemon = Daemon::Create("default", std::move(starter));
+//   (*daemon)->Run();      // until shutdown is asked for
+#ifndef CORRAL_DAEMON_DAEMON_H_
+#define CORRAL_DAEMON_DAEMON_H_
+
+#include <corral/result.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "agent/agent_starter.h"
+#include "base/fd.h"
+#include "control/tree.h"
+#include "core/registry.h"
+#include "daemon/bell_loop.h"
+#include "daemon/linux_host.h"
+#include "daemon/mount_table.h"
+#include "daemon/waiters.h"
+#include "trackers/bpf/bpf_tracker.h"
+
+namespace corral {
+
+// The hierarchy that is always there (spec 3.13).
+inline constexpr char kBuiltInHierarchy[] = "corral";
+
+class Daemon {
+ public:
+  static Result<std::unique_ptr<Daemon>> Create(std::string instance,
+                                                std::unique_ptr<AgentStarter> agents);
+  ~Daemon();
+
+  const std::string& instance() const { return instance_; }
+  BpfTracker& tracker() { return *tracker_; }
+  Registry& registry() { return *registry_; }
+  Tree& tree() { return *tree_; }
+  MountTable& mounts() { return *mounts_; }
+  Waiters& waiters() { return waiters_; }
+  const AgentStarter& agents() const { return *agents_; }
+
+  // EBUSY: mounts or child cgroups are there; `force` ends them all the same.
+  Result<void> CheckShutdown(bool force);
+  // Makes shutdown_fd() readable; whoever runs the server then ends it.
+  void RequestShutdown();
+  int shutdown_fd() const { return shutdown_.get(); }
+
+ private:
+  Daemon(std::string instance, std::unique_ptr<AgentStarter> agents);
+  void RunAgents();
+  void KeepSpawnerInRoots();
+
+  const std::string instance_;
+  const Fd wake_;
+  const Fd shutdown_;
+  LinuxHost host_;
+  Waiters waiters_;
+  std::unique_ptr<AgentStarter> agents_;
+  std::unique_ptr<BpfTracker> tracker_;
+  std::unique_ptr<Registry> registry_;
+  std::unique_ptr<Tree> tree_;
+  std::unique_ptr<MountTable> mounts_;
+  std::unique_ptr<BellLoop> bells_;
+  std::thread agent_thread_;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_DAEMON_DAEMON_H_

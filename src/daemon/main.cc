@@ -1,0 +1,167 @@
+// corrald: one instance's daemon. See man/man8/corrald.8.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstring>
+
+#include "base/log.h"
+#include "client/client.h"
+#include "client/instance.h"
+#include "daemon/daemon.h"
+#include "daemon/server.h"
+#include "daemon/version.h"
+
+namespace corral {
+namespace {
+
+struct Arguments {
+  std::string instance;
+  std::string log_level = "info";
+  bool foreground = false;
+  int ready_fd = -1;
+};
+
+const std::map<std::string, log::Level> kLogLevels = {{"debug", log::Level::kDebug},
+                                                      {"info", log::Level::kInfo},
+                                                      {"warn", log::Level::kWarn},
+                                                      {"error", log::Level::kError}};
+
+// One line to whoever started us: `ok`, or why not.
+void Tell(int ready_fd, const std::string& line) {
+  if (ready_fd < 0) return;
+  const std::string text = line + "\n";
+  (void)!::write(ready_fd, text.data(), text.size());
+  ::close(ready_fd);
+}
+
+Result<Fd> LockInstance(const std::string& directory) {
+  for (const std::string& made : {std::string("/run/corral"), directory}) {
+    if (::mkdir(made.c_str(), 0755) != 0 && errno != EEXIST) {
+      return Fail(errno, "cannot make {}: {}", made, std::strerror(errno));
+    }
+  }
+  const std::string path = directory + "/lock";
+  for (;;) {
+    Fd lock(::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+    if (!lock) return Fail(errno, "cannot open {}: {}", path, std::strerror(errno));
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+      return Fail(EALREADY, "a daemon holds {}", path);
+    }
+    // A daemon that ends removes the file: what we locked may have no name any more.
+    struct stat ours, named;
+    if (::fstat(lock.get(), &ours) == 0 && ::stat(path.c_str(), &named) == 0 &&
+        ours.st_ino == named.st_ino) {
+      return lock;
+    }
+  }
+}
+
+// Somebody started the instance at the same time: its daemon is as good as ours.
+bool OtherDaemonAnswers(const std::string& instance) {
+  constexpr int kTries = 200;
+  for (int i = 0; i < kTries; ++i) {
+    if (Client::Connect(instance)) return true;
+    ::usleep(50'000);
+  }
+  return false;
+}
+
+void RaiseDescriptorLimit() {
+  rlimit limit = {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void LeaveTerminal() {
+  const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  for (int fd = 0; fd <= 2; ++fd) ::dup2(null.get(), fd);
+}
+
+Fd SignalsThatEnd() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&signals, signal);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  return Fd(::signalfd(-1, &signals, SFD_CLOEXEC));
+}
+
+Result<void> Serve(const Arguments& arguments, int* ready_fd) {
+  const std::string directory = RuntimeDir(arguments.instance);
+  auto lock = LockInstance(directory);
+  if (!lock && lock.error().code == EALREADY && OtherDaemonAnswers(arguments.instance)) {
+    Tell(std::exchange(*ready_fd, -1), "ok");
+    return {};
+  }
+  if (!lock) return Fail(lock.error());
+  log::Open(arguments.foreground ? "" : directory + "/corrald.log",
+            kLogLevels.at(arguments.log_level));
+  // The spawner first: forked while we have one thread and nothing open (design: section 4).
+  auto agents = AgentStarter::Create();
+  if (!agents) return Fail(agents.error());
+  const Fd signals = SignalsThatEnd();  // after the fork: agents start with none blocked
+  RaiseDescriptorLimit();
+  {
+    auto daemon = Daemon::Create(arguments.instance, std::move(*agents));
+    if (!daemon) return Fail(daemon.error());
+    auto server = Server::Listen(**daemon, SocketPath(arguments.instance));
+    if (!server) return Fail(server.error());
+    log::Info("corrald {} serves instance '{}', tracker {}", kVersion, arguments.instance,
+              (*daemon)->tracker().name());
+    Tell(std::exchange(*ready_fd, -1), "ok");
+    if (!arguments.foreground) LeaveTerminal();
+    (*server)->Run(signals.get());
+  }
+  log::Info("instance '{}' ended", arguments.instance);
+  if (!arguments.foreground) ::unlink((directory + "/corrald.log").c_str());
+  ::unlink((directory + "/lock").c_str());
+  ::rmdir(directory.c_str());
+  return {};
+}
+
+int Main(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app{"corrald: tracks every task of the machine and serves corral's mounts"};
+  app.add_option("--instance", arguments.instance,
+                 "Name of the instance (default: $CORRAL_INSTANCE, else 'default')");
+  app.add_flag("--foreground", arguments.foreground, "Stay in the foreground, log to stderr");
+  app.add_option("--ready-fd", arguments.ready_fd, "Write 'ok' or the reason here when started");
+  app.add_option("--log-level", arguments.log_level, "debug, info, warn or error")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  app.set_version_flag("--version", std::string("corrald ") + kVersion);
+  CLI11_PARSE(app, argc, argv);
+
+  int ready_fd = arguments.ready_fd;
+  const auto fail = [&](const Error& error) {
+    Tell(ready_fd, error.message);
+    std::fprintf(stderr, "corrald: %s\n", error.message.c_str());
+    return 1;
+  };
+  if (arguments.instance.empty()) {
+    auto name = InstanceFromEnvironment();
+    if (!name) return fail(name.error());
+    arguments.instance = *name;
+  } else if (auto ok = CheckInstanceName(arguments.instance); !ok) {
+    return fail(ok.error());
+  }
+  if (::geteuid() != 0) return fail({EPERM, "corrald must be started by root"});
+  if (!arguments.foreground && ::daemon(/*nochdir=*/0, /*noclose=*/1) != 0) {
+    return fail({errno, std::string("cannot go to the background: ") + std::strerror(errno)});
+  }
+  if (auto served = Serve(arguments, &ready_fd); !served) return fail(served.error());
+  return 0;
+}
+
+}  // namespace
+}  // namespace corral
+
+int main(int argc, char** argv) { return corral::Main(argc, argv); }

@@ -1,0 +1,29 @@
+// The text after -o of a mount, as spec 3.2 to 3.5 have it. Pure text: no instance needed.
+#ifndef CORRAL_DAEMON_MOUNT_OPTIONS_H_
+#define CORRAL_DAEMON_MOUNT_OPTIONS_H_
+
+#include <corral/result.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace corral {
+
+struct MountOptions {
+  bool none = false;                         // no subsystem: pure grouping
+  std::optional<std::string> name;           // absent: the anonymous hierarchy (spec 3.3)
+  std::optional<std::string> release_agent;  // absent: leave as it is
+  std::string agent_user;                    // empty: root
+  bool read_only = false;
+  bool nosuid = false;
+  bool nodev = false;
+  bool noexec = false;
+};
+
+// EINVAL, with the option that was wrong and why.
+Result<MountOptions> ParseMountOptions(std::string_view text);
+
+}  // namespace corral
+
+#endif  // CORRAL_DAEMON_MOUNT_OPTIONS_H_

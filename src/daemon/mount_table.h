@@ -1,0 +1,69 @@
+// MountTable: which hierarchies are mounted, how often, and what lives and ends with that
+// (spec 3.4 to 3.11).
+//
+// Any thread. Ended mounts are noticed by their descriptor; every call sweeps them first, so
+// umount followed by mount never gives EBUSY. The lock is taken before the registry's.
+#ifndef CORRAL_DAEMON_MOUNT_TABLE_H_
+#define CORRAL_DAEMON_MOUNT_TABLE_H_
+
+#include <corral/ids.h>
+#include <corral/result.h>
+#include <sys/types.h>
+
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/fd.h"
+#include "base/mutex.h"
+#include "control/tree.h"
+#include "daemon/mount_options.h"
+#include "fuse/mount.h"
+
+namespace corral {
+
+class MountTable {
+ public:
+  explicit MountTable(Tree& tree) : tree_(tree) {}
+
+  struct Mounted {
+    Fd descriptor;  // detached, to be placed
+    std::string hierarchy;  // its name
+  };
+  // Joins or makes the hierarchy and makes a mount of it. Errors: spec 3.4 to 3.7.
+  Result<Mounted> Mount(std::string_view options, const std::string& source);
+
+  // Whether this device is one of our mounts; then the hierarchy's root.
+  std::optional<CgroupId> RootOnDevice(dev_t device);
+
+  std::size_t CountOf(HierarchyId hierarchy);
+  std::size_t size();
+
+  // What is shown of a hierarchy's options (spec 3.12).
+  static std::string OptionsText(const HierarchyInfo& info);
+
+  // Wakes pollers of a cgroup. From a thread that serves no requests.
+  void NotifyChanged(CgroupId cgroup);
+
+  // Detaches what is mounted in the daemon's own mount namespace and ends every mount.
+  void EndAll();
+
+ private:
+  struct Entry {
+    HierarchyId hierarchy;
+    std::shared_ptr<FuseMount> mount;
+  };
+  Result<HierarchyId> FindOrCreateLocked(const MountOptions& options, bool* created)
+      REQUIRES(mounts_mu_);
+  void SweepLocked() REQUIRES(mounts_mu_);
+
+  Tree& tree_;
+  Mutex mounts_mu_;
+  std::list<Entry> mounts_ GUARDED_BY(mounts_mu_);
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_DAEMON_MOUNT_TABLE_H_

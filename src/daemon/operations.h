@@ -1,0 +1,26 @@
+// The operations of the socket protocol (docs/protocol.md): a table from name to handler.
+#ifndef CORRAL_DAEMON_OPERATIONS_H_
+#define CORRAL_DAEMON_OPERATIONS_H_
+
+#include <corral/result.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/fd.h"
+#include "daemon/daemon.h"
+
+namespace corral {
+
+struct Request {
+  Daemon& daemon;
+  const nlohmann::json& json;
+  int connection;      // readable or hung up: the peer does not wait any more
+  Fd descriptor;       // a handler may put one here; it travels with the answer
+};
+
+// The answer to one request; never throws. ECANCELED: the peer went away while it waited.
+nlohmann::json Answer(Request& request);
+
+}  // namespace corral
+
+#endif  // CORRAL_DAEMON_OPERATIONS_H_

@@ -1,0 +1,87 @@
+#include "fuse/detached_mount.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+namespace corral {
+namespace {
+
+// fsconfig takes no longer value; the source is only shown, so it is cut.
+constexpr std::size_t kMaxValue = 255;
+
+Result<void> SetString(const Fd& context, const char* key, const std::string& value) {
+  if (::fsconfig(context.get(), FSCONFIG_SET_STRING, key, value.c_str(), 0) == 0) return {};
+  return Fail(errno, "fuse mount option {}={}: {}", key, value, std::strerror(errno));
+}
+
+Result<void> SetFlag(const Fd& context, const char* key) {
+  if (::fsconfig(context.get(), FSCONFIG_SET_FLAG, key, nullptr, 0) == 0) return {};
+  return Fail(errno, "fuse mount option {}: {}", key, std::strerror(errno));
+}
+
+// The kernel enforces modes and owners (default_permissions), for every user (allow_other).
+Result<void> Configure(const Fd& context, const Fd& fuse, const FuseMountOptions& options) {
+  const std::pair<const char*, std::string> strings[] = {
+      {"source", options.source.substr(0, kMaxValue)},
+      {"subtype", "container"},
+      {"fd", std::to_string(fuse.get())},
+      {"rootmode", "40000"},
+      {"user_id", "0"},
+      {"group_id", "0"},
+  };
+  for (const auto& [key, value] : strings) {
+    if (auto set = SetString(context, key, value); !set) return set;
+  }
+  for (const char* flag : {"allow_other", "default_permissions"}) {
+    if (auto set = SetFlag(context, flag); !set) return set;
+  }
+  if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
+    return Fail(errno, "cannot create a fuse file system: {}", std::strerror(errno));
+  }
+  return {};
+}
+
+unsigned MountAttributes(const FuseMountOptions& options) {
+  unsigned attributes = 0;
+  if (options.read_only) attributes |= MOUNT_ATTR_RDONLY;
+  if (options.nosuid) attributes |= MOUNT_ATTR_NOSUID;
+  if (options.nodev) attributes |= MOUNT_ATTR_NODEV;
+  if (options.noexec) attributes |= MOUNT_ATTR_NOEXEC;
+  return attributes;
+}
+
+// With nothing asked for and no synchronising the kernel answers by itself.
+Result<dev_t> DeviceOf(const Fd& mount) {
+  struct statx status {};
+  if (::statx(mount.get(), "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &status) != 0) {
+    return Fail(errno, "cannot look at the new mount: {}", std::strerror(errno));
+  }
+  return makedev(status.stx_dev_major, status.stx_dev_minor);
+}
+
+}  // namespace
+
+Result<DetachedMount> MakeDetachedMount(const FuseMountOptions& options) {
+  DetachedMount made;
+  made.fuse.reset(::open("/dev/fuse", O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (!made.fuse) return Fail(errno, "cannot open /dev/fuse: {}", std::strerror(errno));
+  const Fd context(::fsopen("fuse", FSOPEN_CLOEXEC));
+  if (!context) return Fail(errno, "fsopen of fuse: {}", std::strerror(errno));
+  if (auto configured = Configure(context, made.fuse, options); !configured) {
+    return Fail(configured.error());
+  }
+  made.mount.reset(::fsmount(context.get(), FSMOUNT_CLOEXEC, MountAttributes(options)));
+  if (!made.mount) return Fail(errno, "fsmount of fuse: {}", std::strerror(errno));
+  auto device = DeviceOf(made.mount);
+  if (!device) return Fail(device.error());
+  made.device = *device;
+  return made;
+}
+
+}  // namespace corral

@@ -1,0 +1,145 @@
+#include "fuse/file_operations.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "fuse/request.h"
+
+namespace corral {
+namespace {
+
+struct OpenDirectory {
+  std::vector<DirEntry> entries;
+};
+
+template <typename T>
+T* HandleOf(const fuse_file_info* info) {
+  return reinterpret_cast<T*>(info->fh);
+}
+
+// ---- control files
+
+void Open(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
+  const bool readable = (info->flags & O_ACCMODE) != O_WRONLY;
+  auto file = Mounted(req).tree.Open(InodeOf(req, node), readable);
+  if (!file) {
+    fuse_reply_err(req, file.error().code);
+    return;
+  }
+  info->direct_io = 1;
+  info->noflush = 1;  // a task that closes us while it exits shall not have to wait for us
+  info->fh = reinterpret_cast<std::uint64_t>(file->get());
+  MountedTree& mounted = Mounted(req);
+  if (fuse_reply_open(req, info) != 0) return;  // the opener was interrupted
+  if (const auto size = (*file)->kept_size()) mounted.kept_sizes.Add(node, *size);
+  file->release();
+}
+
+void Release(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
+  const std::unique_ptr<OpenFile> file(HandleOf<OpenFile>(info));
+  MountedTree& mounted = Mounted(req);
+  mounted.waiters.Remove(file->cgroup(), file.get());
+  if (const auto size = file->kept_size()) mounted.kept_sizes.Remove(node, *size);
+  fuse_reply_err(req, 0);
+}
+
+void Read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_file_info* info) {
+  const auto bytes = HandleOf<OpenFile>(info)->Read(size, static_cast<std::uint64_t>(offset));
+  if (!bytes) {
+    fuse_reply_err(req, bytes.error().code);
+    return;
+  }
+  fuse_reply_buf(req, bytes->data(), bytes->size());
+}
+
+void Write(fuse_req_t req, fuse_ino_t, const char* bytes, std::size_t size, off_t,
+           fuse_file_info* info) {
+  const auto done = HandleOf<OpenFile>(info)->Write(CallerOf(req), {bytes, size});
+  if (!done) {
+    log::Debug("write refused: {} ({})", done.error().message, std::strerror(done.error().code));
+    fuse_reply_err(req, done.error().code);
+    return;
+  }
+  fuse_reply_write(req, size);
+}
+
+// SEEK_DATA and SEEK_HOLE only, as the kernel's control files answer them. A guess from the
+// size would make cp fill the copy up with zeros and grep see a binary file.
+void Lseek(fuse_req_t req, fuse_ino_t, off_t, int, fuse_file_info*) { fuse_reply_err(req, EINVAL); }
+
+void Poll(fuse_req_t req, fuse_ino_t, fuse_file_info* info, fuse_pollhandle* handle) {
+  OpenFile& file = *HandleOf<OpenFile>(info);
+  unsigned events = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+  if (handle && file.pollable()) {
+    Mounted(req).waiters.Add(file.cgroup(), &file, handle);
+  } else if (handle) {
+    fuse_pollhandle_destroy(handle);
+  }
+  if (file.pollable() && file.Changed().value_or(true)) events |= POLLPRI | POLLERR;
+  fuse_reply_poll(req, events);
+}
+
+// ---- listing
+
+void OpenDir(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
+  auto directory = std::make_unique<OpenDirectory>();
+  info->fh = reinterpret_cast<std::uint64_t>(directory.get());
+  if (fuse_reply_open(req, info) == 0) directory.release();
+}
+
+void ReleaseDir(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
+  delete HandleOf<OpenDirectory>(info);
+  fuse_reply_err(req, 0);
+}
+
+// A listing from its start takes a snapshot; positions are places in it. So names that come
+// and go meanwhile make no other name appear twice or not at all.
+void ReadDir(fuse_req_t req, fuse_ino_t node, std::size_t size, off_t offset,
+             fuse_file_info* info) {
+  auto& entries = HandleOf<OpenDirectory>(info)->entries;
+  if (offset == 0) {
+    auto listed = Mounted(req).tree.ReadDir(InodeOf(req, node));
+    if (!listed) {
+      fuse_reply_err(req, listed.error().code);
+      return;
+    }
+    entries = std::move(*listed);
+  }
+  std::vector<char> reply(size);
+  std::size_t used = 0;
+  for (auto next = static_cast<std::size_t>(offset); next < entries.size(); ++next) {
+    struct stat attr {};
+    attr.st_ino = entries[next].ino;
+    attr.st_mode = entries[next].is_directory ? S_IFDIR : S_IFREG;
+    const std::size_t length =
+        fuse_add_direntry(req, reply.data() + used, size - used, entries[next].name.c_str(), &attr,
+                          static_cast<off_t>(next + 1));
+    if (length > size - used) break;
+    used += length;
+  }
+  fuse_reply_buf(req, reply.data(), used);
+}
+
+}  // namespace
+
+void AddFileOperations(fuse_lowlevel_ops* operations) {
+  operations->open = Open;
+  operations->release = Release;
+  operations->read = Read;
+  operations->write = Write;
+  operations->lseek = Lseek;
+  operations->poll = Poll;
+  operations->opendir = OpenDir;
+  operations->releasedir = ReleaseDir;
+  operations->readdir = ReadDir;
+}
+
+}  // namespace corral

@@ -1,0 +1,51 @@
+// FuseMount: one mounted view of one hierarchy, libfuse's low-level API over a Tree.
+//
+// Made in two steps (design: the daemon makes the mount, the helper places it): Create()
+// opens /dev/fuse, builds a detached mount with fsopen/fsconfig/fsmount and starts the one
+// thread that serves it; the caller passes mount_fd() to whoever move_mount()s it. Ends by
+// itself when the last user of the mount is gone.
+#ifndef CORRAL_FUSE_MOUNT_H_
+#define CORRAL_FUSE_MOUNT_H_
+
+#include <corral/ids.h>
+#include <corral/result.h>
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+
+#include "base/fd.h"
+#include "control/tree.h"
+
+namespace corral {
+
+struct FuseMountOptions {
+  std::string source;     // shown in /proc/mounts
+  bool read_only = false;
+  bool nosuid = false;
+  bool nodev = false;
+  bool noexec = false;
+};
+
+class FuseMount {
+ public:
+  // Errors: the errno of the kernel call that refused, named in the sentence.
+  static Result<std::unique_ptr<FuseMount>> Create(Tree& tree, CgroupId root,
+                                                   const FuseMountOptions& options);
+  // Ends the connection (users get ENOTCONN) and joins the thread.
+  virtual ~FuseMount() = default;
+
+  // The detached mount, to be placed. Once taken, this object does not keep it alive.
+  virtual Fd TakeMountFd() = 0;
+  virtual dev_t device() const = 0;  // st_dev of everything in it
+  virtual CgroupId root() const = 0;
+  // The mount is gone: unmounted everywhere. Noticed by its descriptor, at once.
+  virtual bool Ended() const = 0;
+
+  // Wakes pollers of a cgroup's events. From a thread that serves no requests.
+  virtual void NotifyChanged(CgroupId cgroup) = 0;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_FUSE_MOUNT_H_

@@ -1,0 +1,77 @@
+// BpfTracker: the two tables as mapped BPF arrays, kept by the kernel's own hooks.
+//
+// Create() loads bpf/tracker.bpf.c, attaches its hooks and seeds the tasks that are alive
+// already. One per instance; several instances run side by side. Destroying it takes hooks
+// and tables away.
+//
+// Errors of Create name what is missing: not root (EPERM), a kernel without BTF (ENOTSUP),
+// a pid namespace that is not the host's (ENOTSUP), no memory for the tables (ENOMEM).
+#ifndef CORRAL_TRACKERS_BPF_BPF_TRACKER_H_
+#define CORRAL_TRACKERS_BPF_BPF_TRACKER_H_
+
+#include <corral/tracker.h>
+
+#include <atomic>
+#include <memory>
+
+#include "trackers/tables.h"
+
+struct tracker_bpf;
+struct bpf_program;
+struct ring_buffer;
+
+namespace corral {
+
+struct BpfOptions {
+  std::uint32_t sets = 262144;
+};
+
+class BpfTracker final : public Tracker {
+ public:
+  static Result<std::unique_ptr<BpfTracker>> Create(BpfOptions options = {});
+  ~BpfTracker() override;
+
+  std::string_view name() const override { return "bpf"; }
+  std::uint32_t set_capacity() const override { return tables_.set_capacity; }
+  std::uint32_t tid_capacity() const { return tables_.tid_capacity; }
+  Result<Place> Describe(Tid tid) const override;
+  Result<SetCount> CreateSet(CssSetId set) override;
+  Result<void> Move(Tid tid, Place expected, CssSetId to) override;
+  SetCount Count(CssSetId set) const override;
+  void ForEachTask(const std::function<void(Tid, Place)>& fn) const override;
+  void RetireSet(CssSetId set) override;
+  std::vector<Leaver> Leavers() override;
+  int bell_fd() const override;
+  void Drain(Listener& listener) override;
+  AuditReport Audit() override;
+  AuditReport Resync() override;
+  MissCounts misses() const override;
+
+ private:
+  BpfTracker() = default;
+  Result<void> Load(std::uint32_t sets);
+  Result<void> MapTables();
+  Result<void> Seed();
+  int Request(corral_op op, Tid tid, std::uint64_t expected, std::uint32_t to) const;
+  std::vector<corral_task_record> Walk(int link_fd) const;
+  // The machine's tasks, each with its word: the walk, and what it hides.
+  std::vector<corral_task_record> MachineTasks() const;
+  // Gives every live task that has no place the initial one.
+  void AdoptUnknown();
+  AuditReport Compare(bool repair);
+
+  tracker_bpf* skeleton_ = nullptr;
+  ring_buffer* doorbell_ = nullptr;
+  std::vector<corral_bell> bells_;  // filled by the ring's callback, within Drain()
+  Tables tables_;
+  std::uint32_t pid_max_at_start_ = 0;
+  std::atomic<std::uint32_t> highest_set_ = CORRAL_SET_INITIAL;
+  std::uint64_t adopted_at_start_ = 0;
+  bool walk_hides_tasks_ = true;  // until Seed() has found that it does not
+  bool seed_incomplete_ = false;  // a task was inside exec all the time: look again
+  MissCounts seen_;  // by Drain()
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_TRACKERS_BPF_BPF_TRACKER_H_

@@ -1,0 +1,68 @@
+#include "trackers/bpf/proc_tasks.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "base/fd.h"
+
+namespace corral {
+namespace {
+
+constexpr unsigned kExiting = 0x4;  // PF_EXITING
+
+// The names in a directory that are numbers.
+std::vector<std::uint32_t> NumbersIn(const std::string& path) {
+  std::vector<std::uint32_t> numbers;
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
+  if (!directory) return numbers;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    char* end = nullptr;
+    const unsigned long number = std::strtoul(entry->d_name, &end, 10);
+    if (number != 0 && *end == '\0') numbers.push_back(static_cast<std::uint32_t>(number));
+  }
+  return numbers;
+}
+
+}  // namespace
+
+std::uint32_t StateInProc(std::uint32_t tgid, std::uint32_t tid) {
+  const Fd file(::open(fmt::format("/proc/{}/task/{}/stat", tgid, tid).c_str(),
+                       O_RDONLY | O_CLOEXEC));
+  char text[1024];
+  const ssize_t n = file ? ::read(file.get(), text, sizeof text - 1) : 0;
+  if (n <= 0) return CORRAL_TASK_GONE;
+  text[n] = '\0';
+  const char* after_name = std::strrchr(text, ')');  // the name may hold anything
+  char state = 'X';
+  unsigned flags = 0;
+  if (!after_name ||
+      std::sscanf(after_name + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) != 2) {
+    return CORRAL_TASK_GONE;
+  }
+  std::uint32_t result = 0;
+  if (flags & kExiting) result |= CORRAL_TASK_EXITING;
+  if (state == 'Z' || state == 'X') result |= CORRAL_TASK_GONE;
+  return result;
+}
+
+std::vector<corral_task_record> TasksOfProc(const std::unordered_set<std::uint32_t>& known) {
+  std::vector<corral_task_record> tasks;
+  for (const std::uint32_t tgid : NumbersIn("/proc")) {
+    for (const std::uint32_t tid : NumbersIn(fmt::format("/proc/{}/task", tgid))) {
+      if (known.contains(tid)) continue;
+      const std::uint32_t state = StateInProc(tgid, tid);
+      tasks.push_back({.tid = tid, .tgid = tgid, .word = 0, .flags = state, .unused = 0});
+    }
+  }
+  return tasks;
+}
+
+}  // namespace corral

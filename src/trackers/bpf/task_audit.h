@@ -1,0 +1,51 @@
+// TaskAudit: compares the words with the machine's tasks (I1, I8).
+//
+// A fork, exec or death that is under way looks like a difference for a moment. So a
+// difference counts only when it is still there, the same, after several looks with a
+// growing pause; a task inside exec whose word is still at its old tid is never one (I6).
+#ifndef CORRAL_TRACKERS_BPF_TASK_AUDIT_H_
+#define CORRAL_TRACKERS_BPF_TASK_AUDIT_H_
+
+#include <corral/tracker.h>
+
+#include <functional>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "trackers/tables.h"
+
+namespace corral {
+
+class TaskAudit {
+ public:
+  using Walk = std::function<std::vector<corral_task_record>()>;
+
+  TaskAudit(const Tables& tables, Walk walk) : tables_(tables), walk_(std::move(walk)) {}
+
+  AuditReport Run();
+
+  // Live tasks without a live word.
+  const std::set<Tid>& unknown() const { return unknown_; }
+  // Live words without a live task, each with the word seen.
+  const std::map<Tid, std::uint64_t>& phantoms() const { return phantoms_; }
+
+ private:
+  struct Look {
+    std::set<Tid> unknown;
+    std::map<Tid, std::uint64_t> phantoms;
+    std::uint64_t tasks = 0;
+    std::uint64_t tracked = 0;
+    std::uint64_t in_exec = 0;
+  };
+  Look LookOnce() const;
+
+  const Tables& tables_;
+  const Walk walk_;
+  std::set<Tid> unknown_;
+  std::map<Tid, std::uint64_t> phantoms_;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_TRACKERS_BPF_TASK_AUDIT_H_

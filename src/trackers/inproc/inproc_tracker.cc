@@ -1,0 +1,204 @@
+#include "trackers/inproc/inproc_tracker.h"
+
+#include <cstring>
+#include <deque>
+#include <set>
+
+#include "base/check.h"
+
+namespace corral {
+
+struct InprocTracker::Storage {
+  std::vector<std::uint64_t> words;
+  std::vector<std::uint64_t> live;
+  std::vector<corral_set_entry> sets;
+  std::uint64_t counters[CORRAL_COUNTERS] = {};
+
+  Mutex bells_mu;
+  std::deque<corral_bell> bells GUARDED_BY(bells_mu);
+  std::size_t bell_capacity = 0;
+};
+
+namespace {
+
+// ---- the accessors of task_hooks.h
+#define CORRAL_TABLES InprocTracker::Storage
+
+std::uint64_t* corral_word(CORRAL_TABLES* t, corral_u32 tid) {
+  return tid < t->words.size() ? &t->words[tid] : nullptr;
+}
+std::uint64_t* corral_live(CORRAL_TABLES* t, corral_u32 tid) {
+  return tid < t->words.size() ? &t->live[tid / 64] : nullptr;
+}
+corral_set_entry* corral_entry(CORRAL_TABLES* t, corral_u32 set) {
+  return set < t->sets.size() ? &t->sets[set] : nullptr;
+}
+void corral_count(CORRAL_TABLES* t, corral_u32 counter) {
+  __atomic_fetch_add(&t->counters[counter], 1, __ATOMIC_SEQ_CST);
+}
+void corral_ring(CORRAL_TABLES* t, corral_u32 kind, corral_u32 id) {
+  MutexLock lock(t->bells_mu);
+  if (t->bells.size() >= t->bell_capacity) {
+    corral_count(t, CORRAL_MISS_RING_FULL);
+    return;
+  }
+  t->bells.push_back({kind, id});
+}
+
+#include "task_hooks.h"
+
+}  // namespace
+
+InprocTracker::InprocTracker(InprocOptions options)
+    : storage_(std::make_unique<Storage>()), machine_tasks_(std::move(options.machine_tasks)) {
+  const std::uint32_t tids = (options.tids + 63) / 64 * 64;
+  storage_->words.resize(tids);
+  storage_->live.resize(tids / 64);
+  storage_->sets.resize(options.sets);
+  storage_->bell_capacity = options.bells;
+  tables_ = {.words = storage_->words.data(),
+             .live = storage_->live.data(),
+             .sets = storage_->sets.data(),
+             .counters = storage_->counters,
+             .tid_capacity = tids,
+             .set_capacity = options.sets};
+}
+
+InprocTracker::~InprocTracker() = default;
+
+void InprocTracker::Start(Tid tid, Tgid tgid) {
+  CORRAL_CHECK(tid.value < tables_.tid_capacity && tgid.value != 0);
+  corral_mark_live(storage_.get(), tid.value);
+  __atomic_store_n(&storage_->words[tid.value],
+                   corral_make_word(tgid.value, CORRAL_SET_INITIAL), __ATOMIC_SEQ_CST);
+}
+
+Tgid InprocTracker::ProcessOf(Tid tid) const {
+  const auto place = Describe(tid);
+  return place ? place->tgid : Tgid{tid.value};
+}
+
+void InprocTracker::Birth(Tid parent, Tid child, Tgid child_tgid) {
+  corral_birth(storage_.get(), parent.value, ProcessOf(parent).value, child.value,
+               child_tgid.value);
+}
+
+void InprocTracker::Exec(Tid old_tid, Tid tid) {
+  corral_exec(storage_.get(), old_tid.value, tid.value, tid.value);
+}
+
+void InprocTracker::Death(Tid tid) {
+  corral_death(storage_.get(), tid.value, ProcessOf(tid).value);
+}
+
+void InprocTracker::BeginDeath(Tid tid) {
+  MutexLock lock(leaving_mu_);  // Leavers() sees the count and the leaver change as one
+  Death(tid);
+  // A move may have come before the death: the dead word says what was really left.
+  const CssSetId left = PlaceOf(Load(tables_.words[tid.value])).set;
+  if (left > kInitialSet) leaving_[tid] = left;
+}
+
+void InprocTracker::EndDeath(Tid tid) {
+  MutexLock lock(leaving_mu_);
+  leaving_.erase(tid);
+}
+
+Result<Place> InprocTracker::Describe(Tid tid) const { return DescribeTask(tables_, tid); }
+
+Result<SetCount> InprocTracker::CreateSet(CssSetId set) {
+  if (set.value >= tables_.set_capacity) {
+    return Fail(ENOSPC, "the css_set table is full ({} entries)", tables_.set_capacity);
+  }
+  return Count(set);
+}
+
+Result<void> InprocTracker::Move(Tid tid, Place expected, CssSetId to) {
+  std::uint64_t seen = 0;
+  const int error = corral_move(storage_.get(), tid.value, WordOf(expected), to.value, &seen);
+  if (error != 0) return Fail(-error, "task {} is not where it was", tid.value);
+  return {};
+}
+
+SetCount InprocTracker::Count(CssSetId set) const { return CountOf(tables_, set); }
+
+void InprocTracker::ForEachTask(const std::function<void(Tid, Place)>& fn) const {
+  for (const auto& [tid, word] : LiveWords(tables_)) fn(tid, PlaceOf(word));
+}
+
+void InprocTracker::RetireSet(CssSetId set) { TakePending(tables_, set); }
+
+std::vector<Leaver> InprocTracker::Leavers() {
+  MutexLock lock(leaving_mu_);
+  std::vector<Leaver> leavers;
+  for (const auto& [tid, set] : leaving_) leavers.push_back({tid, set});
+  return leavers;
+}
+
+void InprocTracker::Drain(Listener& listener) {
+  std::deque<corral_bell> bells;
+  {
+    MutexLock lock(storage_->bells_mu);
+    bells.swap(storage_->bells);
+  }
+  bool resync = false;
+  for (const corral_bell& bell : bells) {
+    if (bell.kind == CORRAL_BELL_RESYNC) {
+      resync = true;
+    } else if (TakePending(tables_, CssSetId{bell.id})) {
+      listener.SetMayBeEmpty(CssSetId{bell.id});
+    }
+  }
+  const MissCounts now = misses();
+  if (now != seen_) {
+    seen_ = now;
+    resync = true;
+    for (std::uint32_t set = CORRAL_SET_FIRST; set < tables_.set_capacity; ++set) {
+      if (TakePending(tables_, CssSetId{set})) listener.SetMayBeEmpty(CssSetId{set});
+    }
+  }
+  if (resync) listener.ResyncNeeded();
+}
+
+AuditReport InprocTracker::Audit() { return Compare(false); }
+AuditReport InprocTracker::Resync() { return Compare(true); }
+
+AuditReport InprocTracker::Compare(bool repair) {
+  AuditReport report;
+  if (machine_tasks_) CompareTasks(machine_tasks_(), repair, &report);
+  for (std::string& difference : AuditCounts(tables_, 20)) {
+    report.differences.push_back(std::move(difference));
+  }
+  return report;
+}
+
+void InprocTracker::CompareTasks(const std::map<Tid, Tgid>& tasks, bool repair,
+                                 AuditReport* report) {
+  report->tasks = tasks.size();
+  std::set<Tid> tracked;
+  for (const auto& [tid, word] : LiveWords(tables_)) {
+    const auto task = tasks.find(tid);
+    if (task != tasks.end() && task->second == PlaceOf(word).tgid) {
+      tracked.insert(tid);
+      continue;
+    }
+    report->differences.push_back(fmt::format("task {} does not exist but is in css_set {}",
+                                              tid.value, PlaceOf(word).set.value));
+    std::uint64_t seen = 0;
+    if (repair && corral_bury(storage_.get(), tid.value, word, &seen) == 0) ++report->repaired;
+  }
+  report->tracked = tracked.size();
+  for (const auto& [tid, tgid] : tasks) {
+    if (tracked.contains(tid)) continue;
+    report->differences.push_back(fmt::format("task {} is not known", tid.value));
+    std::uint64_t* word = corral_word(storage_.get(), tid.value);
+    if (repair && word) {
+      corral_adopt(storage_.get(), word, Load(*word), tid.value, tgid.value);
+      ++report->repaired;
+    }
+  }
+}
+
+MissCounts InprocTracker::misses() const { return MissesOf(tables_); }
+
+}  // namespace corral

@@ -1,0 +1,86 @@
+// InprocTracker: the two tables in this process's memory.
+//
+// For grouping any kind of task (fibres, jobs, requests), for tests and for simulation: the
+// program says when a task is born, execs and dies, and the code of bpf/task_hooks.h does
+// the rest, exactly as in the kernel. Births, execs and deaths may come from any thread at
+// once, without a lock, under the same rules as the kernel's: a task is born by its parent
+// while that lives, and dies once.
+//
+//   InprocTracker tracker({.tids = 4096, .sets = 1024});
+//   tracker.Start(Tid{1}, Tgid{1});              // there from the beginning, initial set
+//   tracker.Birth(Tid{1}, Tid{2}, Tgid{2});      // inherits the place of task 1
+//   tracker.Death(Tid{2});
+//   tracker.Drain(registry_listener);            // hints: what may be empty now
+#ifndef CORRAL_TRACKERS_INPROC_INPROC_TRACKER_H_
+#define CORRAL_TRACKERS_INPROC_INPROC_TRACKER_H_
+
+#include <corral/tracker.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "base/mutex.h"
+#include "trackers/tables.h"
+
+namespace corral {
+
+struct InprocOptions {
+  std::uint32_t tids = 65536;  // tids are below this; rounded up to a multiple of 64
+  std::uint32_t sets = 4096;
+  std::size_t bells = 4096;  // doorbell capacity; a full one loses nothing
+  // The program's own list of live tasks, for Audit() and Resync(); without it they check
+  // counters only. The tracker itself takes no lock and keeps no list at a birth or death.
+  std::function<std::map<Tid, Tgid>()> machine_tasks;
+};
+
+class InprocTracker final : public Tracker {
+ public:
+  explicit InprocTracker(InprocOptions options = {});
+  ~InprocTracker() override;
+
+  // ---- what the program tells
+  void Start(Tid tid, Tgid tgid);                 // exists already, initial set
+  void Birth(Tid parent, Tid child, Tgid child_tgid);
+  void Exec(Tid old_tid, Tid tid);                // tid is the process, old_tid who called
+  void Death(Tid tid);                            // and is through at once
+  void BeginDeath(Tid tid);                       // left, but still holds something
+  void EndDeath(Tid tid);                         // through (spec 10.10)
+
+  // ---- Tracker
+  std::string_view name() const override { return "inproc"; }
+  std::uint32_t set_capacity() const override { return tables_.set_capacity; }
+  Result<Place> Describe(Tid tid) const override;
+  Result<SetCount> CreateSet(CssSetId set) override;
+  Result<void> Move(Tid tid, Place expected, CssSetId to) override;
+  SetCount Count(CssSetId set) const override;
+  void ForEachTask(const std::function<void(Tid, Place)>& fn) const override;
+  void RetireSet(CssSetId set) override;
+  std::vector<Leaver> Leavers() override;
+  int bell_fd() const override { return -1; }
+  void Drain(Listener& listener) override;
+  AuditReport Audit() override;
+  AuditReport Resync() override;
+  MissCounts misses() const override;
+
+  struct Storage;  // what task_hooks.h works on
+
+ private:
+  Tgid ProcessOf(Tid tid) const;
+  AuditReport Compare(bool repair);
+  void CompareTasks(const std::map<Tid, Tgid>& tasks, bool repair, AuditReport* report);
+
+  std::unique_ptr<Storage> storage_;
+  Tables tables_;
+  MissCounts seen_;  // by Drain()
+
+  const std::function<std::map<Tid, Tgid>()> machine_tasks_;
+
+  mutable Mutex leaving_mu_;  // before the bells' lock; only for deaths in two steps
+  std::map<Tid, CssSetId> leaving_ GUARDED_BY(leaving_mu_);
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_TRACKERS_INPROC_INPROC_TRACKER_H_

@@ -1,0 +1,80 @@
+// FakeHost: a Host without a machine. Tasks and processes are what the test says; kills go
+// to a function of the test's.
+//
+//   FakeHost host;
+//   host.owners[Tid{7}] = {.real_uid = 1000, .saved_uid = 1000};
+//   host.on_kill = [&](Tgid tgid) { tracker.Death(Tid{tgid.value}); };
+#ifndef CORRAL_TESTS_SUPPORT_FAKE_HOST_H_
+#define CORRAL_TESTS_SUPPORT_FAKE_HOST_H_
+
+#include <cerrno>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "control/host.h"
+
+namespace corral {
+
+class FakeHost final : public Host {
+ public:
+  std::map<Tid, TaskHandle::Owner> owners;  // tasks the host knows; others give ESRCH
+  std::set<Tid> recycled;                   // tids whose task is another one once a handle is open
+  std::set<Tid> admins;                     // with CAP_SYS_ADMIN
+  std::set<std::string> bad_agents;         // writable by others
+  Tgid own{1};
+  std::uint64_t tasks = 100;
+  std::function<void(Tgid)> on_open_process = [](Tgid) {};
+  std::function<void(Tgid)> on_kill = [](Tgid) {};
+  mutable std::set<Tgid> killed;
+
+  Result<std::unique_ptr<TaskHandle>> OpenTask(Tid tid) const override {
+    if (!owners.contains(tid)) return Fail(ESRCH, "no task {}", tid.value);
+    return std::make_unique<Task>(*this, tid);
+  }
+  Result<std::unique_ptr<ProcessHandle>> OpenProcess(Tgid tgid) const override {
+    on_open_process(tgid);
+    return std::make_unique<Process>(*this, tgid);
+  }
+  bool IsSysAdmin(Tid tid) const override { return admins.contains(tid); }
+  Result<void> CheckAgent(const std::string& agent) const override {
+    if (bad_agents.contains(agent)) return Fail(EPERM, "{} is writable by others", agent);
+    return {};
+  }
+  Tgid OwnProcess() const override { return own; }
+  std::uint64_t TaskCount() const override { return tasks; }
+
+ private:
+  class Task final : public TaskHandle {
+   public:
+    Task(const FakeHost& host, Tid tid) : host_(host), tid_(tid) {}
+    Result<Owner> owner() const override { return host_.owners.at(tid_); }
+    Result<void> StillThere() const override {
+      if (host_.recycled.contains(tid_)) return Fail(ESRCH, "task {} is gone", tid_.value);
+      return {};
+    }
+
+   private:
+    const FakeHost& host_;
+    const Tid tid_;
+  };
+  class Process final : public ProcessHandle {
+   public:
+    Process(const FakeHost& host, Tgid tgid) : host_(host), tgid_(tgid) {}
+    Result<void> Kill() const override {
+      host_.killed.insert(tgid_);
+      host_.on_kill(tgid_);
+      return {};
+    }
+
+   private:
+    const FakeHost& host_;
+    const Tgid tgid_;
+  };
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_TESTS_SUPPORT_FAKE_HOST_H_

@@ -1,0 +1,64 @@
+// FaultyTracker: a real tracker whose calls fail when a test says so.
+//
+//   FaultyTracker faulty(tracker);
+//   faulty.fail_next_moves = {EAGAIN, ESRCH};      // one after the other, 0: let it pass
+//   faulty.before_move = [&](Tid) { ... };         // what happens just before
+#ifndef CORRAL_TESTS_SUPPORT_FAULTY_TRACKER_H_
+#define CORRAL_TESTS_SUPPORT_FAULTY_TRACKER_H_
+
+#include <corral/tracker.h>
+
+#include <deque>
+#include <functional>
+
+namespace corral {
+
+class FaultyTracker final : public Tracker {
+ public:
+  explicit FaultyTracker(Tracker& real) : real_(real) {}
+
+  std::deque<int> fail_next_moves;
+  std::deque<int> fail_next_sets;
+  std::function<void(Tid)> before_move;
+  std::function<void(Tid)> after_move;
+
+  std::string_view name() const override { return "faulty"; }
+  std::uint32_t set_capacity() const override { return real_.set_capacity(); }
+  Result<Place> Describe(Tid tid) const override { return real_.Describe(tid); }
+  Result<SetCount> CreateSet(CssSetId set) override {
+    if (const int error = Next(fail_next_sets)) return Fail(error, "injected");
+    return real_.CreateSet(set);
+  }
+  Result<void> Move(Tid tid, Place expected, CssSetId to) override {
+    if (before_move) before_move(tid);
+    if (const int error = Next(fail_next_moves)) return Fail(error, "injected");
+    auto moved = real_.Move(tid, expected, to);
+    if (after_move) after_move(tid);
+    return moved;
+  }
+  SetCount Count(CssSetId set) const override { return real_.Count(set); }
+  void ForEachTask(const std::function<void(Tid, Place)>& fn) const override {
+    real_.ForEachTask(fn);
+  }
+  void RetireSet(CssSetId set) override { real_.RetireSet(set); }
+  std::vector<Leaver> Leavers() override { return real_.Leavers(); }
+  int bell_fd() const override { return real_.bell_fd(); }
+  void Drain(Listener& listener) override { real_.Drain(listener); }
+  AuditReport Audit() override { return real_.Audit(); }
+  AuditReport Resync() override { return real_.Resync(); }
+  MissCounts misses() const override { return real_.misses(); }
+
+ private:
+  static int Next(std::deque<int>& errors) {
+    if (errors.empty()) return 0;
+    const int error = errors.front();
+    errors.pop_front();
+    return error;
+  }
+
+  Tracker& real_;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_TESTS_SUPPORT_FAULTY_TRACKER_H_

@@ -1,0 +1,42 @@
+// Schedule exploration: task_hooks.h stops at CORRAL_INTERLEAVE() between any two of its steps;
+// here that sometimes gives the processor away, sometimes spins. Two processors then see orders
+// that a free run meets once in a million.
+//
+// A test may also say exactly what happens where:
+//
+//   AtSteps script({{2, [&] { Move(parent, kB); }}});   // this thread's second stop from now
+//   tracker.Birth(parent, child, ...);
+#ifndef CORRAL_TESTS_SUPPORT_INTERLEAVE_H_
+#define CORRAL_TESTS_SUPPORT_INTERLEAVE_H_
+
+#ifdef __cplusplus
+#include <functional>
+#include <map>
+
+namespace corral {
+
+void Interleave();
+
+// While it lives, this thread's stops are counted from 1 and run what is written for them
+// instead of pausing. What is run makes no stops of its own.
+class AtSteps {
+ public:
+  explicit AtSteps(std::map<int, std::function<void()>> script);
+  ~AtSteps();
+  AtSteps(const AtSteps&) = delete;
+  AtSteps& operator=(const AtSteps&) = delete;
+  int stops() const { return stops_; }
+
+ private:
+  friend void Interleave();
+  std::map<int, std::function<void()>> script_;
+  int stops_ = 0;
+  bool running_ = false;
+};
+
+}  // namespace corral
+#endif
+
+#define CORRAL_INTERLEAVE() ::corral::Interleave()
+
+#endif  // CORRAL_TESTS_SUPPORT_INTERLEAVE_H_

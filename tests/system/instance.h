@@ -1,0 +1,57 @@
+// A private corral instance for one test: its own daemon, socket and mount points, and all of
+// it gone at the end, also when the test fails.
+//
+//   class Attach : public InstanceTest {};
+//   TEST_F(Attach, MovesAProcess) {
+//     Mount("none,name=x");                          // at mnt()
+//     EXPECT_EQ(Sh("mkdir $MNT/a && echo $$ > $MNT/a/tasks && cat $MNT/a/cgroup.procs | wc -l").out, "1\n");
+//   }
+#ifndef CORRAL_TESTS_SYSTEM_INSTANCE_H_
+#define CORRAL_TESTS_SYSTEM_INSTANCE_H_
+
+#include <gtest/gtest.h>
+#include <sys/types.h>
+
+#include <functional>
+#include <string>
+
+namespace corral {
+
+struct Outcome {
+  int status = 0;   // exit status; 128 + N for signal N
+  std::string out;  // standard output and error
+};
+
+class InstanceTest : public ::testing::Test {
+ protected:
+  void SetUp() override;  // skips, with the reason, where the machine lacks something
+  void TearDown() override;
+
+  // Mounts at mnt() (or work()/NAME) with `corral mount`; fails the test on an error.
+  void Mount(const std::string& options, const std::string& name = "mnt");
+
+  // Runs a command with sh: $MNT is mnt(), $WORK is work(), corral's binaries are on PATH.
+  Outcome Sh(const std::string& command) const;
+
+  // An executable release agent that runs `body` ($1 is the path); its path.
+  std::string WriteAgent(const std::string& body) const;
+
+  std::string work() const { return work_; }
+  std::string mnt() const { return work_ + "/mnt"; }
+  std::string Read(const std::string& path) const;
+  // errno of one write(2), 0 for success.
+  int Write(const std::string& path, const std::string& bytes) const;
+
+  // Waits up to 10 s.
+  static bool Eventually(const std::function<bool()>& condition);
+
+  // I1 and I2 against the machine's task list: no difference.
+  void ExpectCleanAudit() const;
+
+ private:
+  std::string work_;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_TESTS_SYSTEM_INSTANCE_H_

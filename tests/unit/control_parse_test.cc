@@ -1,0 +1,92 @@
+// What users write, spec 6.3, 9.2 and 5.1.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <string>
+
+#include "control/parse.h"
+
+namespace corral {
+namespace {
+
+using namespace std::string_view_literals;
+
+struct PidCase {
+  std::string_view text;
+  int error;
+  std::uint32_t pid;
+};
+
+TEST(ParsePid, ReadsLikeScanf) {
+  const PidCase cases[] = {
+      {"0", 0, 0},
+      {"1", 0, 1},
+      {"12\n", 0, 12},
+      {" \t\n\v\f\r12", 0, 12},
+      {"+12", 0, 12},
+      {"-0", 0, 0},
+      {"000012", 0, 12},
+      {"12abc", 0, 12},
+      {"12 34", 0, 12},
+      {"12\n34\n", 0, 12},
+      {"0x10", 0, 0},
+      {"1.5", 0, 1},
+      {"12\0 34"sv, 0, 12},
+      {"2147483647", 0, 2147483647},
+      {"2147483648", ESRCH, 0},
+      {"4294967297", ESRCH, 0},
+      {"99999999999999999999999999", ESRCH, 0},
+      {"-1", ESRCH, 0},
+      {"-99999999999999999999999999", ESRCH, 0},
+      {"", EIO, 0},
+      {" ", EIO, 0},
+      {"\n", EIO, 0},
+      {"abc", EIO, 0},
+      {"+", EIO, 0},
+      {"-", EIO, 0},
+      {"--1", EIO, 0},
+      {"+ 1", EIO, 0},
+      {"\0"
+       "1"sv,
+       EIO, 0},
+      {"\xa0"
+       "1",
+       EIO, 0},
+  };
+  for (const auto& [text, error, pid] : cases) {
+    const auto parsed = ParsePid(text);
+    EXPECT_EQ(parsed ? 0 : parsed.error().code, error) << "'" << text << "'";
+    if (parsed) {
+      EXPECT_EQ(*parsed, pid) << "'" << text << "'";
+    }
+  }
+}
+
+TEST(ParseFlag, ReadsLikeStrtoulAndNeverFails) {
+  const std::pair<std::string_view, bool> cases[] = {
+      {"0", false},   {"1", true},          {"2\n", true},
+      {"00", false},  {"010", true},        {"", false},
+      {" 1", false},  {"+1", false},        {"-1", false},
+      {"abc", false}, {"1abc", true},       {"0abc", false},
+      {"0x1", false}, {"\n", false},        {"1 0", true},
+      {"0 1", false}, {"4294967296", true}, {"18446744073709551616", true},
+  };
+  for (const auto& [text, flag] : cases) EXPECT_EQ(ParseFlag(text), flag) << "'" << text << "'";
+}
+
+TEST(CheckName, AllowsAnyBytesButThreeUpTo255OfThem) {
+  const std::string long_name(255, 'x');
+  const std::pair<std::string_view, int> cases[] = {
+      {"job", 0},      {"a b", 0},       {"\xff\x01", 0},    {"...", 0},
+      {".hidden", 0},  {"", EINVAL},     {".", EINVAL},      {"..", EINVAL},
+      {"a/b", EINVAL}, {"a\nb", EINVAL}, {"a\0b"sv, EINVAL}, {long_name, 0},
+  };
+  for (const auto& [name, error] : cases) {
+    const auto checked = CheckName(name, DefaultDialect());
+    EXPECT_EQ(checked ? 0 : checked.error().code, error) << "'" << name << "'";
+  }
+  EXPECT_EQ(CheckName(long_name + "x", DefaultDialect()).error().code, ENAMETOOLONG);
+}
+
+}  // namespace
+}  // namespace corral

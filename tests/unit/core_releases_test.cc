@@ -1,0 +1,429 @@
+// Releases: what fires one, what does not, when it is told (spec 9, 10), and `populated`.
+#include "support/core_fixture.h"
+
+namespace corral {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+class Release : public CoreTest {};
+
+// ---- what fires (spec 10.2)
+
+TEST_F(Release, FiresWhenTheLastTaskExits) {
+  const CgroupId job = MkdirNotifying("/job");
+  const Tid first = StartIn(job);
+  const Tid second = Fork(first);
+  Exit(first);
+  EXPECT_THAT(Told(), IsEmpty());
+  Exit(second);
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+  EXPECT_THAT(Told(), IsEmpty());
+}
+
+TEST_F(Release, FiresWhenTheLastTaskIsMovedOut) {
+  const Tid task = StartIn(MkdirNotifying("/job"));
+  ASSERT_THAT(Attach(At("/"), task), IsOk());
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
+TEST_F(Release, FiresWhenAWholeProcessIsMovedOut) {
+  const Tid task = StartIn(MkdirNotifying("/job"));
+  Thread(task);
+  ASSERT_THAT(AttachProcess(At("/"), task), IsOk());
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
+TEST_F(Release, FiresWhenTheLastChildIsRemovedEvenWithoutTasksEver) {
+  MkdirNotifying("/job");
+  Mkdir("/job/one");
+  Mkdir("/job/two");
+  ASSERT_THAT(Rmdir("/job/one"), IsOk());
+  EXPECT_THAT(Told(), IsEmpty());
+  ASSERT_THAT(Rmdir("/job/two"), IsOk());
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
+TEST_F(Release, FiresAnewEachTimeItEmpties) {
+  const CgroupId job = MkdirNotifying("/job");
+  for (int i = 0; i < 5; ++i) {
+    Exit(StartIn(job));
+    EXPECT_THAT(Told(), ElementsAre("/job"));
+  }
+  EXPECT_EQ(Releases(job), 5u);
+}
+
+TEST_F(Release, GoesUpOneDirectoryAtATime) {
+  MkdirNotifying("/a");
+  MkdirNotifying("/a/b");
+  Exit(StartIn(At("/a/b")));
+  EXPECT_THAT(Told(), ElementsAre("/a/b"));
+  ASSERT_THAT(Rmdir("/a/b"), IsOk());
+  EXPECT_THAT(Told(), ElementsAre("/a"));
+}
+
+// ---- what does not (spec 10.3)
+
+TEST_F(Release, DoesNotFireForACgroupNeverUsed) {
+  MkdirNotifying("/job");
+  registry_.JudgeAll();
+  EXPECT_THAT(Told(), IsEmpty());
+}
+
+TEST_F(Release, DoesNotFireWhenNotifyIsSetOnAnEmptyOne) {
+  const CgroupId job = Mkdir("/job");
+  Exit(StartIn(job));
+  // Not even looked at yet: the verdict passes under the old flag (I7).
+  ASSERT_THAT(registry_.SetNotifyOnRelease(job, true), IsOk());
+  EXPECT_THAT(Told(), IsEmpty());
+}
+
+TEST_F(Release, DoesNotFireWhileAChildDirectoryIsThere) {
+  const CgroupId job = MkdirNotifying("/job");
+  Mkdir("/job/child");
+  Exit(StartIn(job));
+  EXPECT_THAT(Told(), IsEmpty());
+  ASSERT_THAT(Rmdir("/job/child"), IsOk());
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
+TEST_F(Release, DoesNotFireWhenTheLastChildGoesWhileTasksAreThere) {
+  const CgroupId job = MkdirNotifying("/job");
+  const Tid task = StartIn(job);
+  Mkdir("/job/child");
+  ASSERT_THAT(Rmdir("/job/child"), IsOk());
+  EXPECT_THAT(Told(), IsEmpty());
+  Exit(task);
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
+TEST_F(Release, DoesNotFireForItsOwnRemoval) {
+  Exit(StartIn(MkdirNotifying("/job")));
+  ASSERT_THAT(Rmdir("/job"), IsOk());
+  EXPECT_THAT(Told(), IsEmpty());
+}
+
+TEST_F(Release, DoesNotFireForTheRoot) {
+  ASSERT_THAT(registry_.SetNotifyOnRelease(At("/"), true), IsOk());
+  Exit(Start());
+  Mkdir("/a");
+  ASSERT_THAT(registry_.SetNotifyOnRelease(At("/a"), false), IsOk());
+  ASSERT_THAT(Rmdir("/a"), IsOk());
+  EXPECT_THAT(Told(), IsEmpty());
+}
+
+TEST_F(Release, DoesNotFireWithoutNotifyButIsCounted) {
+  const CgroupId job = Mkdir("/job");
+  Exit(StartIn(job));
+  EXPECT_EQ(Releases(job), 1u);
+  EXPECT_THAT(Told(), IsEmpty());
+  EXPECT_EQ(std::count_if(events_.begin(), events_.end(),
+                          [](const Event& e) { return e.kind == Event::Kind::kReleased; }),
+            1);
+}
+
+TEST_F(Release, DoesNotFireForACgroupFilledAgainBeforeAnyoneLooked) {
+  const CgroupId job = MkdirNotifying("/job");
+  Exit(StartIn(job));
+  const Tid task = Start();
+  // The attach itself passes the verdict: it did empty (I7, spec 10.8).
+  ASSERT_THAT(Attach(job, task), IsOk());
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+  Exit(task);
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
+// ---- exactly once (spec 10.7, 10.9)
+
+TEST_F(Release, IsMergedWhileItsNotificationWaits) {
+  const CgroupId job = MkdirNotifying("/job");
+  for (int i = 0; i < 5; ++i) {
+    Exit(StartIn(job));
+    Pump();
+  }
+  EXPECT_EQ(registry_.queue().size(), 1u);
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
+TEST_F(Release, AfterItsNotificationStartedIsQueuedAnew) {
+  const CgroupId job = MkdirNotifying("/job");
+  Exit(StartIn(job));
+  Pump();
+  ASSERT_EQ(registry_.queue().TryTake(), job);
+  ASSERT_TRUE(registry_.BeginNotification(job));
+  Exit(StartIn(job));
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
+TEST_F(Release, IsToldWhenNotifyIsClearedWhileItWaits) {
+  const CgroupId job = MkdirNotifying("/job");
+  Exit(StartIn(job));
+  ASSERT_THAT(registry_.SetNotifyOnRelease(job, false), IsOk());
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
+TEST_F(Release, IsDroppedWhenTheCgroupIsRemovedWhileItWaits) {
+  Exit(StartIn(MkdirNotifying("/job")));
+  Pump();
+  ASSERT_THAT(Rmdir("/job"), IsOk());
+  EXPECT_THAT(Told(), IsEmpty());
+}
+
+TEST_F(Release, IsToldWithThePathAndAgentOfTheMomentItStarts) {
+  const CgroupId job = MkdirNotifying("/job");
+  Exit(StartIn(job));
+  Pump();
+  ASSERT_THAT(registry_.Rename(At("/"), "job", At("/"), "renamed"), IsOk());
+  ASSERT_THAT(registry_.SetReleaseAgent(jobs_, "/bin/other"), IsOk());
+  const auto notification = registry_.BeginNotification(registry_.queue().TryTake().value());
+  ASSERT_TRUE(notification);
+  EXPECT_EQ(notification->path, "/renamed");
+  EXPECT_EQ(notification->agent, "/bin/other");
+  EXPECT_EQ(notification->hierarchy, "jobs");
+}
+
+TEST_F(Release, IsNotLostWhenTheBellWas) {
+  const CgroupId job = MkdirNotifying("/job");
+  Exit(StartIn(job));
+  struct Deaf final : Tracker::Listener {
+    void SetMayBeEmpty(CssSetId) override {}
+    void ResyncNeeded() override {}
+  } deaf;
+  tracker_.Drain(deaf);
+  EXPECT_THAT(Told(), IsEmpty());
+  registry_.JudgeAll();
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
+TEST_F(Release, IsNotRepeatedByMoreHints) {
+  Exit(StartIn(MkdirNotifying("/job")));
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+  registry_.JudgeAll();
+  for (std::uint32_t set = 2; set < 10; ++set) registry_.SetMayBeEmpty(CssSetId{set});
+  EXPECT_THAT(Told(), IsEmpty());
+}
+
+// ---- who must be through before it is told (spec 10.10)
+
+TEST_F(Release, WaitsForATaskOnItsWayOut) {
+  const CgroupId job = MkdirNotifying("/job");
+  const Tid task = StartIn(job);
+  machine_.BeginDeath(task);
+  EXPECT_THAT(Told(), IsEmpty());
+  EXPECT_TRUE(Populated(job));
+  EXPECT_TRUE(registry_.Settle());  // look again
+  machine_.EndDeath(task);
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+  EXPECT_FALSE(Populated(job));
+  EXPECT_FALSE(registry_.Settle());
+}
+
+TEST_F(Release, WaitsForAnEarlierTaskWhenTheLastIsMovedOut) {
+  const CgroupId job = MkdirNotifying("/job");
+  const Tid leaver = StartIn(job);
+  const Tid last = Fork(leaver);
+  machine_.BeginDeath(leaver);
+  ASSERT_THAT(Attach(At("/"), last), IsOk());
+  EXPECT_THAT(Told(), IsEmpty());
+  machine_.EndDeath(leaver);
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
+TEST_F(Release, OfTheParentWaitsForTheTasksOfARemovedChild) {
+  const CgroupId parent = MkdirNotifying("/a");
+  const Tid task = StartIn(Mkdir("/a/b"));
+  machine_.BeginDeath(task);
+  Pump();
+  ASSERT_THAT(Rmdir("/a/b"), IsOk());
+  EXPECT_THAT(Told(), IsEmpty());
+  EXPECT_TRUE(Populated(parent));
+  machine_.EndDeath(task);
+  EXPECT_THAT(Told(), ElementsAre("/a"));
+  EXPECT_FALSE(Populated(parent));
+}
+
+TEST_F(Release, WaitsOnlyForThoseWhoLeftBeforeIt) {
+  const CgroupId job = MkdirNotifying("/job");
+  const Tid first = StartIn(job);
+  machine_.BeginDeath(first);
+  EXPECT_THAT(Told(), IsEmpty());
+  const Tid second = StartIn(job);
+  const Tid third = Fork(second);
+  machine_.BeginDeath(second);  // third is still there: no emptying
+  machine_.EndDeath(first);
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+  machine_.EndDeath(second);
+  Exit(third);
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
+TEST_F(Release, InOneHierarchyDoesNotWaitForMovesInAnother) {
+  const HierarchyId other = OtherHierarchy("other");
+  const CgroupId job = MkdirNotifying("/job");
+  const CgroupId x = Mkdir("/x", other);
+  const CgroupId y = Mkdir("/y", other);
+  const Tid task = StartIn(job);
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_THAT(Attach(i % 2 == 0 ? x : y, task), IsOk());
+    EXPECT_THAT(Told(), IsEmpty());  // it is in another css_set, and still in the job
+  }
+  EXPECT_FALSE(Releasable(job));
+  ASSERT_THAT(Attach(At("/"), task), IsOk());
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+  EXPECT_TRUE(Populated(y));
+  EXPECT_EQ(Releases(x), 5u);
+}
+
+TEST_F(Release, CountsATaskThatLeavesSeveralHierarchiesAtOnceInEach) {
+  const HierarchyId other = OtherHierarchy("other");
+  const CgroupId job = MkdirNotifying("/job");
+  const CgroupId x = Mkdir("/x", other);
+  const Tid task = StartIn(job);
+  ASSERT_THAT(Attach(x, task), IsOk());
+  Exit(task);
+  EXPECT_EQ(Releases(job), 1u);
+  EXPECT_EQ(Releases(x), 1u);
+}
+
+// A css_set id that others used before starts judged from its leaves.
+TEST_F(Release, DoesNotInheritTheLeavesOfAReusedCssSet) {
+  Exit(StartIn(Mkdir("/old")));
+  ASSERT_THAT(Rmdir("/old"), IsOk());
+  Pump();
+  const CgroupId job = MkdirNotifying("/job");
+  const Tid task = StartIn(job);
+  registry_.JudgeAll();
+  EXPECT_THAT(Told(), IsEmpty());
+  Exit(task);
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
+// A css_set goes with a cgroup of another hierarchy before its leaves were judged.
+TEST_F(Release, SurvivesTheRemovalOfTheCssSetThroughAnotherHierarchy) {
+  const HierarchyId other = OtherHierarchy("other");
+  const CgroupId job = MkdirNotifying("/job");
+  const CgroupId x = Mkdir("/x", other);
+  const Tid task = StartIn(job);
+  const Tid stays = Fork(task);
+  ASSERT_THAT(Attach(x, task), IsOk());
+  Exit(task);
+  ASSERT_THAT(Rmdir("/x", other), IsOk());
+  Pump();
+  EXPECT_THAT(Told(), IsEmpty());
+  Exit(stays);
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
+// ---- releasable (spec 9.3)
+
+TEST_F(Release, BecomesReleasableWhenTheLastTaskExitsWhileNotifyIsSet) {
+  const CgroupId with = MkdirNotifying("/with");
+  const CgroupId without = Mkdir("/without");
+  EXPECT_FALSE(Releasable(with));
+  Exit(StartIn(with));
+  Exit(StartIn(without));
+  EXPECT_TRUE(Releasable(with));
+  EXPECT_FALSE(Releasable(without));
+}
+
+TEST_F(Release, BecomesReleasableWhenAnyTaskIsMovedOut) {
+  const CgroupId job = Mkdir("/job");
+  StartIn(job);
+  const Tid task = StartIn(job);
+  ASSERT_THAT(Attach(At("/"), task), IsOk());
+  EXPECT_TRUE(Releasable(job));
+}
+
+TEST_F(Release, DoesNotBecomeReleasableWhenOneOfSeveralExits) {
+  const CgroupId job = MkdirNotifying("/job");
+  StartIn(job);
+  Exit(StartIn(job));
+  EXPECT_FALSE(Releasable(job));
+}
+
+TEST_F(Release, MakesTheParentReleasableWhenAChildIsRemoved) {
+  const CgroupId job = Mkdir("/job");
+  Mkdir("/job/a");
+  Mkdir("/job/b");
+  ASSERT_THAT(Rmdir("/job/a"), IsOk());
+  EXPECT_TRUE(Releasable(job));
+}
+
+TEST_F(Release, IsNoLongerReleasableAfterAnyWriteToNotify) {
+  for (const bool on : {true, false}) {
+    const CgroupId job = MkdirNotifying(on ? "/on" : "/off");
+    Exit(StartIn(job));
+    ASSERT_THAT(registry_.SetNotifyOnRelease(job, on), IsOk());  // passes the verdict first
+    EXPECT_FALSE(Releasable(job));
+  }
+}
+
+TEST_F(Release, StaysReleasableWhenATaskIsAttached) {
+  const CgroupId job = MkdirNotifying("/job");
+  Exit(StartIn(job));
+  StartIn(job);
+  EXPECT_TRUE(Releasable(job));
+}
+
+// ---- populated (spec 4.6)
+
+TEST_F(Release, PopulatedGoesUpToTheTop) {
+  const CgroupId a = Mkdir("/a");
+  const CgroupId b = Mkdir("/a/b");
+  const CgroupId c = Mkdir("/a/b/c");
+  const Tid task = StartIn(c);
+  EXPECT_TRUE(Populated(a) && Populated(b) && Populated(c));
+  const Tid in_a = StartIn(a);
+  Exit(task);
+  EXPECT_TRUE(Populated(a));
+  EXPECT_FALSE(Populated(b) || Populated(c));
+  Exit(in_a);
+  EXPECT_FALSE(Populated(a));
+}
+
+TEST_F(Release, EveryChangeOfEventsRaisesTheSerialAndTellsPollers) {
+  const CgroupId a = Mkdir("/a");
+  const CgroupId b = Mkdir("/a/b");
+  std::uint64_t serial = Serial(a);
+  const Tid task = StartIn(b);
+  EXPECT_GT(Serial(a), std::exchange(serial, Serial(a)));
+  events_.clear();
+  Exit(task);
+  EXPECT_GT(Serial(a), serial);
+  const auto told = [&](CgroupId id) {
+    return std::any_of(events_.begin(), events_.end(), [&](const Event& event) {
+      return event.kind == Event::Kind::kChanged && event.cgroup == id;
+    });
+  };
+  EXPECT_TRUE(told(a));
+  EXPECT_TRUE(told(b));
+  serial = Serial(a);
+  EXPECT_EQ(Serial(a), serial);
+}
+
+TEST_F(Release, PopulatedIsCorrectAfterATaskPassesThroughQuickly) {
+  const CgroupId a = Mkdir("/a");
+  const CgroupId b = Mkdir("/b");
+  const Tid task = Start();
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_THAT(Attach(a, task), IsOk());
+    ASSERT_THAT(Attach(b, task), IsOk());
+  }
+  EXPECT_FALSE(Populated(a));
+  EXPECT_TRUE(Populated(b));
+}
+
+TEST_F(Release, EventsOfRemovalCarryThePathOfThatMoment) {
+  const CgroupId a = Mkdir("/a");
+  ASSERT_THAT(Rmdir("/a"), IsOk());
+  Pump();
+  ASSERT_EQ(events_.size(), 1u);
+  EXPECT_EQ(events_[0].kind, Event::Kind::kRemoved);
+  EXPECT_EQ(events_[0].cgroup, a);
+  EXPECT_EQ(events_[0].path, "/a");
+}
+
+}  // namespace
+}  // namespace corral
