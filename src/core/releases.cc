@@ -107,7 +107,7 @@ bool Registry::Settle() {
   MutexLock lock(tree_mu_);
   for (const auto& [id, serial] : batch) {
     auto found = FindLocked(id, ENODEV);
-    if (!found || (*found)->settle_serial != serial) continue;
+    if (!found || (*found)->settle_serial != serial || !(*found)->settling) continue;
     Cgroup& cgroup = **found;
     std::vector<Tid> now;
     for (const Leaver& leaver : leavers) {
@@ -225,11 +225,21 @@ Result<bool> Registry::Releasable(CgroupId id) {
   return (*cgroup)->releasable;
 }
 
+// Whoever asks looks for himself: after waitpid() nobody is on the way out any more, and that
+// must show at once, not when the looker comes round (spec 10.10).
 Result<EventsInfo> Registry::Events(CgroupId id) {
+  bool settling = false;
+  {
+    MutexLock lock(tree_mu_);
+    auto cgroup = FindLocked(id, ENODEV);
+    if (!cgroup) return Fail(cgroup.error());
+    JudgeLocked(**cgroup);
+    settling = (*cgroup)->settling || (*cgroup)->populated();
+  }
+  if (settling) Settle();
   MutexLock lock(tree_mu_);
   auto cgroup = FindLocked(id, ENODEV);
   if (!cgroup) return Fail(cgroup.error());
-  JudgeLocked(**cgroup);
   return EventsInfo{.populated = (*cgroup)->populated(),
                     .releases = (*cgroup)->releases,
                     .serial = (*cgroup)->event_serial};

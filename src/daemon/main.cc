@@ -11,6 +11,8 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <map>
 
 #include "base/log.h"
 #include "client/client.h"
@@ -33,6 +35,26 @@ const std::map<std::string, log::Level> kLogLevels = {{"debug", log::Level::kDeb
                                                       {"info", log::Level::kInfo},
                                                       {"warn", log::Level::kWarn},
                                                       {"error", log::Level::kError}};
+
+// Whoever starts the first `corral run` of an instance may itself be in a group of another one.
+// That group's owner waits for, and kills, what the job left: not us and not our agents.
+void LeaveGroupsOfOtherInstances(const std::string& own) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/run/corral", ignored)) {
+    const std::string instance = entry.path().filename();
+    if (instance == own) continue;
+    auto other = Client::Connect(instance);
+    if (!other) continue;
+    auto status = other->Call({{"op", "status"}});
+    if (!status) continue;
+    for (const auto& hierarchy : (*status)["hierarchies"]) {
+      const std::string root = hierarchy.value("name", "") + ":/";
+      auto moved = other->Call(
+          {{"op", "attach"}, {"path", root}, {"tid", ::getpid()}, {"process", true}});
+      if (!moved) log::Warn("instance '{}': {}", instance, moved.error().message);
+    }
+  }
+}
 
 // One line to whoever started us: `ok`, or why not.
 void Tell(int ready_fd, const std::string& line) {
@@ -105,6 +127,7 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
   if (!lock) return Fail(lock.error());
   log::Open(arguments.foreground ? "" : directory + "/corrald.log",
             kLogLevels.at(arguments.log_level));
+  LeaveGroupsOfOtherInstances(arguments.instance);  // before the fork: it inherits the place
   // The spawner first: forked while we have one thread and nothing open (design: section 4).
   auto agents = AgentStarter::Create();
   if (!agents) return Fail(agents.error());

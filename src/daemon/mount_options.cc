@@ -52,6 +52,7 @@ Result<void> ApplyValue(std::string_view key, std::string_view value, MountOptio
     if (value.empty()) return Fail(EINVAL, "release_agent= is empty");
     options->release_agent = value;
   } else if (key == "agent_user") {
+    if (!options->agent_user.empty()) return Fail(EINVAL, "agent_user= is given twice");
     if (value.empty()) return Fail(EINVAL, "agent_user= is empty");
     options->agent_user = value;
   } else if (key == "compat") {

@@ -1,5 +1,6 @@
 #include "daemon/mount_table.h"
 
+#include <pwd.h>
 #include <sys/mount.h>
 #include <sys/sysmacros.h>
 
@@ -65,6 +66,9 @@ Result<HierarchyId> MountTable::FindOrCreateLocked(const MountOptions& options, 
   const std::string agent = options.release_agent.value_or("");
   if (!agent.empty()) {
     if (auto ok = tree_.host().CheckAgent(agent); !ok) return Fail(ok.error());
+  }
+  if (!options.agent_user.empty() && !::getpwnam(options.agent_user.c_str())) {
+    return Fail(EINVAL, "agent_user={}: there is no such user", options.agent_user);
   }
   *created = true;
   return registry.CreateHierarchy(

@@ -141,6 +141,7 @@ Result<Json> Mkdir(Request& rq) {
   const MkdirOptions options{.auto_remove = Flag(rq, "auto_remove")};
   bool created = false;
   CgroupId at = *parent;
+  std::vector<CgroupId> made_here;
   for (std::size_t begin = 0; begin < name.size();) {
     const std::size_t end = std::min(name.find('/', begin), name.size());
     const std::string part = name.substr(begin, end - begin);
@@ -149,8 +150,14 @@ Result<Json> Mkdir(Request& rq) {
     const bool last = begin >= name.size();
     created = false;
     auto made = MakeOne(rq.daemon, at, part, last && Flag(rq, "fresh"), options, &created);
-    if (!made) return Fail(made.error());
+    if (!made) {  // nothing half done
+      for (auto id = made_here.rbegin(); id != made_here.rend(); ++id) {
+        (void)rq.daemon.registry().Remove(*id);
+      }
+      return Fail(made.error());
+    }
     at = *made;
+    if (created) made_here.push_back(at);
   }
   auto info = rq.daemon.registry().Info(at);
   if (!info) return Fail(info.error());
@@ -187,7 +194,7 @@ Result<Json> Tasks(Request& rq) {
   if (!members) return Fail(members.error());
   for (const TaskMember& task : *members) {
     CgroupId at = registry.CgroupOfSet(task.set, info->hierarchy);
-    if (at.value == 0) at = *registry.Root(info->hierarchy);
+    if (at.value == 0) at = registry.Root(info->hierarchy).value_or(CgroupId{});
     if (at != *id && !Flag(rq, "subtree")) continue;
     auto known = paths.find(at);
     if (known == paths.end()) {
@@ -219,7 +226,7 @@ Result<Json> TreeOf(Registry& registry, CgroupId top) {
   if (!members) return Fail(members.error());
   for (const TaskMember& task : *members) {
     CgroupId at = registry.CgroupOfSet(task.set, info->hierarchy);
-    if (at.value == 0) at = *registry.Root(info->hierarchy);
+    if (at.value == 0) at = registry.Root(info->hierarchy).value_or(CgroupId{});
     ++tasks[at];
   }
   // Not recursive: a tree may be deep. A child's node is built in place of its parent.
@@ -256,8 +263,11 @@ Result<Json> ListTree(Request& rq) {
   Json trees = Json::array();
   for (const CgroupId top : tops) {
     auto tree = TreeOf(registry, top);
-    if (!tree) return Fail(tree.error());
-    trees.push_back(*tree);
+    if (tree) {
+      trees.push_back(*tree);
+    } else if (tops.size() == 1) {
+      return Fail(tree.error());
+    }  // else: that hierarchy ended meanwhile
   }
   return Json{{"trees", trees}};
 }

@@ -30,6 +30,7 @@ TEST_F(Mounting, BadOptionsAreNamed) {
       {"none,name=x,name=y", "twice"}, {"name=missing", "missing"},
       {"none,name=x,bogus", "bogus"},  {"none,name=x,release_agent=", "release_agent="},
       {"none,name=x,compat=v9", "v9"},
+      {"none,name=x,agent_user=nosuchuser", "nosuchuser"},
   };
   for (const auto& c : kCases) {
     EXPECT_NE(Refused(c.options).find(c.told), std::string::npos) << c.options;

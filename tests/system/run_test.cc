@@ -95,6 +95,18 @@ TEST_F(Run, StatusHasTheDocumentedKeys) {
   EXPECT_EQ(Sh("corral doctor >/dev/null; echo $?").out, "0\n");
 }
 
+TEST_F(Run, ADaemonStartedByAJobIsNoPartOfTheJob) {
+  EXPECT_EQ(Sh("timeout 20 corral run -- sh -c 'CORRAL_INSTANCE=$CORRAL_INSTANCE-b corral run -- "
+               "true'; echo $?; CORRAL_INSTANCE=$CORRAL_INSTANCE-b corral shutdown; echo $?").out,
+            "0\n0\n");
+}
+
+TEST_F(Run, AGroupThatCannotBeMadeLeavesNothing) {
+  EXPECT_NE(Sh("corral run --group corral:/a/../b -- true").status, 0);
+  EXPECT_NE(Sh("corral run --group corral:/a/$(printf %0256d 0) -- true").status, 0);
+  EXPECT_EQ(Groups(), "0\n");
+}
+
 TEST_F(Run, AuditFindsNothing) { ExpectCleanAudit(); }
 
 }  // namespace
