@@ -369,7 +369,8 @@ Result<CgroupId> Registry::CgroupOf(Tid tid, HierarchyId id) const {
 }
 
 CgroupId Registry::CgroupOfSet(CssSetId set, HierarchyId hierarchy) const {
-  return sets_.PlaceIn(set, hierarchy);
+  const CgroupId cgroup = sets_.PlaceIn(set, hierarchy);
+  return cgroup.value ? cgroup : Root(hierarchy).value_or(CgroupId{});
 }
 
 }  // namespace corral

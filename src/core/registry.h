@@ -162,7 +162,7 @@ class Registry {
   Result<std::vector<TaskMember>> SubtreeTasks(CgroupId id) const;
   // Where a task is in a hierarchy. ESRCH, ENOENT.
   Result<CgroupId> CgroupOf(Tid tid, HierarchyId hierarchy) const;
-  // A css_set's cgroup in a hierarchy; id 0 for the root.
+  // A css_set's cgroup in a hierarchy, the root included; id 0 when the hierarchy is gone.
   CgroupId CgroupOfSet(CssSetId set, HierarchyId hierarchy) const;
 
   // ---- flags and events. ENODEV: the cgroup is gone. Each passes the verdict first (I7).

@@ -193,8 +193,7 @@ Result<Json> Tasks(Request& rq) {
   auto members = registry.SubtreeTasks(*id);
   if (!members) return Fail(members.error());
   for (const TaskMember& task : *members) {
-    CgroupId at = registry.CgroupOfSet(task.set, info->hierarchy);
-    if (at.value == 0) at = registry.Root(info->hierarchy).value_or(CgroupId{});
+    const CgroupId at = registry.CgroupOfSet(task.set, info->hierarchy);
     if (at != *id && !Flag(rq, "subtree")) continue;
     auto known = paths.find(at);
     if (known == paths.end()) {
@@ -225,9 +224,7 @@ Result<Json> TreeOf(Registry& registry, CgroupId top) {
   auto members = registry.SubtreeTasks(top);
   if (!members) return Fail(members.error());
   for (const TaskMember& task : *members) {
-    CgroupId at = registry.CgroupOfSet(task.set, info->hierarchy);
-    if (at.value == 0) at = registry.Root(info->hierarchy).value_or(CgroupId{});
-    ++tasks[at];
+    ++tasks[registry.CgroupOfSet(task.set, info->hierarchy)];
   }
   // Not recursive: a tree may be deep. A child's node is built in place of its parent.
   Json root = NodeOf(registry, *info, tasks);
@@ -252,10 +249,12 @@ Result<Json> TreeOf(Registry& registry, CgroupId top) {
 Result<Json> ListTree(Request& rq) {
   Registry& registry = rq.daemon.registry();
   std::vector<CgroupId> tops;
+  bool named = false;
   if (rq.json.contains("path") || rq.json.contains("dev") || rq.json.contains("id")) {
     auto id = CgroupOf(rq);
     if (!id) return Fail(id.error());
     tops.push_back(*id);
+    named = true;
   } else {
     (void)rq.daemon.mounts().size();  // sweeps
     for (const HierarchyInfo& info : registry.Hierarchies()) tops.push_back(info.root);
@@ -265,7 +264,7 @@ Result<Json> ListTree(Request& rq) {
     auto tree = TreeOf(registry, top);
     if (tree) {
       trees.push_back(*tree);
-    } else if (tops.size() == 1) {
+    } else if (named) {
       return Fail(tree.error());
     }  // else: that hierarchy ended meanwhile
   }
