@@ -100,6 +100,7 @@ enum {
 	CORRAL_TASK_EXITING = 1,	/* the kernel has begun to end it */
 	CORRAL_TASK_GONE = 2,		/* memory, files and directory are released */
 	CORRAL_TASK_IN_EXEC = 4,	/* inside execve() */
+	CORRAL_TASK_NEWBORN = 8,	/* has never run; its birth hook may be about to come */
 };
 
 static inline corral_u64 corral_make_word(corral_u32 tgid, corral_u32 set)

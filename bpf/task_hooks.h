@@ -144,21 +144,24 @@ CORRAL_INLINE void corral_displaced(CORRAL_TABLES *t, corral_u64 displaced, corr
 	corral_u32 owner = corral_word_tgid(displaced);
 	corral_u64 *word = owner != tgid ? corral_word(t, owner) : CORRAL_NULL;
 
-	if (word) {
+	int i;
+
+	/* A dead word changes under us at most once: its task dies in a failed exec. */
+	for (i = 0; word && i < 2; i++) {
 		corral_u64 seen = CORRAL_LOAD(word);
 
-		if (!corral_word_alive(seen)) {
-			corral_mark_live(t, owner);
-			corral_count(t, CORRAL_HANDOVER_BEGUN);
-			CORRAL_INTERLEAVE();
-			seen = CORRAL_CAS(word, seen, displaced) == seen;
-			corral_count(t, CORRAL_HANDOVER_ENDED);
-			if (seen) {
-				/* The exec may have failed and the task died
-				 * before this: let somebody check. */
-				corral_ring(t, CORRAL_BELL_RESYNC, owner);
-				return;
-			}
+		if (corral_word_alive(seen))
+			break;
+		corral_mark_live(t, owner);
+		corral_count(t, CORRAL_HANDOVER_BEGUN);
+		CORRAL_INTERLEAVE();
+		seen = CORRAL_CAS(word, seen, displaced) == seen;
+		corral_count(t, CORRAL_HANDOVER_ENDED);
+		if (seen) {
+			/* The exec may have failed and the task died before
+			 * this: let somebody check. */
+			corral_ring(t, CORRAL_BELL_RESYNC, owner);
+			return;
 		}
 	}
 	corral_leave(t, corral_word_set(displaced));
@@ -255,7 +258,10 @@ CORRAL_INLINE void corral_death(CORRAL_TABLES *t, corral_u32 tid, corral_u32 tgi
 	}
 	old = CORRAL_AND(word, CORRAL_DEAD_MASK);
 	if (!corral_word_alive(old)) {
-		/* Not known, or its exec failed after it took the leader's tid. */
+		/* Not known, or its exec failed after it took the leader's tid. What
+		 * the dead word says was left by somebody else, long gone: with no
+		 * set in it, a burial of our real word can say what *we* left. */
+		(void)CORRAL_CAS(word, old, 0ull);
 		corral_count(t, CORRAL_MISS_UNKNOWN_DEATH);
 		corral_ring(t, CORRAL_BELL_RESYNC, tgid);
 		return;
@@ -370,13 +376,19 @@ CORRAL_INLINE int corral_bury(CORRAL_TABLES *t, corral_u32 tid, corral_u64 expec
 {
 	corral_u64 *word = corral_word(t, tid);
 
+	corral_u64 *leader = corral_word(t, corral_word_tgid(expected));
+
 	*seen = 0;
 	if (!word || !corral_word_alive(expected))
 		return -3;
 	*seen = CORRAL_CAS(word, expected, expected & CORRAL_DEAD_MASK);
 	if (*seen != expected)
 		return -11;
-	/* The live bit stays: a birth may be about to publish here. */
+	/* The live bit stays: a birth may be about to publish here. After a failed exec
+	 * the task dies, perhaps slowly, under its leader's tid: leave the set there
+	 * before it counts as left, so that "empty" waits for it (spec 10.10). */
+	if (leader)
+		(void)CORRAL_CAS(leader, 0ull, expected & CORRAL_DEAD_MASK);
 	corral_leave(t, corral_word_set(expected));
 	return 0;
 }

@@ -14,6 +14,7 @@
 #define KERNEL_TYPE __attribute__((preserve_access_index))
 
 struct task_struct {
+	unsigned int __state;
 	unsigned int flags;
 	int exit_state;
 	int pid;
@@ -33,6 +34,7 @@ struct bpf_iter__task {
 } KERNEL_TYPE;
 
 #define PF_EXITING 0x4
+#define TASK_NEW 0x800	/* until it is woken for the first time, after its birth hook */
 
 /* Sizes are set by the loader: words and live from pid_max, sets from the core. */
 struct {
@@ -189,6 +191,8 @@ static __always_inline corral_u32 task_state(struct task_struct *task)
 		state |= CORRAL_TASK_GONE;
 	if (bpf_core_field_exists(task->in_execve) && BPF_CORE_READ_BITFIELD(task, in_execve))
 		state |= CORRAL_TASK_IN_EXEC;
+	if (task->__state & TASK_NEW)
+		state |= CORRAL_TASK_NEWBORN;
 	return state;
 }
 
@@ -209,7 +213,7 @@ static __always_inline void emit(struct bpf_iter__task *ctx, struct task_struct 
  * Seeding and repair: every live task without a live word is put in set 1. A task
  * that begins to exit meanwhile may have passed its death hook before our word was
  * there: look again and undo. A task inside exec is left to the exec hook, its
- * word may be on its way from another tid (I6).
+ * word may be on its way from another tid (I6); a newborn to its birth hook.
  */
 SEC("iter/task")
 int adopt_tasks(struct bpf_iter__task *ctx)

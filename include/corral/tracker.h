@@ -69,6 +69,15 @@ struct MissCounts {
   std::uint64_t retries = 0;         // a bounded loop ran out
   std::uint64_t recursion = 0;       // a hook was skipped by the kernel
   bool operator==(const MissCounts&) const = default;
+  MissCounts operator-(const MissCounts& earlier) const {
+    return {.bells = bells - earlier.bells,
+            .out_of_table = out_of_table - earlier.out_of_table,
+            .unknown_deaths = unknown_deaths - earlier.unknown_deaths,
+            .adopted = adopted - earlier.adopted,
+            .displaced = displaced - earlier.displaced,
+            .retries = retries - earlier.retries,
+            .recursion = recursion - earlier.recursion};
+  }
 };
 
 class Tracker {

@@ -46,21 +46,29 @@ Result<void> Registry::MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, std::vecto
   }
 }
 
-// Takes moves back, newest first. What was counted as a leave of the target was none: the
-// baseline of the next verdict goes along (I7). Returns what could not be taken back: those
-// that died in the target, or whose old place finds no css_set any more.
-std::vector<Registry::Moved> Registry::UndoLocked(const std::vector<Moved>& moved) {
+// Takes moves back, newest first. A leave of the target that was none moves the baseline of
+// the next verdict along (I7): in all cgroups of the set for a task that is back, in the
+// target alone for one that died there meanwhile; the answer will be that it was never there,
+// so it died in its source. Returns what stays: its old place finds no css_set any more.
+std::vector<Registry::Moved> Registry::UndoLocked(Cgroup& to, const std::vector<Moved>& moved) {
   std::vector<Moved> stayed;
   for (auto move = moved.rbegin(); move != moved.rend(); ++move) {
     // Interned anew: the set it came from may have been idle and reclaimed since.
     auto back = InternLocked(move->from);
-    if (!back || !tracker_.Move(move->tid, {move->tgid, move->to}, *back)) {
+    const auto returned = back ? tracker_.Move(move->tid, {move->tgid, move->to}, *back)
+                               : Result<void>(Fail(back.error()));
+    const bool died = !returned && returned.error().code == ESRCH;
+    if (!returned && !died) {
       stayed.push_back(*move);
       continue;
     }
     for (const Member& member : sets_.TupleOf(move->to)) {
-      ++(*FindLocked(member.cgroup, ENODEV))->judged[move->to];
+      if (!died || member.cgroup == to.id) {
+        ++(*FindLocked(member.cgroup, ENODEV))->judged[move->to];
+      }
     }
+    const CgroupId source = PlaceIn(move->from, to.hierarchy->id);
+    if (died && source.value) JudgeLocked(**FindLocked(source, ENODEV));
   }
   return stayed;
 }
@@ -82,11 +90,11 @@ void Registry::CommitLocked(Cgroup& to, const std::vector<Moved>& moved) {
   }
 }
 
-// All of it stays, or none (spec 6.8), but for what died in the target meanwhile.
+// All of it stays, or none (spec 6.8).
 Result<void> Registry::FinishLocked(Cgroup& to, Result<void> done, const std::vector<Moved>& moved,
                                     const AttachGuard& guard) {
   if (done && guard) done = guard();
-  CommitLocked(to, done ? moved : UndoLocked(moved));
+  CommitLocked(to, done ? moved : UndoLocked(to, moved));
   return done;
 }
 

@@ -209,7 +209,8 @@ class Registry {
       REQUIRES(tree_mu_);
   Result<void> MoveProcessLocked(Cgroup& to, Tgid tgid, std::vector<Moved>* moved)
       REQUIRES(tree_mu_);
-  std::vector<Moved> UndoLocked(const std::vector<Moved>& moved) REQUIRES(tree_mu_);
+  std::vector<Moved> UndoLocked(Cgroup& to, const std::vector<Moved>& moved)
+      REQUIRES(tree_mu_);
   Result<Tgid> ProcessOf(Tid tid) const;
   Result<void> FinishLocked(Cgroup& to, Result<void> done, const std::vector<Moved>& moved,
                             const AttachGuard& guard) REQUIRES(tree_mu_);

@@ -162,6 +162,36 @@ TEST_F(InExec, AFailedExecLeavesAWordThatResyncBuries) {
   EXPECT_EQ(tracker_.Count(kA), (SetCount{.count = 0, .leaves = 1}));
 }
 
+// What it left is known when its word is buried; until it is through, it is waited for.
+TEST_F(InExec, AFailedExecIsALeaverOfTheSetItLeft) {
+  Gone(2);
+  tracker_.BeginDeath(Tid{2});
+  EXPECT_THAT(tracker_.Leavers(), IsEmpty());  // kA counts it still
+  tracker_.Resync();
+  EXPECT_EQ(tracker_.Count(kA).count, 0u);
+  const auto leavers = tracker_.Leavers();
+  ASSERT_EQ(leavers.size(), 1u);
+  EXPECT_EQ(leavers[0].tid, Tid{2});
+  EXPECT_EQ(leavers[0].set, kA);
+  tracker_.EndDeath(Tid{2});
+  EXPECT_THAT(tracker_.Leavers(), IsEmpty());
+}
+
+// The birth that took the old tid hands the word over after the death: it is buried there.
+TEST_F(InExec, AFailedExecWhoseTidWasTakenIsALeaverOfTheSetItLeft) {
+  Gone(2);
+  tracker_.BeginDeath(Tid{2});
+  tracker_.Birth(Tid{1}, Tid{3}, Tgid{3});
+  Gone(3);
+  EXPECT_EQ(tracker_.Count(kA).count, 1u);
+  tracker_.Resync();
+  EXPECT_EQ(tracker_.Count(kA).count, 0u);
+  const auto leavers = tracker_.Leavers();
+  ASSERT_EQ(leavers.size(), 1u);
+  EXPECT_EQ(leavers[0].tid, Tid{2});
+  EXPECT_EQ(leavers[0].set, kA);
+}
+
 // ---- deaths in two steps (spec 10.10)
 
 TEST_F(InprocTrackerTest, NamesALeaverByTheSetItLeft) {

@@ -50,6 +50,7 @@ class World {
 // What a World is made with.
 struct WorldOptions {
   std::uint32_t sets = 4096;
+  std::uint32_t tids = 0;  // of the real machine's table; 0: all there can be
 };
 
 std::unique_ptr<World> MakeInprocWorld(WorldOptions options);

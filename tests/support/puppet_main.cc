@@ -4,6 +4,7 @@
 // connection and exits, so nothing outlives a test that crashed.
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <linux/sched.h>
 #include <pthread.h>
 #include <sched.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -27,6 +29,7 @@ namespace {
 using corral::puppet::Command;
 using corral::puppet::Message;
 using corral::puppet::Op;
+using corral::puppet::Storm;
 
 const char* g_socket;
 
@@ -102,31 +105,7 @@ pid_t Clone3(uint64_t flags, pid_t wanted) {
 
 // ---- storms
 
-int64_t ForkStorm(int64_t ms) {
-  int64_t born = 0;
-  for (const int64_t end = NowMs() + ms; NowMs() < end;) {
-    const pid_t child = Clone3(0, 0);
-    if (child == 0) _exit(0);
-    if (child < 0) continue;
-    ++born;
-    while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-    }
-  }
-  return born;
-}
-
-int64_t ThreadStorm(int64_t ms) {
-  int64_t born = 0;
-  for (const int64_t end = NowMs() + ms; NowMs() < end;) {
-    pthread_t thread;
-    if (StartThread([](void*) -> void* { return nullptr; }, nullptr, &thread, false) != 0) continue;
-    ++born;
-    pthread_join(thread, nullptr);
-  }
-  return born;
-}
-
-// The page an exec storm and a taker share: the tid about to be given up.
+// The page that storms share: a tid that one of them is about to give up.
 struct Offer {
   volatile int tid;
 };
@@ -136,6 +115,148 @@ Offer* MapOffer(const char* path) {
   void* at = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   close(fd);
   return at == MAP_FAILED ? nullptr : static_cast<Offer*>(at);
+}
+
+Offer* g_offer;  // null where no other storm wants it
+
+void Await(pid_t child) {
+  while (waitpid(child, nullptr, __WALL) < 0 && errno == EINTR) {
+  }
+}
+
+// Each makes what its name says, waits for the end of it, and returns how many were born.
+
+int64_t BearProcess() {
+  const pid_t child = Clone3(0, 0);
+  if (child == 0) _exit(0);
+  if (child < 0) return 0;
+  Await(child);
+  return 1;
+}
+
+int64_t BearThread() {
+  pthread_t thread;
+  if (StartThread([](void*) -> void* { return nullptr; }, nullptr, &thread, false) != 0) return 0;
+  pthread_join(thread, nullptr);
+  return 1;
+}
+
+int64_t BearVforked() {
+  const pid_t child = vfork();
+  if (child == 0) _exit(0);
+  if (child < 0) return 0;
+  Await(child);
+  return 1;
+}
+
+int64_t BearSibling() {
+  const pid_t child = Clone3(0, 0);
+  if (child == 0) {
+    const pid_t sibling = Clone3(CLONE_PARENT, 0);
+    _exit(sibling < 0 ? 1 : 0);
+  }
+  if (child < 0) return 0;
+  int status = 1;
+  int64_t born = 0;
+  // Both are ours; the one that failed to make a sibling says so.
+  for (bool failed = false; born < (failed ? 1 : 2); ++born) {
+    const pid_t ended = waitpid(-1, &status, __WALL);
+    if (ended < 0) break;
+    failed = failed || status != 0;
+  }
+  return born;
+}
+
+void* ExitAfterLeader(void*) {
+  sched_yield();
+  syscall(SYS_exit, 0);
+  return nullptr;
+}
+
+int64_t BearDeadLeader() {
+  const pid_t child = Clone3(0, 0);
+  if (child == 0) {
+    pthread_t thread;
+    if (StartThread(ExitAfterLeader, nullptr, &thread, true) != 0) _exit(0);
+    syscall(SYS_exit, 1);
+  }
+  if (child < 0) return 0;
+  Await(child);
+  return 2;
+}
+
+// The new image does not fit: the kernel has ended the leader and given its tid to this
+// thread by then, and kills it.
+void* FailToExec(void*) {
+  const rlimit little = {8192, 8192};
+  if (g_offer) g_offer->tid = Tid();
+  setrlimit(RLIMIT_AS, &little);
+  ExecSelf("perform", 0, 0, 0, "");
+  _exit(94);
+}
+
+int64_t BearFailedExec() {
+  const pid_t child = Clone3(0, 0);
+  if (child == 0) {
+    pthread_t thread;
+    if (StartThread(FailToExec, nullptr, &thread, true) != 0) _exit(0);
+    for (;;) pause();
+  }
+  if (child < 0) return 0;
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFSIGNALED(status) ? 2 : 1;
+}
+
+// The tid is asked for by several storms at once: whoever is late gets EEXIST.
+int64_t BearSameTid() {
+  const pid_t child = Clone3(0, g_offer->tid);
+  if (child == 0) _exit(0);
+  if (child < 0) return 0;
+  Await(child);
+  return 1;
+}
+
+// A read of a pipe that the kernel gives to a worker thread of its own.
+int ReadByWorker(io_uring* ring, const int pipe_fds[2], char* byte) {
+  if (const int error = io_uring_queue_init(4, ring, 0); error != 0) return error;
+  io_uring_sqe* read_one = io_uring_get_sqe(ring);
+  io_uring_prep_read(read_one, pipe_fds[0], byte, 1, 0);
+  io_uring_sqe_set_flags(read_one, IOSQE_ASYNC);
+  const int submitted = io_uring_submit(ring);
+  return submitted < 0 ? submitted : 0;
+}
+
+int64_t BearUringWorkers() {
+  int pipe_fds[2];
+  io_uring ring;
+  char byte = 0;
+  if (pipe2(pipe_fds, O_CLOEXEC) != 0) return 0;
+  const int error = ReadByWorker(&ring, pipe_fds, &byte);
+  if (error == 0) {
+    io_uring_cqe* done = nullptr;
+    if (write(pipe_fds[1], "x", 1) == 1) io_uring_wait_cqe(&ring, &done);
+    io_uring_queue_exit(&ring);
+  }
+  close(pipe_fds[0]);
+  close(pipe_fds[1]);
+  return error == 0 ? 1 : 0;
+}
+
+constexpr int64_t (*kBear[])() = {
+    // in the order of enum class Storm
+    BearProcess,    BearThread,     BearVforked, BearSibling,
+    BearDeadLeader, BearFailedExec, BearSameTid, BearUringWorkers,
+};
+
+int64_t RunStorm(Storm storm, int64_t ms, const char* path) {
+  g_offer = path[0] != '\0' ? MapOffer(path) : nullptr;
+  if (storm == Storm::kSameTid && !g_offer) return 0;
+  int64_t born = 0;
+  for (const int64_t end = NowMs() + ms; NowMs() < end;) {
+    born += kBear[static_cast<size_t>(storm)]();
+  }
+  return born;
 }
 
 struct ExecStorm {
@@ -179,6 +300,10 @@ int64_t TakeTidStorm(int64_t ms, const char* path) {
 }
 
 // ---- one command
+
+io_uring g_ring;
+int g_pipe[2];
+char g_byte;
 
 void Carry(int fd, const Command& command) {
   switch (command.op) {
@@ -234,11 +359,17 @@ void Carry(int fd, const Command& command) {
       Say(fd, Message::Kind::kReply, command.cookie, at == MAP_FAILED ? -errno : 0);
       break;
     }
-    case Op::kForkStorm:
-      Say(fd, Message::Kind::kReply, command.cookie, ForkStorm(command.number));
+    case Op::kStorm:
+      Say(fd, Message::Kind::kReply, command.cookie,
+          RunStorm(command.storm, static_cast<int64_t>(command.number), command.path));
       break;
-    case Op::kThreadStorm:
-      Say(fd, Message::Kind::kReply, command.cookie, ThreadStorm(command.number));
+    case Op::kHoldUring:
+      if (pipe2(g_pipe, O_CLOEXEC) != 0) _exit(93);
+      Say(fd, Message::Kind::kReply, command.cookie, ReadByWorker(&g_ring, g_pipe, &g_byte));
+      break;
+    case Op::kDropUring:
+      io_uring_queue_exit(&g_ring);
+      Say(fd, Message::Kind::kReply, command.cookie, 0);
       break;
     case Op::kExecStorm:
       RunExecStorm({command.cookie, NowMs() + static_cast<int64_t>(command.number), 0, command.path});

@@ -18,17 +18,31 @@ enum class Op : std::uint32_t {
   kExitProcess,
   kReap,          // waitpid(number); replies
   kGrow,          // touches `number` MiB, so that its end takes a while; replies
-  kForkStorm,     // for `number` ms: children that exit at once; replies how many
-  kThreadStorm,   // for `number` ms: threads that exit at once; replies how many
+  kStorm,         // for `number` ms: births of one kind; replies how many tasks were born
   kExecStorm,     // for `number` ms: exec by a thread, again and again; says hello with how many
   kTakeTidStorm,  // for `number` ms: fork with the tid that an exec storm gives up; replies how many
+  kHoldUring,     // an io_uring whose worker thread waits for a pipe; replies 0 or -errno
+  kDropUring,     // and its end; replies
+};
+
+// What a storm makes, each time anew, and waits for.
+enum class Storm : std::uint32_t {
+  kFork,        // a process that exits at once
+  kThread,      // a thread that exits at once
+  kVfork,       // a process that shares memory and exits at once
+  kSibling,     // a process, and by CLONE_PARENT a second one that is its sibling
+  kDeadLeader,  // a process whose leader exits before its thread
+  kFailedExec,  // a process whose thread execs and is killed past the point of no return
+  kSameTid,     // a process with the tid on the page that storms share, if it is free
+  kUring,       // io_uring workers, an unknown number (replies how many rings)
 };
 
 struct Command {
   Op op;
   std::uint32_t cookie;  // whoever is made says it in its hello
   std::uint64_t number;
-  char path[96];         // kExecStorm, kTakeTidStorm: the file both map
+  Storm storm;           // kStorm
+  char path[96];         // the page that storms share
 };
 
 struct Message {

@@ -78,10 +78,12 @@ Puppets::~Puppets() {
   ::unlink(offer_path_.c_str());
 }
 
-void Puppets::Send(Tid to, Op op, std::uint32_t cookie, std::uint64_t number) {
-  Command command = {.op = op, .cookie = cookie, .number = number, .path = {}};
-  std::strncpy(command.path, offer_path_.c_str(), sizeof command.path - 1);
-  if (op == Op::kExecStorm && ::access(offer_path_.c_str(), F_OK) != 0) command.path[0] = '\0';
+void Puppets::Send(Tid to, Op op, std::uint32_t cookie, std::uint64_t number,
+                   puppet::Storm storm) {
+  Command command = {.op = op, .cookie = cookie, .number = number, .storm = storm, .path = {}};
+  if (::access(offer_path_.c_str(), F_OK) == 0) {
+    std::strncpy(command.path, offer_path_.c_str(), sizeof command.path - 1);
+  }
   CORRAL_CHECK(::send(tasks_.at(to).connection.get(), &command, sizeof command, MSG_NOSIGNAL) ==
                sizeof command);
 }
@@ -222,12 +224,8 @@ std::map<Tid, Tgid> Puppets::tasks() const {
   return tasks;
 }
 
-void Puppets::BeginForkStorm(Tid by, std::chrono::milliseconds time) {
-  Send(by, Op::kForkStorm, 0, static_cast<std::uint64_t>(time.count()));
-}
-
-void Puppets::BeginThreadStorm(Tid by, std::chrono::milliseconds time) {
-  Send(by, Op::kThreadStorm, 0, static_cast<std::uint64_t>(time.count()));
+void Puppets::BeginStorm(Tid by, puppet::Storm storm, std::chrono::milliseconds time) {
+  Send(by, Op::kStorm, 0, static_cast<std::uint64_t>(time.count()), storm);
 }
 
 std::uint64_t Puppets::EndStorm(Tid by) { return static_cast<std::uint64_t>(AwaitReply(by)); }
@@ -242,10 +240,25 @@ std::uint64_t Puppets::EndExecStorm(Tid leader) {
   return static_cast<std::uint64_t>(AwaitHello(tasks_.at(leader).cookie).value);
 }
 
-void Puppets::BeginTakeTidStorm(Tid by, std::chrono::milliseconds time) {
+void Puppets::OfferTid(Tid tid) {
   const Fd offer(::open(offer_path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   CORRAL_CHECK(offer && ::ftruncate(offer.get(), 4096) == 0);
+  CORRAL_CHECK(::pwrite(offer.get(), &tid.value, sizeof tid.value, 0) == sizeof tid.value);
+}
+
+void Puppets::BeginTakeTidStorm(Tid by, std::chrono::milliseconds time) {
+  OfferTid();
   Send(by, Op::kTakeTidStorm, 0, static_cast<std::uint64_t>(time.count()));
+}
+
+bool Puppets::HoldUring(Tid by) {
+  Send(by, Op::kHoldUring, 0);
+  return AwaitReply(by) == 0;
+}
+
+void Puppets::DropUring(Tid by) {
+  Send(by, Op::kDropUring, 0);
+  CORRAL_CHECK(AwaitReply(by) == 0);
 }
 
 }  // namespace corral

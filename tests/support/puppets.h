@@ -59,14 +59,19 @@ class Puppets {
   std::map<Tid, Tgid> tasks() const;  // all that were met and have not been told to end
 
   // Storms go on while the test does other things; End...() waits and tells how many.
-  void BeginForkStorm(Tid by, std::chrono::milliseconds time);
-  void BeginThreadStorm(Tid by, std::chrono::milliseconds time);
+  void BeginStorm(Tid by, puppet::Storm storm, std::chrono::milliseconds time);
   std::uint64_t EndStorm(Tid by);
+  // From now on storms share a page: what an exec storm gives up, kSameTid asks for.
+  void OfferTid(Tid tid = {});
   // Exec by a thread that is not the leader, again and again. `leader` stays its tid.
   void BeginExecStorm(Tid leader, std::chrono::milliseconds time);
   std::uint64_t EndExecStorm(Tid leader);
   // Forks with the tids that the exec storm gives up, before its exec is through.
   void BeginTakeTidStorm(Tid by, std::chrono::milliseconds time);
+
+  // An io_uring of `by` that keeps worker threads of the kernel busy. False: there is none here.
+  bool HoldUring(Tid by);
+  void DropUring(Tid by);
 
  private:
   struct Puppet {
@@ -75,7 +80,8 @@ class Puppets {
     std::uint32_t cookie = 0;  // of the storm under way
   };
 
-  void Send(Tid to, puppet::Op op, std::uint32_t cookie, std::uint64_t number = 0);
+  void Send(Tid to, puppet::Op op, std::uint32_t cookie, std::uint64_t number = 0,
+            puppet::Storm storm = {});
   puppet::Message AwaitHello(std::uint32_t cookie);
   std::int64_t AwaitReply(Tid from);
   Tid Make(Tid by, puppet::Op op);

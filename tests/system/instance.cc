@@ -21,8 +21,9 @@ void InstanceTest::SetUp() {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   if (::access("/dev/fuse", R_OK | W_OK) != 0) GTEST_SKIP() << "needs /dev/fuse";
   if (::access("/sys/kernel/btf/vmlinux", R_OK) != 0) GTEST_SKIP() << "needs a kernel with BTF";
-  const char* bin = std::getenv("CORRAL_BIN");
-  ASSERT_NE(bin, nullptr) << "CORRAL_BIN must name the directory of the binaries";
+  // The test is build/tests/NAME, the programs are in build/bin.
+  const std::string bin =
+      std::filesystem::canonical("/proc/self/exe").parent_path().parent_path() / "bin";
   static int serial = 0;
   const std::string name = "test-" + std::to_string(::getpid()) + "-" + std::to_string(serial++);
   work_ = "/tmp/corral-" + name;
@@ -33,7 +34,7 @@ void InstanceTest::SetUp() {
   ::setenv("MNT", mnt().c_str(), 1);
   ::setenv("WORK", work_.c_str(), 1);
   const std::string path = std::getenv("PATH");
-  if (!path.starts_with(bin)) ::setenv("PATH", (std::string(bin) + ":" + path).c_str(), 1);
+  if (!path.starts_with(bin)) ::setenv("PATH", (bin + ":" + path).c_str(), 1);
 }
 
 void InstanceTest::TearDown() {
@@ -101,7 +102,7 @@ bool InstanceTest::Eventually(const std::function<bool()>& condition) {
 
 void InstanceTest::ExpectCleanAudit() const {
   const Outcome audit = Sh("corral audit");
-  EXPECT_EQ(audit.status, 0) << audit.out;
+  EXPECT_EQ(audit.status, 0) << audit.out << Sh("corral status; sleep 1; corral audit; cat /run/corral/$CORRAL_INSTANCE/corrald.log").out;
 }
 
 }  // namespace corral

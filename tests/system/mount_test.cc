@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "system/instance.h"
 
@@ -99,7 +100,8 @@ TEST_F(Mounting, ProcMountsShowsTypeAndOptions) {
 
 TEST_F(Mounting, MountHelperWorksThroughMount8) {
   // mount(8) looks only in /sbin: put the helper there for the test's own mount namespace.
-  const std::string bin = std::getenv("CORRAL_BIN");
+  const std::string bin =
+      std::filesystem::canonical("/proc/self/exe").parent_path().parent_path() / "bin";
   ASSERT_EQ(Sh("corral run -- true").status, 0);  // the daemon, outside that namespace
   const Outcome mounted = Sh(
       "unshare -m sh -c 'mkdir -p $WORK/sbin; cp -a /sbin/. $WORK/sbin/ 2>/dev/null; "

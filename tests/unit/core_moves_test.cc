@@ -208,9 +208,10 @@ TEST_F(Guarded, MovesKeepAReleaseThatHappensDuringThem) {
   EXPECT_EQ(Where(task), a);
 }
 
-TEST_F(Guarded, MovesOfATaskThatDiesInTheTargetStillReleaseTheSource) {
+// The answer says that it was never in b: so nobody is told that b is idle now.
+TEST_F(Guarded, MovesOfATaskThatDiesInTheTargetReleaseTheSourceAlone) {
   const CgroupId a = MkdirNotifying("/a");
-  const CgroupId b = Mkdir("/b");
+  const CgroupId b = MkdirNotifying("/b");
   const Tid task = StartIn(a);
   EXPECT_THAT(registry_.Attach(b, task,
                                [&]() -> Result<void> {
@@ -221,7 +222,30 @@ TEST_F(Guarded, MovesOfATaskThatDiesInTheTargetStillReleaseTheSource) {
   EXPECT_THAT(Told(), ElementsAre("/a"));
   EXPECT_FALSE(Populated(a));
   EXPECT_FALSE(Populated(b));
+  EXPECT_EQ(Releases(b), 0u);
+  EXPECT_FALSE(Releasable(b));
+  const Tid later = StartIn(b);
+  Exit(later);
+  EXPECT_THAT(Told(), ElementsAre("/b"));
   EXPECT_THAT(Rmdir("/b"), IsOk());
+}
+
+// In the other hierarchy it never moved, and left by dying.
+TEST_F(Guarded, MovesOfATaskThatDiesInTheTargetReleaseItsPlaceInOtherHierarchies) {
+  const HierarchyId users = registry_.CreateHierarchy({.name = "users"}).value();
+  const CgroupId user = registry_.Mkdir(registry_.Root(users).value(), "u", {}).value();
+  ASSERT_THAT(registry_.SetNotifyOnRelease(user, true), IsOk());
+  const CgroupId a = MkdirNotifying("/a");
+  const CgroupId b = MkdirNotifying("/b");
+  const Tid task = StartIn(a);
+  ASSERT_THAT(Attach(user, task), IsOk());
+  EXPECT_THAT(registry_.Attach(b, task,
+                               [&]() -> Result<void> {
+                                 Exit(task);
+                                 return Fail(ESRCH, "gone");
+                               }),
+              FailsWith(ESRCH));
+  EXPECT_THAT(Told(), UnorderedElementsAre("/a", "/u"));
 }
 
 TEST_F(Guarded, MovesThatCannotBeTakenBackCountAsMoves) {

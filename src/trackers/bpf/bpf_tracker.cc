@@ -108,24 +108,26 @@ Result<std::unique_ptr<BpfTracker>> BpfTracker::Create(BpfOptions options) {
   if (auto ok = CheckKernel(); !ok) return Fail(ok.error());
   libbpf_set_print(LogLibbpf);
   std::unique_ptr<BpfTracker> tracker(new BpfTracker);
-  if (auto ok = tracker->Load(options.sets); !ok) return Fail(ok.error());
+  if (auto ok = tracker->Load(options); !ok) return Fail(ok.error());
   if (auto ok = tracker->MapTables(); !ok) return Fail(ok.error());
   if (auto ok = tracker->Seed(); !ok) return Fail(ok.error());
   return tracker;
 }
 
-Result<void> BpfTracker::Load(std::uint32_t sets) {
+Result<void> BpfTracker::Load(const BpfOptions& options) {
   skeleton_ = tracker_bpf__open();
   if (!skeleton_) return Fail(errno, "cannot open the BPF object: {}", std::strerror(errno));
-  pid_max_at_start_ = ReadPidMax();
-  const std::uint32_t tids = (pid_max_at_start_ + 63) / 64 * 64;
+  const std::uint32_t tids = ((options.tids ? options.tids : ReadPidMax()) + 63) / 64 * 64;
   bpf_map__set_max_entries(skeleton_->maps.words, tids);
   bpf_map__set_max_entries(skeleton_->maps.live, tids / 64);
-  bpf_map__set_max_entries(skeleton_->maps.sets, sets);
+  bpf_map__set_max_entries(skeleton_->maps.sets, options.sets);
   if (const int error = tracker_bpf__load(skeleton_); error != 0) {
     return Fail(-error, "the kernel refuses the tracker's BPF programs: {}",
                 std::strerror(-error));
   }
+  // The last hook first: a task whose birth is seen and whose death is not would be a word
+  // without a task until the tid is used again (docs/concurrency.md, 6.1).
+  skeleton_->links.on_exit = bpf_program__attach(skeleton_->progs.on_exit);
   if (const int error = tracker_bpf__attach(skeleton_); error != 0) {
     return Fail(-error, "cannot attach the tracker's hooks: {}", std::strerror(-error));
   }
@@ -168,7 +170,8 @@ Result<void> BpfTracker::Seed() {
     bool hidden = false;
     seed_incomplete_ = false;
     for (const corral_task_record& task : MachineTasks()) {
-      if (task.flags & (CORRAL_TASK_EXITING | CORRAL_TASK_GONE)) continue;
+      const bool unborn = (task.flags & CORRAL_TASK_NEWBORN) && !corral_word_alive(task.word);
+      if (unborn || (task.flags & (CORRAL_TASK_EXITING | CORRAL_TASK_GONE))) continue;
       if (!corral_word_alive(task.word)) seed_incomplete_ = true;
       if (!shown.contains(task.tid)) hidden = true;  // or born since: look once more
     }
@@ -177,8 +180,10 @@ Result<void> BpfTracker::Seed() {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   if (walk_hides_tasks_) log::Info("the task iterator hides tasks; /proc is asked as well");
-  adopted_at_start_ = tables_.counters[CORRAL_MISS_ADOPTED];
-  seen_ = misses();
+  Compare(true);  // an exec that crossed the seeding
+  // What died or forked before it was known is no miss.
+  ring_buffer__consume(doorbell_);
+  at_start_ = misses();
   return {};
 }
 
@@ -311,15 +316,30 @@ void BpfTracker::Drain(Listener& listener) {
       if (TakePending(tables_, CssSetId{set})) listener.SetMayBeEmpty(CssSetId{set});
     }
   }
-  if (now.out_of_table != seen_.out_of_table && ReadPidMax() > tables_.tid_capacity) {
+  if (now.out_of_table != seen_.out_of_table && !std::exchange(told_out_of_table_, true)) {
     log::Error(
-        "kernel.pid_max was raised to {} after corrald started with {}: tasks with tids "
-        "beyond that are not tracked; restart corrald",
-        ReadPidMax(), pid_max_at_start_);
+        "kernel.pid_max is {}, but the table holds {} tids: tasks beyond that are not tracked; "
+        "restart corrald",
+        ReadPidMax(), tables_.tid_capacity);
   }
+  // What is beyond the table cannot be mended; a fork storm there must not cost a resync each.
+  seen_.out_of_table = now.out_of_table;
   if (now != seen_) resync = true;
   seen_ = now;
   if (resync) listener.ResyncNeeded();
+}
+
+// The word is read before the last look for its task: who has the number by now is spared.
+bool BpfTracker::Bury(Tid tid, std::uint64_t phantom) {
+  constexpr int kTries = 10;  // each needs a mover between our two steps
+  for (int i = 0; i < kTries; ++i) {
+    const std::uint64_t word = ::corral::Load(tables_.words[tid.value]);
+    const std::uint32_t tgid = corral_word_tgid(phantom);
+    if (corral_word_tgid(word) != tgid) return false;
+    if (!(StateInProc(tgid, tid.value) & CORRAL_TASK_GONE)) return false;
+    if (Request(CORRAL_OP_BURY, tid, word, 0) == 0) return true;
+  }
+  return false;
 }
 
 AuditReport BpfTracker::Audit() { return Compare(false); }
@@ -329,13 +349,11 @@ AuditReport BpfTracker::Compare(bool repair) {
   TaskAudit audit(tables_, [this] { return MachineTasks(); });
   AuditReport report = audit.Run();
   if (repair) {
-    for (const auto& [tid, word] : audit.phantoms()) {
-      if (Request(CORRAL_OP_BURY, tid, word, 0) == 0) ++report.repaired;
-    }
+    for (const auto& [tid, word] : audit.phantoms()) report.repaired += Bury(tid, word) ? 1 : 0;
     // After burying: a phantom may sit on the tid of a task that lives.
     if (!audit.unknown().empty() || !audit.phantoms().empty()) {
       AdoptUnknown();
-      report.repaired += audit.unknown().size();
+      for (const Tid tid : audit.unknown()) report.repaired += Describe(tid).has_value() ? 1 : 0;
     }
     return report;
   }
@@ -350,12 +368,11 @@ AuditReport BpfTracker::Compare(bool repair) {
 
 MissCounts BpfTracker::misses() const {
   MissCounts misses = MissesOf(tables_);
-  misses.adopted -= adopted_at_start_;
   for (const bpf_program* hook :
        {skeleton_->progs.on_newtask, skeleton_->progs.on_exec, skeleton_->progs.on_exit}) {
     misses.recursion += RecursionMisses(hook);
   }
-  return misses;
+  return misses - at_start_;
 }
 
 }  // namespace corral

@@ -24,6 +24,7 @@ namespace corral {
 
 struct BpfOptions {
   std::uint32_t sets = 262144;
+  std::uint32_t tids = 0;  // tids are below this; 0: what kernel.pid_max says now
 };
 
 class BpfTracker final : public Tracker {
@@ -49,7 +50,7 @@ class BpfTracker final : public Tracker {
 
  private:
   BpfTracker() = default;
-  Result<void> Load(std::uint32_t sets);
+  Result<void> Load(const BpfOptions& options);
   Result<void> MapTables();
   Result<void> Seed();
   int Request(corral_op op, Tid tid, std::uint64_t expected, std::uint32_t to) const;
@@ -58,18 +59,19 @@ class BpfTracker final : public Tracker {
   std::vector<corral_task_record> MachineTasks() const;
   // Gives every live task that has no place the initial one.
   void AdoptUnknown();
+  bool Bury(Tid tid, std::uint64_t phantom);
   AuditReport Compare(bool repair);
 
   tracker_bpf* skeleton_ = nullptr;
   ring_buffer* doorbell_ = nullptr;
   std::vector<corral_bell> bells_;  // filled by the ring's callback, within Drain()
   Tables tables_;
-  std::uint32_t pid_max_at_start_ = 0;
   std::atomic<std::uint32_t> highest_set_ = CORRAL_SET_INITIAL;
-  std::uint64_t adopted_at_start_ = 0;
   bool walk_hides_tasks_ = true;  // until Seed() has found that it does not
   bool seed_incomplete_ = false;  // a task was inside exec all the time: look again
-  MissCounts seen_;  // by Drain()
+  bool told_out_of_table_ = false;
+  MissCounts at_start_;  // when seeding was through; misses are counted from there
+  MissCounts seen_;      // by Drain()
 };
 
 }  // namespace corral

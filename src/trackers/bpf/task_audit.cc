@@ -4,6 +4,7 @@
 #include <thread>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 namespace corral {
 
@@ -16,6 +17,7 @@ TaskAudit::Look TaskAudit::LookOnce() const {
   for (const corral_task_record& task : walk_()) {
     tasks.emplace(task.tid, task);
     if (task.flags & (CORRAL_TASK_EXITING | CORRAL_TASK_GONE)) continue;
+    if ((task.flags & CORRAL_TASK_NEWBORN) && !corral_word_alive(task.word)) continue;
     ++look.tasks;
     if (corral_word_tgid(task.word) == task.tgid) {
       ++look.tracked;
@@ -28,14 +30,15 @@ TaskAudit::Look TaskAudit::LookOnce() const {
     const auto task = tasks.find(tid.value);
     const bool exists = task != tasks.end() && task->second.tgid == corral_word_tgid(word) &&
                         !(task->second.flags & CORRAL_TASK_GONE);
-    if (exists || Load(tables_.words[tid.value]) != word) continue;
+    const std::uint64_t now = Load(tables_.words[tid.value]);
     const std::uint32_t owner = corral_word_tgid(word);
+    if (exists || corral_word_tgid(now) != owner) continue;
     if (wordless.contains(owner)) {
       // A thread inside exec: it has its leader's tid already, its word not yet (I6).
       look.unknown.erase(Tid{owner});
       ++look.in_exec;
     } else {
-      look.phantoms.emplace(tid, word);
+      look.phantoms.emplace(tid, now);
     }
   }
   return look;
@@ -51,10 +54,15 @@ AuditReport TaskAudit::Run() {
     std::this_thread::sleep_for(pause);
     look = LookOnce();
     std::erase_if(unknown_, [&](Tid tid) { return !look.unknown.contains(tid); });
-    std::erase_if(phantoms_, [&](const auto& entry) {
-      const auto now = look.phantoms.find(entry.first);
-      return now == look.phantoms.end() || now->second != entry.second;
-    });
+    // The same process's word, wherever it was moved meanwhile: a word without a task can be
+    // moved about like any other, and must not escape by that.
+    std::map<Tid, std::uint64_t> still;
+    for (const auto& [tid, before] : phantoms_) {
+      const auto now = look.phantoms.find(tid);
+      if (now == look.phantoms.end()) continue;
+      if (corral_word_tgid(now->second) == corral_word_tgid(before)) still.insert(*now);
+    }
+    phantoms_ = std::move(still);
   }
 
   AuditReport report;
@@ -62,7 +70,11 @@ AuditReport TaskAudit::Run() {
   report.tracked = look.tracked;
   report.unsettled = look.in_exec;
   for (const Tid tid : unknown_) {
-    report.differences.push_back(fmt::format("task {} is not known", tid.value));
+    report.differences.push_back(
+        tid.value < tables_.tid_capacity
+            ? fmt::format("task {} is not known", tid.value)
+            : fmt::format("task {} is beyond the table of {} tids: kernel.pid_max was raised after "
+                          "corrald started, restart it", tid.value, tables_.tid_capacity));
   }
   for (const auto& [tid, word] : phantoms_) {
     report.differences.push_back(fmt::format(

@@ -27,7 +27,7 @@ class TaskAudit {
 
   // Live tasks without a live word.
   const std::set<Tid>& unknown() const { return unknown_; }
-  // Live words without a live task, each with the word seen.
+  // Live words without a live task, each with the word last seen.
   const std::map<Tid, std::uint64_t>& phantoms() const { return phantoms_; }
 
  private:

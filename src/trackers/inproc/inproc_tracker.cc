@@ -94,9 +94,7 @@ void InprocTracker::Death(Tid tid) {
 void InprocTracker::BeginDeath(Tid tid) {
   MutexLock lock(leaving_mu_);  // Leavers() sees the count and the leaver change as one
   Death(tid);
-  // A move may have come before the death: the dead word says what was really left.
-  const CssSetId left = PlaceOf(Load(tables_.words[tid.value])).set;
-  if (left > kInitialSet) leaving_[tid] = left;
+  leaving_.insert(tid);
 }
 
 void InprocTracker::EndDeath(Tid tid) {
@@ -131,7 +129,12 @@ void InprocTracker::RetireSet(CssSetId set) { TakePending(tables_, set); }
 std::vector<Leaver> InprocTracker::Leavers() {
   MutexLock lock(leaving_mu_);
   std::vector<Leaver> leavers;
-  for (const auto& [tid, set] : leaving_) leavers.push_back({tid, set});
+  for (const Tid tid : leaving_) {
+    // The dead word says what was left; after a failed exec only a burial lets it say so.
+    const std::uint64_t word = Load(tables_.words[tid.value]);
+    const CssSetId left = PlaceOf(word).set;
+    if (!corral_word_alive(word) && left > kInitialSet) leavers.push_back({tid, left});
+  }
   return leavers;
 }
 

@@ -19,6 +19,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "base/mutex.h"
@@ -78,7 +79,7 @@ class InprocTracker final : public Tracker {
   const std::function<std::map<Tid, Tgid>()> machine_tasks_;
 
   mutable Mutex leaving_mu_;  // before the bells' lock; only for deaths in two steps
-  std::map<Tid, CssSetId> leaving_ GUARDED_BY(leaving_mu_);
+  std::set<Tid> leaving_ GUARDED_BY(leaving_mu_);
 };
 
 }  // namespace corral
