@@ -17,7 +17,7 @@ enum class Op : std::uint32_t {
   kExitThread,
   kExitProcess,
   kReap,          // waitpid(number); replies
-  kGrow,          // touches `number` MiB, so that its end takes a while; replies
+  kGrow,          // holds a file of `number` MiB in memory, so that its end takes a while; replies
   kForkStorm,     // for `number` ms: children that exit at once; replies how many
   kThreadStorm,   // for `number` ms: threads that exit at once; replies how many
   kExecStorm,     // for `number` ms: exec by a thread, again and again; says hello with how many
