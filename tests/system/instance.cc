@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -90,8 +91,13 @@ int InstanceTest::Write(const std::string& path, const std::string& bytes) const
   return error;
 }
 
+int InstanceTest::Rounds(int wanted) {
+  const char* most = std::getenv("CORRAL_ROUNDS");
+  return most ? std::min(wanted, std::atoi(most)) : wanted;
+}
+
 bool InstanceTest::Eventually(const std::function<bool()>& condition) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
