@@ -29,6 +29,8 @@ class BpfWorld final : public World {
   void ExitThread(Tid task) override { puppets_.ExitThread(task); }
   void ExitProcess(Tid task) override { puppets_.ExitProcess(task); }
   void Kill(Tgid process) override { puppets_.Kill(process); }
+  // A file, not memory: before 6.16 the kernel gives up a task's memory before its death hook
+  // runs, its files after it on every kernel.
   void BeginSlowExit(Tid task) override {
     puppets_.Grow(task, 512);
     puppets_.BeginKill(Tgid{task.value});

@@ -33,8 +33,11 @@ class TrackerRaces : public TrackerContract {
 
 TEST_P(TrackerRaces, CountsEveryBirthAndDeathOfAForkStorm) {
   const Tid task = StartIn(kA);
-  world().BeginForkStorm(task, 500ms);
-  const std::uint64_t born = world().EndStorm(task);
+  std::uint64_t born = 0;
+  for (int storm = 0; storm < 20 && born <= 100; ++storm) {  // more than one on slow machines
+    world().BeginForkStorm(task, 500ms);
+    born += world().EndStorm(task);
+  }
   EXPECT_GT(born, 100u);
   EXPECT_EQ(Count(kA), (SetCount{1, static_cast<std::uint32_t>(born)}));
 }
@@ -75,6 +78,11 @@ TEST_P(TrackerRaces, LeavesNobodyBehindWhenAProcessThatMakesThreadsIsMoved) {
     to_b = !to_b;
   });
   world().EndStorm(maker);
+  // Before 6.16 the kernel lets pthread_join return before the death hook runs: the last thread
+  // may be counted for an instant.
+  for (int i = 0; i < 1000 && Count(kA).count + Count(kB).count > 2; ++i) {
+    std::this_thread::sleep_for(1ms);
+  }
   EXPECT_EQ(Count(kA).count + Count(kB).count, 2u);
 }
 

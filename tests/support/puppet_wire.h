@@ -17,7 +17,7 @@ enum class Op : std::uint32_t {
   kExitThread,
   kExitProcess,
   kReap,          // waitpid(number); replies
-  kGrow,          // touches `number` MiB, so that its end takes a while; replies
+  kGrow,          // holds a file of `number` MiB in memory, so that its end takes a while; replies
   kStorm,         // for `number` ms: births of one kind; replies how many tasks were born
   kExecStorm,     // for `number` ms: exec by a thread, again and again; says hello with how many
   kTakeTidStorm,  // for `number` ms: fork with the tid that an exec storm gives up; replies how many

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <thread>
@@ -35,12 +36,12 @@ TEST_F(Files, AShellPutsItselfInAndItsChildrenFollow) {
   const Outcome session = Sh(
       "mkdir $MNT/job\n"
       "echo $$ > $MNT/job/tasks\n"
-      "sleep 5 & one=$!\n"
-      "(sleep 5 & wait) & two=$!\n"
-      "sleep 0.5\n"
+      "sleep 60 & one=$!\n"
+      "(sleep 60 & : > $WORK/two; wait) & two=$!\n"
+      "until [ -e $WORK/two ]; do :; done\n"
       "wc -l < $MNT/job/tasks\n"  // shell, sleep, subshell, its sleep; the shell opens the list
       "grep -cx -e $$ -e $one -e $two $MNT/job/tasks\n"
-      "kill $(cat $MNT/job/tasks) 2>/dev/null");
+      "echo 1 > $MNT/job/cgroup.kill");
   EXPECT_EQ(session.out, "4\n3\n");
   EXPECT_TRUE(Eventually([&] { return Sh("rmdir $MNT/job").status == 0; }));
 }
@@ -194,8 +195,10 @@ TEST_F(Files, KillEndsTheSubtree) {
   EXPECT_EQ(Sh("mkdir -p $MNT/a/b\n"
                "sh -c 'echo 0 > $MNT/a/tasks; sleep 60 & sleep 60 & wait' &\n"
                "sh -c 'echo 0 > $MNT/a/b/tasks; setsid sleep 60 & wait' &\n"
-               "sleep 0.3; echo 1 > $MNT/a/cgroup.kill; wait; sleep 0.1; cat $MNT/a/tasks "
-               "$MNT/a/b/tasks | wc -l")
+               "left() { cat $MNT/a/tasks $MNT/a/b/tasks | wc -l; }\n"
+               "until [ $(left) = 5 ]; do sleep 0.05; done\n"
+               "echo 1 > $MNT/a/cgroup.kill; wait\n"
+               "for i in $(seq 100); do [ $(left) = 0 ] && break; sleep 0.05; done; left")
                 .out,
             "0\n");
   EXPECT_EQ(Write(mnt() + "/a/cgroup.kill", "2"), EINVAL);
@@ -227,12 +230,15 @@ TEST_F(Files, AttributesStay) {
 
 TEST_F(Files, AWholeProcessMovesWithItsThreads) {
   ASSERT_EQ(Sh("mkdir $MNT/p").status, 0);
-  std::thread other([] { ::usleep(400'000); });
+  std::atomic<bool> go = false;
+  std::thread other([&] { go.wait(false); });
   EXPECT_EQ(Write(mnt() + "/p/cgroup.procs", "0"), 0);
   EXPECT_EQ(Read(mnt() + "/p/cgroup.procs"), std::to_string(::getpid()) + "\n");
   EXPECT_EQ(Sh("wc -l < $MNT/p/tasks").out, "3\n") << "two threads and the shell";
   EXPECT_EQ(Write(mnt() + "/cgroup.procs", "0"), 0);
   EXPECT_EQ(Read(mnt() + "/p/tasks"), "");
+  go = true;
+  go.notify_all();
   other.join();
 }
 

@@ -52,7 +52,7 @@ TEST_F(Mounting, OtherHierarchiesAreIndependent) {
   Mount("none,name=x");
   Mount("none,name=y", "other");
   EXPECT_EQ(Sh("mkdir $MNT/a $WORK/other/b\n"
-               "sleep 5 & p=$!\n"
+               "sleep 60 & p=$!\n"
                "echo $p > $MNT/a/tasks; echo $p > $WORK/other/b/tasks\n"
                "grep -cx $p $MNT/a/tasks; grep -cx $p $WORK/other/b/tasks\n"
                "echo $p > $WORK/other/tasks\n"
@@ -71,7 +71,7 @@ TEST_F(Mounting, AHierarchyWithCgroupsOutlivesItsMount) {
 }
 
 TEST_F(Mounting, AHierarchyWithoutCgroupsEndsWithItsMountAtOnce) {
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0, rounds = Rounds(20); i < rounds; ++i) {
     Mount("none,name=x,release_agent=/agent" + std::to_string(i));
     EXPECT_EQ(Read(mnt() + "/release_agent"), "/agent" + std::to_string(i) + "\n");
     ASSERT_EQ(Sh("umount $MNT").status, 0);

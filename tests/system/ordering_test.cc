@@ -13,10 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <random>
 #include <thread>
 
@@ -26,11 +24,6 @@
 
 namespace corral {
 namespace {
-
-int Scale() {
-  const char* scale = std::getenv("CORRAL_RACE_SCALE");
-  return scale ? std::max(1, std::atoi(scale)) : 1;
-}
 
 class Ordering : public InstanceTest {
  protected:
@@ -197,7 +190,7 @@ class NothingHeld : public Ordering {
 };
 
 TEST_F(NothingHeld, WhenAPollerIsTold) {
-  const int kRounds = 200 * Scale();
+  const int kRounds = Rounds(200);
   for (int round = 0; round < kRounds && !HasFailure(); ++round) {
     Prepare(round);
     const pid_t child = Start(round);
@@ -212,7 +205,7 @@ TEST_F(NothingHeld, WhenAPollerIsTold) {
 }
 
 TEST_F(NothingHeld, WhenTheAgentIsCalled) {
-  const int kRounds = 200 * Scale();
+  const int kRounds = Rounds(200);
   // $1 is /gN, the file system .../fsN.
   SetAgent("if umount " + work() + "/fs${1#/g}; then echo free; else echo held $1; fi >> " + work() +
            "/log 2>&1; rmdir " + mnt() + "$1");

@@ -11,11 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <random>
 #include <sstream>
 
@@ -87,9 +85,8 @@ class RecycledTid : public InstanceTest {
 
   void Race(const char* file) {
     using Clock = std::chrono::steady_clock;
-    const char* scale = std::getenv("CORRAL_RACE_SCALE");
     const auto begin = Clock::now();
-    const auto end = begin + std::chrono::seconds(2) * std::max(1, scale ? std::atoi(scale) : 1);
+    const auto end = begin + std::chrono::seconds(Rounds(2));
     // Long enough for each of the three answers to have come, on a slow machine too.
     const auto goes_on = [&] {
       const bool seen_all = score_->attached > 0 && score_->refused > 0 && score_->gone > 0;

@@ -38,7 +38,7 @@ TEST_F(Release, FiresForEachTriggerOnceAndForNothingElse) {
   ASSERT_EQ(Sh("cd $MNT; mkdir exit move child unused; mkdir child/c\n"
                "for g in exit move child unused; do echo 1 > $g/notify_on_release; done\n"
                "sh -c 'echo 0 > exit/tasks; sleep 0.1 & wait'\n"
-               "sleep 5 & echo $! > move/tasks; echo $! > tasks; kill $!\n"
+               "sleep 60 & echo $! > move/tasks; echo $! > tasks; kill $!\n"
                "rmdir child/c")
                 .status,
             0);
@@ -95,8 +95,8 @@ TEST_F(Release, WhoeverIsToldEmptyFindsNoFileHeld) {
   // left its group; the agent must come after that (spec 10.10).
   MountWithAgent("flock -n " + work() + "/held true && echo free >> " + work() +
                  "/log || echo held >> " + work() + "/log");
-  constexpr int kRounds = 20;
-  for (int i = 0; i < kRounds; ++i) {
+  const int rounds = Rounds(20);
+  for (int i = 0; i < rounds; ++i) {
     ASSERT_EQ(Sh("mkdir $MNT/g; echo 1 > $MNT/g/notify_on_release\n"
                  "(echo 0 > $MNT/g/tasks; exec flock $WORK/held "
                  "python3 -c 'x = bytearray(200_000_000)') &\nwait").status, 0);
@@ -110,10 +110,12 @@ TEST_F(Release, WhoeverIsToldEmptyFindsNoFileHeld) {
 
 TEST_F(Release, AGroupThatGetsAChildAfterItEmptiedIsReportedAllTheSame) {
   MountWithAgent("echo $1 >> " + work() + "/log");
-  ASSERT_EQ(Sh("for i in $(seq 60); do mkdir $MNT/g$i; echo 1 > $MNT/g$i/notify_on_release\n"
+  const std::string groups = std::to_string(Rounds(60));
+  ASSERT_EQ(Sh("for i in $(seq " + groups + "); do mkdir $MNT/g$i; "
+               "echo 1 > $MNT/g$i/notify_on_release\n"
                "sh -c \"echo 0 > $MNT/g$i/tasks\"; mkdir $MNT/g$i/child; done").status, 0);
-  EXPECT_TRUE(Eventually([&] { return Sh("sort -u $WORK/log | wc -l").out == "60\n"; })) << Log();
-  EXPECT_EQ(Sh("wc -l < $WORK/log").out, "60\n");
+  EXPECT_TRUE(Eventually([&] { return Sh("sort -u $WORK/log | wc -l").out == groups + "\n"; })) << Log();
+  EXPECT_EQ(Sh("wc -l < $WORK/log").out, groups + "\n");
 }
 
 TEST_F(Release, AnAgentInsideTheMountItselfIsRefusedAndNothingHangs) {
@@ -124,7 +126,7 @@ TEST_F(Release, AnAgentInsideTheMountItselfIsRefusedAndNothingHangs) {
 
 TEST_F(Release, ARemovedGroupIsNotReported) {
   MountWithAgent("echo $1 >> " + work() + "/log");
-  for (int i = 0; i < 50; ++i) {
+  for (int i = 0, rounds = Rounds(50); i < rounds; ++i) {
     ASSERT_EQ(Sh("mkdir $MNT/g; rmdir $MNT/g").status, 0);
   }
   ::usleep(100'000);
