@@ -1,10 +1,11 @@
-// Schedule exploration: task_hooks.h stops at CORRAL_INTERLEAVE() between any two of its steps;
-// here that sometimes gives the processor away, sometimes spins. Two processors then see orders
-// that a free run meets once in a million.
+// Schedule exploration: bpf/atomics.h stops at CORRAL_INTERLEAVE() before every atomic step, so
+// between any two steps of task_hooks.h and of what reads the tables; here that sometimes gives
+// the processor away, sometimes spins. Two processors then see orders that a free run meets once
+// in a million.
 //
 // A test may also say exactly what happens where:
 //
-//   AtSteps script({{2, [&] { Move(parent, kB); }}});   // this thread's second stop from now
+//   AtSteps script({{2, [&] { Move(parent, kB); }}});   // before this thread's second step
 //   tracker.Birth(parent, child, ...);
 #ifndef CORRAL_TESTS_SUPPORT_INTERLEAVE_H_
 #define CORRAL_TESTS_SUPPORT_INTERLEAVE_H_

@@ -4,6 +4,7 @@
 #include <deque>
 #include <set>
 
+#include "atomics.h"
 #include "base/check.h"
 
 namespace corral {
@@ -34,15 +35,18 @@ corral_set_entry* corral_entry(CORRAL_TABLES* t, corral_u32 set) {
   return set < t->sets.size() ? &t->sets[set] : nullptr;
 }
 void corral_count(CORRAL_TABLES* t, corral_u32 counter) {
-  __atomic_fetch_add(&t->counters[counter], 1, __ATOMIC_SEQ_CST);
+  CORRAL_ADD(&t->counters[counter], 1u);
 }
 void corral_ring(CORRAL_TABLES* t, corral_u32 kind, corral_u32 id) {
-  MutexLock lock(t->bells_mu);
-  if (t->bells.size() >= t->bell_capacity) {
-    corral_count(t, CORRAL_MISS_RING_FULL);
-    return;
+  CORRAL_INTERLEAVE();
+  {
+    MutexLock lock(t->bells_mu);
+    if (t->bells.size() < t->bell_capacity) {
+      t->bells.push_back({kind, id});
+      return;
+    }
   }
-  t->bells.push_back({kind, id});
+  corral_count(t, CORRAL_MISS_RING_FULL);
 }
 
 #include "task_hooks.h"
