@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "tracker.skel.h"
 #include "trackers/bpf/proc_tasks.h"
-#include "trackers/bpf/task_audit.h"
+#include "trackers/task_audit.h"
 
 namespace corral {
 namespace {

@@ -1,4 +1,4 @@
-#include "trackers/bpf/task_audit.h"
+#include "trackers/task_audit.h"
 
 #include <chrono>
 #include <thread>
