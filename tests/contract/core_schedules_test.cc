@@ -158,5 +158,24 @@ TEST(CoreSchedules, ASetThatGoesWhileARaiseHidesItsEmptyingIsStillTold) {
   EXPECT_GE(met, 1);
 }
 
+// 8.2: the raise of a birth that will take it back counts, and is no task: rmdir looks again.
+TEST(CoreSchedules, RmdirWaitsForARaiseThatComesToNothing) {
+  int met = 0;
+  for (int halt = 1; halt <= kMostSteps; ++halt) {
+    SCOPED_TRACE(halt);
+    Machine m;
+    const CgroupId job = m.Mkdir(m.root, "job");
+    EXPECT_TRUE(m.Attach(job, kParent));
+    const CssSetId set = m.tracker.Describe(kParent)->set;
+    Halted birth(halt, [&] { m.Bear(); });
+    EXPECT_TRUE(m.Attach(m.root, kParent));
+    if (m.tracker.Describe(kChild)) continue;  // too late: it is in
+    if (m.tracker.Count(set).count != 0) ++met;
+    AtSteps script({{8, [&] { birth.Finish(); }}});
+    EXPECT_THAT(m.registry.Remove(job), IsOk());
+  }
+  EXPECT_GE(met, 1);
+}
+
 }  // namespace
 }  // namespace corral
