@@ -11,7 +11,7 @@
  *   corral_entry(t, set)         the entry of a css_set, NULL beyond the table
  *   corral_ring(t, kind, id)     ring the doorbell
  *   corral_count(t, counter)     add 1 to an enum corral_counter
- * and, for schedule exploration, may define CORRAL_INTERLEAVE().
+ * and, for schedule exploration, may define CORRAL_INTERLEAVE() (atomics.h).
  *
  * Live bitmap: bit tid is set whenever word[tid] is live (a superset: a stale
  * bit costs a look, a lost one would lose a task).
@@ -19,35 +19,8 @@
 #ifndef CORRAL_BPF_TASK_HOOKS_H
 #define CORRAL_BPF_TASK_HOOKS_H
 
+#include "atomics.h"
 #include "shared.h"
-
-#ifndef CORRAL_INTERLEAVE
-#define CORRAL_INTERLEAVE() ((void)0)
-#endif
-
-/*
- * Atomics. BPF clang has __sync_* with a *used* result as its fully ordered
- * form and no __atomic_load_n; C++ has __atomic_*.
- */
-#if defined(__bpf__)
-#define CORRAL_INLINE static __attribute__((always_inline)) inline
-#define CORRAL_LOAD(p) (*(volatile __typeof__(*(p)) *)(p))
-#define CORRAL_ADD(p, v) __sync_fetch_and_add(p, v)
-#define CORRAL_AND(p, v) __sync_fetch_and_and(p, v)
-#define CORRAL_OR(p, v) __sync_fetch_and_or(p, v)
-#define CORRAL_XCHG(p, v) __sync_lock_test_and_set(p, v)
-#define CORRAL_CAS(p, old, new) __sync_val_compare_and_swap(p, old, new)
-#define CORRAL_NULL ((void *)0)
-#else
-#define CORRAL_INLINE static inline
-#define CORRAL_LOAD(p) __atomic_load_n(p, __ATOMIC_SEQ_CST)
-#define CORRAL_ADD(p, v) __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST)
-#define CORRAL_AND(p, v) __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST)
-#define CORRAL_OR(p, v) __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST)
-#define CORRAL_XCHG(p, v) __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)
-#define CORRAL_CAS(p, old, new) __sync_val_compare_and_swap(p, old, new)
-#define CORRAL_NULL nullptr
-#endif
 
 /* Each retry needs somebody to have moved this very task in the few
  * nanoseconds between two reads; running out is counted, not ignored. */
@@ -143,7 +116,6 @@ CORRAL_INLINE void corral_displaced(CORRAL_TABLES *t, corral_u64 displaced, corr
 {
 	corral_u32 owner = corral_word_tgid(displaced);
 	corral_u64 *word = owner != tgid ? corral_word(t, owner) : CORRAL_NULL;
-
 	int i;
 
 	/* A dead word changes under us at most once: its task dies in a failed exec. */
@@ -154,7 +126,6 @@ CORRAL_INLINE void corral_displaced(CORRAL_TABLES *t, corral_u64 displaced, corr
 			break;
 		corral_mark_live(t, owner);
 		corral_count(t, CORRAL_HANDOVER_BEGUN);
-		CORRAL_INTERLEAVE();
 		seen = CORRAL_CAS(word, seen, displaced) == seen;
 		corral_count(t, CORRAL_HANDOVER_ENDED);
 		if (seen) {
@@ -195,9 +166,7 @@ CORRAL_INLINE void corral_birth(CORRAL_TABLES *t, corral_u32 parent, corral_u32 
 		set = corral_word_set(seen);
 		/* I5: a reference as with a hazard pointer: raise, look again. */
 		for (i = 0; i < CORRAL_RETRIES; i++) {
-			CORRAL_INTERLEAVE();
 			corral_raise(t, set);
-			CORRAL_INTERLEAVE();
 			now = corral_word_set(CORRAL_LOAD(from));
 			if (now == set)
 				break;
@@ -211,7 +180,6 @@ CORRAL_INLINE void corral_birth(CORRAL_TABLES *t, corral_u32 parent, corral_u32 
 	}
 
 	corral_mark_live(t, tid);
-	CORRAL_INTERLEAVE();
 	displaced = CORRAL_XCHG(word, corral_make_word(tgid, set));
 	if (corral_word_alive(displaced))
 		corral_displaced(t, displaced, tgid);
@@ -223,12 +191,10 @@ CORRAL_INLINE void corral_birth(CORRAL_TABLES *t, corral_u32 parent, corral_u32 
 	for (i = 0; i < CORRAL_RETRIES; i++) {
 		corral_u64 mine = corral_make_word(tgid, set);
 
-		CORRAL_INTERLEAVE();
 		now = corral_word_set(CORRAL_LOAD(from));
 		if (now == set)
 			return;
 		corral_raise(t, now);
-		CORRAL_INTERLEAVE();
 		if (corral_word_set(CORRAL_LOAD(from)) != now) {
 			corral_take_back(t, now);
 			continue;
@@ -267,7 +233,6 @@ CORRAL_INLINE void corral_death(CORRAL_TABLES *t, corral_u32 tid, corral_u32 tgi
 		return;
 	}
 	corral_mark_dead(t, tid);
-	CORRAL_INTERLEAVE();
 	corral_leave(t, corral_word_set(old));
 }
 
@@ -305,12 +270,10 @@ CORRAL_INLINE void corral_exec(CORRAL_TABLES *t, corral_u32 old_tid, corral_u32 
 			break;
 		corral_mark_live(t, tid);
 		corral_count(t, CORRAL_HANDOVER_BEGUN);
-		CORRAL_INTERLEAVE();
 		seen = CORRAL_CAS(old_word, place, 0ull);
 		if (seen == place) {
 			/* The live bit of old_tid stays: a birth that reuses the tid
 			 * may have set it already. */
-			CORRAL_INTERLEAVE();
 			seen = CORRAL_XCHG(word, place);
 			corral_count(t, CORRAL_HANDOVER_ENDED);
 			if (corral_word_alive(seen))	/* a repair came before us */
@@ -331,7 +294,6 @@ CORRAL_INLINE void corral_exec(CORRAL_TABLES *t, corral_u32 old_tid, corral_u32 
 				corral_adopt(t, word, seen, tid, tgid);
 			return;
 		}
-		CORRAL_INTERLEAVE();
 	}
 	corral_count(t, CORRAL_MISS_RETRIES);
 	corral_ring(t, CORRAL_BELL_RESYNC, tgid);
@@ -355,10 +317,8 @@ CORRAL_INLINE int corral_move(CORRAL_TABLES *t, corral_u32 tid, corral_u64 expec
 		was = CORRAL_LOAD(word);
 	} else {
 		corral_raise(t, to);
-		CORRAL_INTERLEAVE();
 		was = CORRAL_CAS(word, expected,
 				 corral_make_word(corral_word_tgid(expected), to));
-		CORRAL_INTERLEAVE();
 		if (was == expected)
 			corral_leave(t, corral_word_set(expected));
 		else

@@ -177,13 +177,13 @@ Result<void> Registry::RemoveLocked(Cgroup& child) {
   JudgeLocked(child);
   if (HasLiveTaskLocked(child)) return Fail(EBUSY, "{} has tasks", BuildPath(child));
 
-  EmitLocked(Event::Kind::kRemoved, child);
   if (child.populated_self) {
     // Some that left are still on their way out: the parent waits for them instead.
     SetPopulatedLocked(parent, true);
     SetPopulatedLocked(child, false);
     StartSettlingLocked(parent);
   }
+  EmitLocked(Event::Kind::kRemoved, child);  // the last that is heard of it
   for (const CssSetId set : sets_.SetsOf(child.id)) UnlinkSetLocked(set);
   for (const CssSetId ghost : child.ghosts) AddGhostLocked(parent, ghost);
   cgroups_.erase(child.id);

@@ -5,6 +5,7 @@
 #ifndef CORRAL_TRACKERS_TABLES_H_
 #define CORRAL_TRACKERS_TABLES_H_
 
+#include <atomics.h>
 #include <corral/tracker.h>
 #include <shared.h>
 
@@ -26,7 +27,7 @@ struct Tables {
 
 template <typename T>
 T Load(const T& word) {
-  return __atomic_load_n(&word, __ATOMIC_SEQ_CST);
+  return CORRAL_LOAD(&word);
 }
 
 inline Place PlaceOf(std::uint64_t word) {
@@ -79,7 +80,7 @@ inline Result<Place> DescribeTask(const Tables& t, Tid tid) {
 // Clears the pending mark; the counter is to be read after this, never before (I7).
 inline bool TakePending(const Tables& t, CssSetId set) {
   return set.value < t.set_capacity &&
-         __atomic_exchange_n(&t.sets[set.value].pending, 0u, __ATOMIC_SEQ_CST) != 0;
+         CORRAL_XCHG(&t.sets[set.value].pending, 0u) != 0;
 }
 
 inline MissCounts MissesOf(const Tables& t) {

@@ -26,12 +26,19 @@ struct Hints final : Tracker::Listener {
 class InprocTrackerTest : public ::testing::Test {
  protected:
   InprocTrackerTest()
-      : tracker_({.tids = 1024, .sets = 16, .bells = 2, .machine_tasks = [this] { return machine_; }}) {
+      : tracker_({.tids = 1024, .sets = 16, .bells = 2, .machine_tasks = [this] { return List(); }}) {
     Exists(1, 1);
     tracker_.Start(Tid{1}, Tgid{1});
     for (const CssSetId set : {kA, kB}) EXPECT_THAT(tracker_.CreateSet(set), IsOk());
   }
   ~InprocTrackerTest() override { EXPECT_THAT(tracker_.Audit().differences, IsEmpty()); }
+
+  // The machine's list, and what goes on while it is read.
+  std::map<Tid, Tgid> List() {
+    const std::map<Tid, Tgid> list = machine_;
+    if (meanwhile_) meanwhile_();
+    return list;
+  }
 
   void Exists(std::uint32_t tid, std::uint32_t tgid) { machine_[Tid{tid}] = Tgid{tgid}; }
   void Gone(std::uint32_t tid) { machine_.erase(Tid{tid}); }
@@ -45,6 +52,7 @@ class InprocTrackerTest : public ::testing::Test {
   }
 
   std::map<Tid, Tgid> machine_;
+  std::function<void()> meanwhile_;
   InprocTracker tracker_;
 };
 
@@ -69,6 +77,38 @@ TEST_F(InprocTrackerTest, AdoptsAnUnknownTaskIntoTheInitialSet) {
   EXPECT_THAT(tracker_.Audit().differences, ElementsAre(HasSubstr("task 5 is not known")));
   EXPECT_EQ(tracker_.Resync().repaired, 1u);
   EXPECT_THAT(tracker_.Describe(Tid{5}), IsOkAndHolds(Place{Tgid{5}, kInitialSet}));
+}
+
+// A task that is born after the list was taken is not in it, and its word is.
+TEST_F(InprocTrackerTest, ResyncDoesNotBuryATaskThatIsBornMeanwhile) {
+  ASSERT_THAT(Move(1, kA), IsOk());
+  std::uint32_t next = 2;
+  meanwhile_ = [&] {
+    Exists(next, next);
+    tracker_.Birth(Tid{1}, Tid{next}, Tgid{next});
+    ++next;
+  };
+  EXPECT_THAT(tracker_.Resync().differences, IsEmpty());
+  meanwhile_ = {};
+  EXPECT_EQ(tracker_.Count(kA), (SetCount{.count = next - 1, .leaves = 0}));
+}
+
+// A task that dies after the list was taken is in it, and its word is dead.
+TEST_F(InprocTrackerTest, ResyncDoesNotReviveATaskThatDiesMeanwhile) {
+  std::uint32_t next = 2;
+  for (; next < 50; ++next) {
+    Exists(next, next);
+    tracker_.Birth(Tid{1}, Tid{next}, Tgid{next});
+  }
+  meanwhile_ = [&] {
+    Gone(--next);
+    tracker_.Death(Tid{next});
+  };
+  tracker_.Resync();
+  meanwhile_ = {};
+  std::size_t live = 0;
+  tracker_.ForEachTask([&](Tid, Place) { ++live; });
+  EXPECT_EQ(live, machine_.size());
 }
 
 TEST_F(InprocTrackerTest, MendsATidWhoseDeathAndNextBirthWereBothMissed) {
@@ -146,12 +186,20 @@ TEST_F(InExec, AMoveMeanwhileIsKept) {
   EXPECT_EQ(tracker_.Count(kA), (SetCount{.count = 0, .leaves = 1}));
 }
 
-TEST_F(InExec, ARepairMeanwhileIsOvertakenByThePlace) {
-  tracker_.Resync();  // buries 3, adopts 2
-  EXPECT_THAT(tracker_.Describe(Tid{2}), IsOkAndHolds(Place{Tgid{2}, kInitialSet}));
+TEST_F(InExec, AResyncMeanwhileLeavesItAlone) {
+  const AuditReport report = tracker_.Resync();
+  EXPECT_THAT(report.differences, IsEmpty());
+  EXPECT_EQ(report.unsettled, 1u);
   tracker_.Exec(Tid{3}, Tid{2});
-  EXPECT_THAT(tracker_.Describe(Tid{2}), IsOk());
-  EXPECT_EQ(tracker_.Count(kA).count, 0u);
+  EXPECT_THAT(tracker_.Describe(Tid{2}), IsOkAndHolds(Place{Tgid{2}, kA}));
+  EXPECT_EQ(tracker_.Count(kA), (SetCount{.count = 1, .leaves = 0}));
+}
+
+TEST_F(InExec, ARepairMeanwhileIsOvertakenByThePlace) {
+  tracker_.Start(Tid{2}, Tgid{2});  // somebody took it for a task that nobody knows
+  tracker_.Exec(Tid{3}, Tid{2});
+  EXPECT_THAT(tracker_.Describe(Tid{2}), IsOkAndHolds(Place{Tgid{2}, kA}));
+  EXPECT_EQ(tracker_.Count(kA), (SetCount{.count = 1, .leaves = 0}));
 }
 
 TEST_F(InExec, AFailedExecLeavesAWordThatResyncBuries) {

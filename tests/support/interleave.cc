@@ -31,9 +31,9 @@ void Interleave() {
   state ^= state << 13;
   state ^= state >> 7;
   state ^= state << 17;
-  if (state % 8 == 0) {
+  if (state % 32 == 0) {
     ::sched_yield();
-  } else if (state % 8 < 3) {
+  } else if (state % 32 < 8) {
     for (std::uint64_t i = state % 512; i > 0; --i) __asm__ volatile("" ::: "memory");
   }
 }

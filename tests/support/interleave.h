@@ -1,10 +1,11 @@
-// Schedule exploration: task_hooks.h stops at CORRAL_INTERLEAVE() between any two of its steps;
-// here that sometimes gives the processor away, sometimes spins. Two processors then see orders
-// that a free run meets once in a million.
+// Schedule exploration: bpf/atomics.h stops at CORRAL_INTERLEAVE() before every atomic step, so
+// between any two steps of task_hooks.h and of what reads the tables; here that sometimes gives
+// the processor away, sometimes spins. Two processors then see orders that a free run meets once
+// in a million.
 //
 // A test may also say exactly what happens where:
 //
-//   AtSteps script({{2, [&] { Move(parent, kB); }}});   // this thread's second stop from now
+//   AtSteps script({{2, [&] { Move(parent, kB); }}});   // before this thread's second step
 //   tracker.Birth(parent, child, ...);
 #ifndef CORRAL_TESTS_SUPPORT_INTERLEAVE_H_
 #define CORRAL_TESTS_SUPPORT_INTERLEAVE_H_
@@ -12,6 +13,8 @@
 #ifdef __cplusplus
 #include <functional>
 #include <map>
+#include <semaphore>
+#include <thread>
 
 namespace corral {
 
@@ -32,6 +35,39 @@ class AtSteps {
   std::map<int, std::function<void()>> script_;
   int stops_ = 0;
   bool running_ = false;
+};
+
+// Another thread that stands still at its `step`th stop, if it comes that far, until Finish().
+//
+//   Halted exec(4, [&] { tracker.Exec(thread, leader); });
+//   ... what happens while it stands there ...
+//   exec.Finish();
+class Halted {
+ public:
+  Halted(int step, std::function<void()> run)
+      : thread_([this, step, run = std::move(run)] {
+          {
+            AtSteps script({{step, [this] {
+                               reached_.release();
+                               go_on_.acquire();
+                             }}});
+            run();
+          }
+          reached_.release();
+        }) {
+    reached_.acquire();
+  }
+  ~Halted() { Finish(); }
+  void Finish() {
+    if (!thread_.joinable()) return;
+    go_on_.release();
+    thread_.join();
+  }
+
+ private:
+  std::counting_semaphore<> reached_{0};
+  std::counting_semaphore<> go_on_{0};
+  std::thread thread_;
 };
 
 }  // namespace corral

@@ -425,5 +425,21 @@ TEST_F(Release, EventsOfRemovalCarryThePathOfThatMoment) {
   EXPECT_EQ(events_[0].path, "/a");
 }
 
+// Whoever hears of the removal forgets the cgroup; nothing may come after it.
+TEST_F(Release, NothingIsToldOfACgroupAfterItsRemoval) {
+  const CgroupId a = Mkdir("/a");
+  const Tid task = StartIn(a);
+  machine_.BeginDeath(task);  // a is still populated
+  ASSERT_THAT(Rmdir("/a"), IsOk());
+  Pump();
+  std::vector<Event::Kind> told;
+  for (const Event& event : events_) {
+    if (event.cgroup == a) told.push_back(event.kind);
+  }
+  EXPECT_THAT(told, ElementsAre(Event::Kind::kChanged, Event::Kind::kChanged,
+                                Event::Kind::kRemoved));
+  machine_.EndDeath(task);
+}
+
 }  // namespace
 }  // namespace corral

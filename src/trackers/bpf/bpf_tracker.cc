@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "tracker.skel.h"
 #include "trackers/bpf/proc_tasks.h"
-#include "trackers/bpf/task_audit.h"
+#include "trackers/task_audit.h"
 
 namespace corral {
 namespace {
@@ -329,19 +329,6 @@ void BpfTracker::Drain(Listener& listener) {
   if (resync) listener.ResyncNeeded();
 }
 
-// The word is read before the last look for its task: who has the number by now is spared.
-bool BpfTracker::Bury(Tid tid, std::uint64_t phantom) {
-  constexpr int kTries = 10;  // each needs a mover between our two steps
-  for (int i = 0; i < kTries; ++i) {
-    const std::uint64_t word = ::corral::Load(tables_.words[tid.value]);
-    const std::uint32_t tgid = corral_word_tgid(phantom);
-    if (corral_word_tgid(word) != tgid) return false;
-    if (!(StateInProc(tgid, tid.value) & CORRAL_TASK_GONE)) return false;
-    if (Request(CORRAL_OP_BURY, tid, word, 0) == 0) return true;
-  }
-  return false;
-}
-
 AuditReport BpfTracker::Audit() { return Compare(false); }
 AuditReport BpfTracker::Resync() { return Compare(true); }
 
@@ -349,7 +336,9 @@ AuditReport BpfTracker::Compare(bool repair) {
   TaskAudit audit(tables_, [this] { return MachineTasks(); });
   AuditReport report = audit.Run();
   if (repair) {
-    for (const auto& [tid, word] : audit.phantoms()) report.repaired += Bury(tid, word) ? 1 : 0;
+    report.repaired += audit.Bury(
+        [](Tid tid, Tgid tgid) { return StateInProc(tgid.value, tid.value) & CORRAL_TASK_GONE; },
+        [this](Tid tid, std::uint64_t word) { return Request(CORRAL_OP_BURY, tid, word, 0) == 0; });
     // After burying: a phantom may sit on the tid of a task that lives.
     if (!audit.unknown().empty() || !audit.phantoms().empty()) {
       AdoptUnknown();

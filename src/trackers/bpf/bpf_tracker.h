@@ -59,7 +59,6 @@ class BpfTracker final : public Tracker {
   std::vector<corral_task_record> MachineTasks() const;
   // Gives every live task that has no place the initial one.
   void AdoptUnknown();
-  bool Bury(Tid tid, std::uint64_t phantom);
   AuditReport Compare(bool repair);
 
   tracker_bpf* skeleton_ = nullptr;

@@ -4,7 +4,9 @@
 #include <deque>
 #include <set>
 
+#include "atomics.h"
 #include "base/check.h"
+#include "trackers/task_audit.h"
 
 namespace corral {
 
@@ -34,15 +36,18 @@ corral_set_entry* corral_entry(CORRAL_TABLES* t, corral_u32 set) {
   return set < t->sets.size() ? &t->sets[set] : nullptr;
 }
 void corral_count(CORRAL_TABLES* t, corral_u32 counter) {
-  __atomic_fetch_add(&t->counters[counter], 1, __ATOMIC_SEQ_CST);
+  CORRAL_ADD(&t->counters[counter], 1u);
 }
 void corral_ring(CORRAL_TABLES* t, corral_u32 kind, corral_u32 id) {
-  MutexLock lock(t->bells_mu);
-  if (t->bells.size() >= t->bell_capacity) {
-    corral_count(t, CORRAL_MISS_RING_FULL);
-    return;
+  CORRAL_INTERLEAVE();
+  {
+    MutexLock lock(t->bells_mu);
+    if (t->bells.size() < t->bell_capacity) {
+      t->bells.push_back({kind, id});
+      return;
+    }
   }
-  t->bells.push_back({kind, id});
+  corral_count(t, CORRAL_MISS_RING_FULL);
 }
 
 #include "task_hooks.h"
@@ -168,38 +173,69 @@ AuditReport InprocTracker::Resync() { return Compare(true); }
 
 AuditReport InprocTracker::Compare(bool repair) {
   AuditReport report;
-  if (machine_tasks_) CompareTasks(machine_tasks_(), repair, &report);
+  if (machine_tasks_) {
+    TaskAudit audit(tables_, [this] { return MachineTasks(); });
+    report = audit.Run();
+    if (repair) {
+      report.repaired += audit.Bury(
+          [this](Tid tid, Tgid tgid) {
+            const auto tasks = machine_tasks_();
+            const auto task = tasks.find(tid);
+            return task == tasks.end() || task->second != tgid;
+          },
+          [this](Tid tid, std::uint64_t word) {
+            std::uint64_t seen = 0;
+            return corral_bury(storage_.get(), tid.value, word, &seen) == 0;
+          });
+      std::set<Tid> unknown = audit.unknown();
+      for (const auto& [tid, word] : audit.phantoms()) {
+        unknown.insert(tid);  // it may sit on the tid of a task that lives
+      }
+      if (!unknown.empty()) report.repaired += Adopt(unknown);
+    }
+  }
+  if (repair) return report;
   for (std::string& difference : AuditCounts(tables_, 20)) {
     report.differences.push_back(std::move(difference));
   }
   return report;
 }
 
-void InprocTracker::CompareTasks(const std::map<Tid, Tgid>& tasks, bool repair,
-                                 AuditReport* report) {
-  report->tasks = tasks.size();
-  std::set<Tid> tracked;
-  for (const auto& [tid, word] : LiveWords(tables_)) {
+std::vector<corral_task_record> InprocTracker::MachineTasks() const {
+  std::vector<corral_task_record> records;
+  for (const auto& [tid, tgid] : machine_tasks_()) {
+    const bool known = tid.value < tables_.tid_capacity;
+    records.push_back({.tid = tid.value,
+                       .tgid = tgid.value,
+                       .word = known ? Load(tables_.words[tid.value]) : 0});
+  }
+  return records;
+}
+
+// As the seeding does it (docs/concurrency.md, 6.1): adopt, look whether it still exists, and
+// undo if not, for then its death was told before we gave it a word.
+std::uint64_t InprocTracker::Adopt(const std::set<Tid>& tids) {
+  std::map<Tid, std::uint64_t> adopted;
+  for (const corral_task_record& task : MachineTasks()) {
+    if (!tids.contains(Tid{task.tid}) || corral_word_alive(task.word)) continue;
+    std::uint64_t* word = corral_word(storage_.get(), task.tid);
+    if (!word) continue;
+    corral_adopt(storage_.get(), word, task.word, task.tid, task.tgid);
+    adopted.emplace(Tid{task.tid}, corral_make_word(task.tgid, CORRAL_SET_INITIAL));
+  }
+  if (adopted.empty()) return 0;
+  std::uint64_t stayed = 0;
+  const std::map<Tid, Tgid> tasks = machine_tasks_();
+  for (const auto& [tid, word] : adopted) {
     const auto task = tasks.find(tid);
     if (task != tasks.end() && task->second == PlaceOf(word).tgid) {
-      tracked.insert(tid);
-      continue;
-    }
-    report->differences.push_back(fmt::format("task {} does not exist but is in css_set {}",
-                                              tid.value, PlaceOf(word).set.value));
-    std::uint64_t seen = 0;
-    if (repair && corral_bury(storage_.get(), tid.value, word, &seen) == 0) ++report->repaired;
-  }
-  report->tracked = tracked.size();
-  for (const auto& [tid, tgid] : tasks) {
-    if (tracked.contains(tid)) continue;
-    report->differences.push_back(fmt::format("task {} is not known", tid.value));
-    std::uint64_t* word = corral_word(storage_.get(), tid.value);
-    if (repair && word) {
-      corral_adopt(storage_.get(), word, Load(*word), tid.value, tgid.value);
-      ++report->repaired;
+      ++stayed;
+    } else {
+      std::uint64_t seen = 0;
+      corral_bury(storage_.get(), tid.value, word, &seen);
     }
   }
+  return stayed;
 }
 
 MissCounts InprocTracker::misses() const { return MissesOf(tables_); }

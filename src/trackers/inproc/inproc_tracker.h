@@ -32,7 +32,9 @@ struct InprocOptions {
   std::uint32_t sets = 4096;
   std::size_t bells = 4096;  // doorbell capacity; a full one loses nothing
   // The program's own list of live tasks, for Audit() and Resync(); without it they check
-  // counters only. The tracker itself takes no lock and keeps no list at a birth or death.
+  // counters only. The tracker itself takes no lock and keeps no list at a birth or death, and
+  // the list need not change at the same moment: what differs is looked at again for 120 ms. A
+  // thread inside exec is listed as its leader, as in /proc.
   std::function<std::map<Tid, Tgid>()> machine_tasks;
 };
 
@@ -70,7 +72,8 @@ class InprocTracker final : public Tracker {
  private:
   Tgid ProcessOf(Tid tid) const;
   AuditReport Compare(bool repair);
-  void CompareTasks(const std::map<Tid, Tgid>& tasks, bool repair, AuditReport* report);
+  std::vector<corral_task_record> MachineTasks() const;
+  std::uint64_t Adopt(const std::set<Tid>& tids);
 
   std::unique_ptr<Storage> storage_;
   Tables tables_;

@@ -1,4 +1,4 @@
-#include "trackers/bpf/task_audit.h"
+#include "trackers/task_audit.h"
 
 #include <chrono>
 #include <thread>
@@ -42,6 +42,24 @@ TaskAudit::Look TaskAudit::LookOnce() const {
     }
   }
   return look;
+}
+
+std::uint64_t TaskAudit::Bury(const std::function<bool(Tid, Tgid)>& gone,
+                              const std::function<bool(Tid, std::uint64_t)>& bury) const {
+  constexpr int kTries = 10;  // each needs a mover between our two steps
+  std::uint64_t buried = 0;
+  for (const auto& [tid, phantom] : phantoms_) {
+    for (int i = 0; i < kTries; ++i) {
+      const std::uint64_t word = Load(tables_.words[tid.value]);
+      const Tgid tgid = PlaceOf(phantom).tgid;
+      if (PlaceOf(word).tgid != tgid || !gone(tid, tgid)) break;
+      if (bury(tid, word)) {
+        ++buried;
+        break;
+      }
+    }
+  }
+  return buried;
 }
 
 AuditReport TaskAudit::Run() {

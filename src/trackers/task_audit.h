@@ -3,8 +3,8 @@
 // A fork, exec or death that is under way looks like a difference for a moment. So a
 // difference counts only when it is still there, the same, after several looks with a
 // growing pause; a task inside exec whose word is still at its old tid is never one (I6).
-#ifndef CORRAL_TRACKERS_BPF_TASK_AUDIT_H_
-#define CORRAL_TRACKERS_BPF_TASK_AUDIT_H_
+#ifndef CORRAL_TRACKERS_TASK_AUDIT_H_
+#define CORRAL_TRACKERS_TASK_AUDIT_H_
 
 #include <corral/tracker.h>
 
@@ -19,11 +19,17 @@ namespace corral {
 
 class TaskAudit {
  public:
+  // The machine's tasks and their words; it may be a moment late either way.
   using Walk = std::function<std::vector<corral_task_record>()>;
 
   TaskAudit(const Tables& tables, Walk walk) : tables_(tables), walk_(std::move(walk)) {}
 
   AuditReport Run();
+
+  // Buries what has no task: `gone` is asked once more after the word was read, so that who
+  // has the tid by now is spared; `bury` swaps that very word. Returns how many were buried.
+  std::uint64_t Bury(const std::function<bool(Tid, Tgid)>& gone,
+                     const std::function<bool(Tid, std::uint64_t)>& bury) const;
 
   // Live tasks without a live word.
   const std::set<Tid>& unknown() const { return unknown_; }
@@ -48,4 +54,4 @@ class TaskAudit {
 
 }  // namespace corral
 
-#endif  // CORRAL_TRACKERS_BPF_TASK_AUDIT_H_
+#endif  // CORRAL_TRACKERS_TASK_AUDIT_H_
