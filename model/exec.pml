@@ -5,7 +5,7 @@
  * Bounds: 3 tids. Process 1: leader 1 in set 2, thread 2 in set 3; the thread execs, which may fail
  * after the exchange of tids. Process 3 (set 4) makes FORKS processes on any tid that is
  * free, 2 from the exchange on and 1 after a failed exec; each may end at once, and the tid is used
- * again. The thread is moved MOVES times, to set 4, back to 2. A resync runs whenever asked for; it acts
+ * again. The thread is moved MOVES times, to set 4, back to 2. A resync runs whenever asked for (with ASKED, once from the start); it acts
  * on a single look (the code wants six that agree).
  * Checks: I1, I2 (words under way counted), I6 and the live bitmap at every step; at the end each task
  * has its word and nobody else has, the thread's place is where the last move put it, counters exact.
@@ -222,6 +222,9 @@ init {
 		task[1] = 1; task[2] = 1; task[3] = 3;
 		known[1] = true; known[2] = true; known[3] = true;
 		live[1] = 1; live[2] = 1; live[3] = 1;
+#ifdef ASKED
+		missed = true;
+#endif
 		run Exec();
 		run Other();
 		run Mover();

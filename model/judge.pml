@@ -2,12 +2,15 @@
  * src/core/releases.cc for one cgroup with the css_sets 2 and 3: JudgeLocked, Settle,
  * AnnounceLocked, and Drain of the tracker. What is done under tree_mu_ to data that only its
  * holder looks at is one step; each look at a word, a counter or a pending bit is a step.
+ * With UNLINKING set 2 may stop to belong to the cgroup (UnlinkSetLocked).
  */
 bool tree_mu;
 bool wake;		/* the looker's eventfd */
 
 /* struct Cgroup */
 byte judged2, judged3;
+bool unjudged;		/* the leaves of a set that is not linked any more */
+bool linked2 = true;	/* set 2 belongs to the cgroup */
 bool settling, decided, populated, awaited_known;
 byte serial;		/* modulo 4 */
 byte awaited;		/* a bit for each tid */
@@ -17,6 +20,12 @@ bool inside;		/* a live word shows one of the sets */
 bool owed;		/* it emptied, and no verdict was passed since */
 byte emptied, told;	/* how many times */
 byte must;		/* who left before the last verdict and still holds something */
+
+bool untold;		/* decided, and not told since */
+
+#ifndef TOLD
+#define TOLD()	told++; untold = false
+#endif
 
 #define LOCK()		atomic { !tree_mu -> tree_mu = true }
 #define UNLOCK()	tree_mu = false
@@ -37,6 +46,7 @@ inline Decide()
 	assert(owed);	/* nothing invented, nothing told twice */
 	owed = false;
 	decided = true;
+	untold = true;
 	must = LEFT(1) * 2 + LEFT(2) * 4;
 	serial = (serial + 1) & 3;
 	awaited_known = false;
@@ -46,7 +56,15 @@ inline Decide()
 
 inline JudgeLocked()
 {
+#ifdef UNLINKING
+	v2 = judged2 * 16;
+	if
+	:: linked2 -> CORRAL_LOAD(counter[2], v2)
+	:: else
+	fi;
+#else
 	CORRAL_LOAD(counter[2], v2);
+#endif
 	if
 	:: COUNT(v2) == 0 ->
 		CORRAL_LOAD(counter[3], v3);
@@ -56,15 +74,31 @@ inline JudgeLocked()
 		d_step {
 			if
 			:: counter[2] == v2 + 1 -> counter[2]--
-			:: else -> counter[2]--; v3 = 1	/* somebody is at it, and will ring */
+			:: else -> v3 = 1	/* somebody is at it, and will ring */
 			fi
 		};
+		if
+		:: v3 == 1 -> counter[2]--
+		:: else
+		fi;
 #endif
 		if
 		:: COUNT(v3) == 0 ->
+#ifdef BROKEN_VERDICT_HALF
+			/* The baseline is stored in one transaction, the decision in the next. */
+			d_step {
+				now = LEAVES(v2) != judged2;
+				judged2 = LEAVES(v2)
+			};
+			if
+			:: now -> d_step { Decide() }
+			:: else
+			fi;
+#endif
 			d_step {
 				if
-				:: LEAVES(v2) != judged2 || LEAVES(v3) != judged3 ->
+				:: LEAVES(v2) != judged2 || LEAVES(v3) != judged3 || unjudged ->
+					unjudged = false;
 					judged2 = LEAVES(v2);
 					judged3 = LEAVES(v3);
 					Decide()
@@ -148,7 +182,7 @@ inline AnnounceLocked()
 	settling = false;
 	CORRAL_LOAD(counter[2], v2);
 	if
-	:: COUNT(v2) == 0 ->
+	:: COUNT(v2) == 0 || !linked2 ->
 		CORRAL_LOAD(counter[3], v3);
 		if
 		:: COUNT(v3) == 0 -> populated = false
@@ -161,7 +195,7 @@ inline AnnounceLocked()
 		:: decided ->
 			assert(must == 0);	/* spec 10.10 */
 			decided = false;
-			told++
+			TOLD()
 		:: else
 		fi;
 		v2 = 0; v3 = 0

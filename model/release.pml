@@ -4,7 +4,8 @@
  * Bounds: 2 tids, a cgroup with the css_sets 2 and 3 (two, as if another hierarchy told its tasks
  * apart). Task 1 begins in set 2, makes FORKS children on tid 2, one after the other, and may end; a child may end.
  * Ending takes two steps: the death hook, and later memory and files. Another thread of the daemon makes
- * MOVES moves of task 1, to set 2, to set 3 or out. The doorbell has room for BELLS bells.
+ * MOVES moves of task 1, to set 2, to set 3 or out. The doorbell has room for BELLS bells;
+ * with NOISE somebody else's may be in it. With SETTLING an earlier release waits to be told.
  * Checks: I1, I2; a verdict only when the cgroup has emptied since the last one; nobody who left before it
  * still holds anything when it is told; at the end, if the cgroup is empty, it was told so
  * after it emptied last, and does not show as populated.
@@ -36,6 +37,18 @@ inline Exit(who)
 	corral_death(who, who);
 	d_step { exiting[who] = false; must = must & ~(1 << who) }
 }
+
+#ifdef NOISE
+/* The doorbell is full of what concerns others. */
+proctype Noise()
+{
+	atomic { nfull(bell) -> bell!BELL_SET(1) };
+	ended++
+}
+#define OTHERS	3
+#else
+#define OTHERS	2
+#endif
 
 proctype Child()
 {
@@ -129,7 +142,7 @@ proctype Looker()
 		:: else
 		fi;
 		Settle()
-	:: ended == FORKS + 2 && empty(bell) && !wake && !settling -> break
+	:: ended == FORKS + OTHERS && empty(bell) && !wake && !settling -> break
 	od
 }
 
@@ -139,6 +152,14 @@ init {
 		counter[2] = 1;
 		inside = true;
 		populated = true;
+#ifdef SETTLING	/* an earlier release waits to be told, and the cgroup was filled again */
+		settling = true;
+		decided = true;
+		emptied = 1;
+#endif
+#ifdef NOISE
+		run Noise();
+#endif
 		run Parent();
 		run Boss();
 		run Looker()
