@@ -156,9 +156,10 @@ inline corral_ring(kind, id)
 {
 	if
 	:: atomic { nfull(bell) -> bell!kind(id) }
-	:: atomic { full(bell) -> ring_full = true };
+	:: full(bell) ->
+		ring_full = true;
 #ifndef BROKEN_NO_SECOND_RING
-		/* Count, then try again (tracker.bpf.c). */
+		/* Counted, then tried again (tracker.bpf.c). */
 		if
 		:: atomic { nfull(bell) -> bell!kind(id) }
 		:: full(bell)

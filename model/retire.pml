@@ -1,9 +1,9 @@
 /*
  * A css_set is unlinked, retired, and its id used again for another tuple (I5, I7).
  *
- * Bounds: 2 tids, a cgroup with the css_sets 2 and 3. Task 1 begins in set 3, makes FORKS children on
- * tid 2, and may end; a child may end. Task 1 is moved out, to set 2 and out again, each between any two
- * steps of a birth. Then set 2 is unlinked, if its count is 0, as by the removal of a directory in another
+ * Bounds: 2 tids, a cgroup with the css_sets 2 and 3. Task 1 begins in set START and makes FORKS children on
+ * tid 2, which end (not with CHILD_LIVES). Task 1 is moved out, to set 2 and out again (the first MOVES of
+ * these), each between any two steps of a birth; with LATE the looker sleeps meanwhile. Then set 2 is unlinked, if its count is 0, as by the removal of a directory in another
  * hierarchy, retired when nobody who left it is on the way out, and interned for another cgroup.
  * Checks: as release.pml, whatever set 2 takes with it; no leaver shows a retired set; the
  * other cgroup, which nobody ever enters, is not judged released.
@@ -15,10 +15,18 @@
 #ifndef FORKS
 #define FORKS 1
 #endif
+#ifndef MOVES
+#define MOVES 1
+#endif
+#ifndef START
+#define START 2
+#endif
 #define OTHERS 2
 
 #include "hooks.pml"
 #include "judge.pml"
+
+bool unlinked;		/* or found busy */
 
 #define SHOW_2	((corral_word_set(word[1]) == 2) * 2 + (corral_word_set(word[2]) == 2) * 4)
 
@@ -52,24 +60,24 @@ proctype Parent()
 	:: forks < FORKS && !corral_word_alive(word[2]) && !exiting[2] ->
 		forks++;
 		corral_birth(1, 1, 2, 2);
+#ifdef CHILD_LIVES
+		ended++
+#else
 		run Child()
+#endif
 	:: break
 	od;
-	if
-	:: Exit(1)
-	:: true
-	fi;
 	ended = ended + 1 + FORKS - forks
 }
 
-/* Attach three times, then UnlinkSetLocked, RetireUnlinkedLocked, InternLocked for another. */
+/* Registry::Attach, then UnlinkSetLocked, RetireUnlinkedLocked, InternLocked for another. */
 proctype Boss()
 {
 	HOOK_LOCALS;
 	byte moves, to = 1, expected, v2, v3, mask, leaving;
 
 	do
-	:: moves < 3 ->
+	:: moves < MOVES ->
 		moves++;
 		LOCK();
 		CORRAL_LOAD(word[1], expected);
@@ -105,6 +113,7 @@ proctype Boss()
 		unjudged = unjudged || LEAVES(expected) != judged2;
 #endif
 		linked2 = false;
+		unlinked = true;
 		UNLOCK();
 		do
 		::
@@ -135,6 +144,7 @@ proctype Boss()
 	:: else
 	fi;
 	UNLOCK();
+	unlinked = true;
 	ended++
 }
 
@@ -143,6 +153,9 @@ proctype Looker()
 {
 	byte v2, v3, was, batch_serial, mask, leaving, rung;
 
+#ifdef LATE
+	unlinked;
+#endif
 	do
 	:: nempty(bell) || wake || settling ->
 		wake = false;
@@ -166,8 +179,8 @@ proctype Looker()
 
 init {
 	atomic {
-		word[1] = corral_make_word(1, 3);
-		counter[3] = 1;
+		word[1] = corral_make_word(1, START);
+		counter[START] = 1;
 		inside = true;
 		populated = true;
 		run Parent();
