@@ -167,6 +167,7 @@ TEST_F(InExec, ABirthThatTakesTheOldTidHandsTheWordOver) {
   tracker_.Birth(Tid{1}, Tid{3}, Tgid{3});
   EXPECT_THAT(tracker_.Describe(Tid{2}), IsOkAndHolds(Place{Tgid{2}, kA}));
   EXPECT_THAT(tracker_.Describe(Tid{3}), IsOkAndHolds(Place{Tgid{3}, kInitialSet}));
+  EXPECT_EQ(Drain().resyncs, 1);  // the exec may have failed before: somebody must look
   tracker_.Exec(Tid{3}, Tid{2});
   EXPECT_THAT(tracker_.Describe(Tid{2}), IsOkAndHolds(Place{Tgid{2}, kA}));
   EXPECT_EQ(tracker_.Count(kA), (SetCount{.count = 1, .leaves = 0}));
@@ -196,10 +197,12 @@ TEST_F(InExec, AResyncMeanwhileLeavesItAlone) {
 }
 
 TEST_F(InExec, ARepairMeanwhileIsOvertakenByThePlace) {
-  tracker_.Start(Tid{2}, Tgid{2});  // somebody took it for a task that nobody knows
+  tracker_.Start(Tid{2}, Tgid{2});  // somebody took it for a task that nobody knows,
+  ASSERT_THAT(Move(2, kB), IsOk());  // and somebody moved it
   tracker_.Exec(Tid{3}, Tid{2});
   EXPECT_THAT(tracker_.Describe(Tid{2}), IsOkAndHolds(Place{Tgid{2}, kA}));
   EXPECT_EQ(tracker_.Count(kA), (SetCount{.count = 1, .leaves = 0}));
+  EXPECT_EQ(tracker_.Count(kB), (SetCount{.count = 0, .leaves = 1}));
 }
 
 TEST_F(InExec, AFailedExecLeavesAWordThatResyncBuries) {
