@@ -249,16 +249,18 @@ inline corral_adopt(at, old, tid, tgid)
 	fi
 }
 
-/* Uses: displaced. */
+/* Uses: displaced; `now` counts the tries. */
 inline corral_displaced(tgid)
 {
-	if
-	:: corral_word_tgid(displaced) != tgid ->
-		CORRAL_LOAD(word[corral_word_tgid(displaced)], seen)
-	:: else -> seen = 255	/* no word to put it at */
-	fi;
-	if
-	:: !corral_word_alive(seen) ->
+	now = 0;
+	do
+	:: corral_word_tgid(displaced) == tgid || now == 2 -> seen = 255; break	/* no word to put it at */
+	:: else ->
+		CORRAL_LOAD(word[corral_word_tgid(displaced)], seen);
+		if
+		:: corral_word_alive(seen) -> seen = 255; break
+		:: else
+		fi;
 		corral_mark_live(corral_word_tgid(displaced));
 		d_step {
 			was = word[corral_word_tgid(displaced)];
@@ -267,13 +269,16 @@ inline corral_displaced(tgid)
 				word[corral_word_tgid(displaced)] = displaced;
 				carried[corral_word_set(displaced)]--;
 				CHECK()
-			:: else -> seen = 255
+			:: else
 			fi
-		}
-	:: else
-	fi;
+		};
+		if
+		:: was == seen -> break
+		:: else -> now++
+		fi
+	od;
 	if
-	:: seen != 255 && !corral_word_alive(seen) -> corral_ring(BELL_RESYNC, corral_word_tgid(displaced))
+	:: seen != 255 -> corral_ring(BELL_RESYNC, corral_word_tgid(displaced))
 	:: else ->
 		carried[corral_word_set(displaced)]--;
 		corral_leave(corral_word_set(displaced));
@@ -381,6 +386,7 @@ inline corral_death(tid, tgid)
 #endif
 	if
 	:: !corral_word_alive(place) ->
+		CORRAL_CAS(word[tid], place, 0, was);
 		corral_count(CORRAL_MISS_UNKNOWN_DEATH);
 		corral_ring(BELL_RESYNC, tgid)
 	:: else ->
@@ -512,6 +518,7 @@ inline corral_bury(tid, expected)
 #ifdef BROKEN_BURY_CLEARS_BIT
 		corral_mark_dead(tid);
 #endif
+		CORRAL_CAS(word[corral_word_tgid(expected)], 0, expected & CORRAL_DEAD_MASK, was);
 		corral_leave(corral_word_set(expected))
 	:: else
 	fi

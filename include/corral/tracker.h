@@ -56,7 +56,7 @@ struct AuditReport {
   std::uint64_t tracked = 0;      // of those, with a live word
   std::vector<std::string> differences;  // one sentence each; empty when all is well
   std::uint64_t repaired = 0;     // differences that were mended (Resync only)
-  std::uint64_t unsettled = 0;    // tasks inside exec: look again later
+  std::uint64_t unsettled = 0;    // tasks inside exec or on their way out: look again later
 };
 
 // What hooks could not do by themselves since the tracker started.

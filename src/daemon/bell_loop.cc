@@ -113,7 +113,7 @@ void BellLoop::RunResync() {
                 report.repaired, report.differences.front());
       registry_.JudgeAll();
     }
-    if (report.unsettled != 0) ResyncNeeded();  // tasks inside exec: look again
+    if (report.unsettled != 0) ResyncNeeded();  // could not be judged yet: look again
     std::this_thread::sleep_for(kResyncPause);
   }
 }

@@ -30,13 +30,17 @@ TaskAudit::Look TaskAudit::LookOnce() const {
     const auto task = tasks.find(tid.value);
     const bool exists = task != tasks.end() && task->second.tgid == corral_word_tgid(word) &&
                         !(task->second.flags & CORRAL_TASK_GONE);
+    // On its way out, perhaps past its death hook, and the word was handed over after that
+    // (docs/concurrency.md, 5.4): whether it is a phantom shows when the task is gone.
+    const bool leaving = exists && (task->second.flags & CORRAL_TASK_EXITING);
+    if (leaving && corral_word_alive(Load(tables_.words[tid.value]))) ++look.unsettled;
     const std::uint64_t now = Load(tables_.words[tid.value]);
     const std::uint32_t owner = corral_word_tgid(word);
     if (exists || corral_word_tgid(now) != owner) continue;
     if (wordless.contains(owner)) {
       // A thread inside exec: it has its leader's tid already, its word not yet (I6).
       look.unknown.erase(Tid{owner});
-      ++look.in_exec;
+      ++look.unsettled;
     } else {
       look.phantoms.emplace(tid, now);
     }
@@ -86,7 +90,7 @@ AuditReport TaskAudit::Run() {
   AuditReport report;
   report.tasks = look.tasks;
   report.tracked = look.tracked;
-  report.unsettled = look.in_exec;
+  report.unsettled = look.unsettled;
   for (const Tid tid : unknown_) {
     report.differences.push_back(
         tid.value < tables_.tid_capacity

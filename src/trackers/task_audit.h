@@ -42,7 +42,7 @@ class TaskAudit {
     std::map<Tid, std::uint64_t> phantoms;
     std::uint64_t tasks = 0;
     std::uint64_t tracked = 0;
-    std::uint64_t in_exec = 0;
+    std::uint64_t unsettled = 0;
   };
   Look LookOnce() const;
 

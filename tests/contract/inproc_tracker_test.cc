@@ -243,6 +243,23 @@ TEST_F(InExec, AFailedExecWhoseTidWasTakenIsALeaverOfTheSetItLeft) {
   EXPECT_EQ(leavers[0].set, kA);
 }
 
+// The same while the task is still on its way out: it is there, so the word looks right. Nobody
+// will ask again, so the resync itself has to.
+TEST_F(InExec, AFailedExecWhoseWordIsHandedOverWhileItEndsIsLookedAtAgain) {
+  tracker_.BeginDeath(Tid{2});
+  Exists(3, 3);
+  tracker_.Birth(Tid{1}, Tid{3}, Tgid{3});
+  const AuditReport early = tracker_.Resync();
+  EXPECT_EQ(early.repaired, 0u);
+  EXPECT_GT(early.unsettled, 0u);
+  Gone(2);
+  tracker_.EndDeath(Tid{2});
+  const AuditReport late = tracker_.Resync();
+  EXPECT_EQ(late.repaired, 1u);
+  EXPECT_EQ(late.unsettled, 0u);
+  EXPECT_EQ(tracker_.Count(kA), (SetCount{.count = 0, .leaves = 1}));
+}
+
 // ---- deaths in two steps (spec 10.10)
 
 TEST_F(InprocTrackerTest, NamesALeaverByTheSetItLeft) {

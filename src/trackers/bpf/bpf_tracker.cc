@@ -336,9 +336,11 @@ AuditReport BpfTracker::Compare(bool repair) {
   TaskAudit audit(tables_, [this] { return MachineTasks(); });
   AuditReport report = audit.Run();
   if (repair) {
-    report.repaired += audit.Bury(
+    const std::uint64_t buried = audit.Bury(
         [](Tid tid, Tgid tgid) { return StateInProc(tgid.value, tid.value) & CORRAL_TASK_GONE; },
         [this](Tid tid, std::uint64_t word) { return Request(CORRAL_OP_BURY, tid, word, 0) == 0; });
+    report.repaired += buried;
+    report.unsettled += audit.phantoms().size() - buried;  // a mover was faster: once more
     // After burying: a phantom may sit on the tid of a task that lives.
     if (!audit.unknown().empty() || !audit.phantoms().empty()) {
       AdoptUnknown();

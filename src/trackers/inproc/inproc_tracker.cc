@@ -177,7 +177,7 @@ AuditReport InprocTracker::Compare(bool repair) {
     TaskAudit audit(tables_, [this] { return MachineTasks(); });
     report = audit.Run();
     if (repair) {
-      report.repaired += audit.Bury(
+      const std::uint64_t buried = audit.Bury(
           [this](Tid tid, Tgid tgid) {
             const auto tasks = machine_tasks_();
             const auto task = tasks.find(tid);
@@ -187,6 +187,8 @@ AuditReport InprocTracker::Compare(bool repair) {
             std::uint64_t seen = 0;
             return corral_bury(storage_.get(), tid.value, word, &seen) == 0;
           });
+      report.repaired += buried;
+      report.unsettled += audit.phantoms().size() - buried;  // a mover was faster: once more
       std::set<Tid> unknown = audit.unknown();
       for (const auto& [tid, word] : audit.phantoms()) {
         unknown.insert(tid);  // it may sit on the tid of a task that lives
@@ -203,11 +205,15 @@ AuditReport InprocTracker::Compare(bool repair) {
 
 std::vector<corral_task_record> InprocTracker::MachineTasks() const {
   std::vector<corral_task_record> records;
-  for (const auto& [tid, tgid] : machine_tasks_()) {
+  const auto tasks = machine_tasks_();
+  MutexLock lock(leaving_mu_);
+  for (const auto& [tid, tgid] : tasks) {
     const bool known = tid.value < tables_.tid_capacity;
+    const bool leaving = leaving_.contains(tid);
     records.push_back({.tid = tid.value,
                        .tgid = tgid.value,
-                       .word = known ? Load(tables_.words[tid.value]) : 0});
+                       .word = known ? Load(tables_.words[tid.value]) : 0,
+                       .flags = leaving ? std::uint32_t{CORRAL_TASK_EXITING} : 0});
   }
   return records;
 }
