@@ -5,8 +5,8 @@
  * Bounds: 3 tids. Process 1: leader 1 in set 2, thread 2 in set 3; the thread execs, which may fail
  * after the exchange of tids. Process 3 (set 4) makes FORKS processes on any tid that is
  * free, 2 from the exchange on and 1 after a failed exec; each may end at once, and the tid is used
- * again. With UNKNOWN nobody knows task 3 before it forks. The thread is moved MOVES times, to set 4, back to 2. A resync runs whenever asked for (with ASKED, once from the start); it acts
- * on a single look (the code wants six that agree).
+ * again. With UNKNOWN nobody knows task 3 before it forks. The thread is moved MOVES times, to set 4, back to 2. A resync runs whenever asked for (with ASKED, once from the start); it buries
+ * what two looks saw alike (the code wants six), and adopts after a single one.
  * Checks: I1, I2 (words under way counted), I6 and the live bitmap at every step; at the end each task
  * has its word and nobody else has, the thread's place is where the last move put it, counters exact.
  */
@@ -143,11 +143,23 @@ inline Again(t)
 }
 #endif
 
-/* TaskAudit::LookOnce, adopt_tasks. Words before tasks; each word again before it is a phantom. */
+/* One look may straddle an exchange of tids: only what two looks saw alike is buried. */
+inline Suspect(t)
+{
+	if
+	:: phantom[t] && suspect[t] != expected[t] ->
+		suspect[t] = expected[t];
+		phantom[t] = false;
+		missed = true
+	:: else -> suspect[t] = 0
+	fi
+}
+
+/* TaskAudit::Run, adopt_tasks. Words before tasks. */
 proctype Resync()
 {
 	HOOK_LOCALS;
-	byte tid, expected[TIDS + 1];
+	byte tid, expected[TIDS + 1], suspect[TIDS + 1];
 	bool phantom[TIDS + 1], wordless;
 
 	do
@@ -176,6 +188,10 @@ proctype Resync()
 				missed = true	/* unsettled: look again */
 			:: else
 			fi
+		};
+		d_step {
+			Suspect(1);
+			Suspect(2)
 		};
 		if
 		:: phantom[1] -> corral_bury(1, expected[1]); Again(1)
@@ -207,7 +223,11 @@ proctype Resync()
 			tid++
 		od;
 		wordless = false;
-		looking = false
+		looking = false;
+		d_step {	/* spin does not see that they are dead */
+			expected[1] = 0; expected[2] = 0; phantom[1] = false; phantom[2] = false;
+			now = 0; seen = 0; place = 0; was = 0; tid = 0
+		}
 	:: ended == 3 && !missed -> break
 	od
 }

@@ -74,11 +74,11 @@ inline JudgeLocked()
 		d_step {
 			if
 			:: counter[2] == v2 + 1 -> counter[2]--
-			:: else -> v3 = 1	/* somebody is at it, and will ring */
+			:: else -> v2 = 255	/* somebody is at it, and will ring */
 			fi
 		};
 		if
-		:: v3 == 1 -> counter[2]--
+		:: v2 == 255 -> counter[2]--; v3 = 1
 		:: else
 		fi;
 #endif

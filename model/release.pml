@@ -6,11 +6,16 @@
  * Ending takes two steps: the death hook, and later memory and files. Another thread of the daemon makes
  * MOVES moves of task 1, to set 2, to set 3 or out. The doorbell has room for BELLS bells;
  * with NOISE somebody else's may be in it. With SETTLING an earlier release waits to be told.
+ * With SIBLING task 2 is there from the start, and task 1 makes one child on tid 3, which lives on.
  * Checks: I1, I2; a verdict only when the cgroup has emptied since the last one; nobody who left before it
  * still holds anything when it is told; at the end, if the cgroup is empty, it was told so
  * after it emptied last, and does not show as populated.
  */
+#ifdef SIBLING
+#define TIDS 3
+#else
 #define TIDS 2
+#endif
 #define SETS 3
 #ifndef BELLS
 #define BELLS 1
@@ -64,12 +69,19 @@ proctype Parent()
 	byte forks;
 
 	do
+#ifdef SIBLING
+	:: forks == 0 -> corral_birth(1, 1, 3, 3); forks++
+#else
 	:: forks < FORKS && !corral_word_alive(word[2]) && !exiting[2] ->
 		forks++;
 		corral_birth(1, 1, 2, 2);
 		run Child()
+#endif
 	:: break
 	od;
+#ifdef SIBLING
+	forks = FORKS;
+#endif
 	if
 	:: Exit(1)
 	:: true
@@ -152,6 +164,11 @@ init {
 		counter[2] = 1;
 		inside = true;
 		populated = true;
+#ifdef SIBLING
+		word[2] = corral_make_word(2, 2);
+		counter[2] = 2;
+		run Child();
+#endif
 #ifdef SETTLING	/* an earlier release waits to be told, and the cgroup was filled again */
 		settling = true;
 		decided = true;
