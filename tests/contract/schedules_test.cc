@@ -248,10 +248,38 @@ TEST(Schedules, AnExecKeepsThePlaceWhateverHappensAtAnyStep) {
         m.tracker.Exec(kThread, kParent);
       }
       EXPECT_THAT(m.tracker.Describe(kParent), IsOkAndHolds(Place{process, expected}));
+      m.CheckListed();
       EXPECT_THAT(m.tracker.Audit().differences, IsEmpty());
       EXPECT_EQ(m.tracker.Count(kA).count + m.tracker.Count(kB).count, 1u);
     }
   }
+}
+
+// 5.2: the birth has taken the word and not handed it over yet; exec waits for it.
+TEST(Schedules, AnExecWaitsForTheBirthThatTookItsTid) {
+  constexpr Tid kThread{11};
+  const Tgid process{kParent.value};
+  int met = 0;
+  for (int halt = 1; halt <= 20; ++halt) {
+    SCOPED_TRACE(halt);
+    Machine m;
+    m.tracker.Start(Tid{30}, Tgid{30});
+    m.tracker.Birth(kParent, kThread, process);
+    m.tracker.Death(kParent);
+    Halted birth(halt, [&] { m.tracker.Birth(Tid{30}, kThread, Tgid{kThread.value}); });
+    {
+      AtSteps script({{30, [&] {
+                         birth.Finish();
+                         ++met;
+                       }}});
+      m.tracker.Exec(kThread, kParent);
+    }
+    birth.Finish();
+    EXPECT_THAT(m.tracker.Describe(kParent), IsOkAndHolds(Place{process, kA}));
+    EXPECT_EQ(m.tracker.misses().retries, 0u);
+    EXPECT_EQ(m.tracker.misses().adopted, 0u);
+  }
+  EXPECT_GE(met, 1);
 }
 
 // I6: a task that lives through the whole list is in it once, wherever its exec falls.
