@@ -41,6 +41,7 @@ class BpfTracker final : public Tracker {
   void ForEachTask(const std::function<void(Tid, Place)>& fn) const override;
   void RetireSet(CssSetId set) override;
   std::vector<Leaver> Leavers() override;
+  std::vector<Leaver> LeaversAmong(const std::vector<Tid>& tids) override;
   int bell_fd() const override;
   void Drain(Listener& listener) override;
   AuditReport Audit() override;
@@ -67,6 +68,7 @@ class BpfTracker final : public Tracker {
   std::uint32_t pid_max_at_start_ = 0;
   std::atomic<std::uint32_t> highest_set_ = CORRAL_SET_INITIAL;
   std::uint64_t adopted_at_start_ = 0;
+  std::atomic<bool> walks_one_task_ = true;  // until the kernel refuses to (before 6.1)
   bool walk_hides_tasks_ = true;  // until Seed() has found that it does not
   bool seed_incomplete_ = false;  // a task was inside exec all the time: look again
   MissCounts seen_;  // by Drain()
