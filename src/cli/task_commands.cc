@@ -24,9 +24,9 @@ int Ps(const Context& context, const std::string& path, bool subtree) {
   if (!answer) return Complain(answer.error());
   json tasks = json::array();
   for (json task : List(*answer, "tasks")) {
-    const auto tid = static_cast<pid_t>(Number(task, "tid"));
-    task["state"] = TaskState(tid);
-    task["comm"] = CommandName(tid);
+    const TaskInfo info = InfoOfTask(static_cast<pid_t>(Number(task, "tid")));
+    task["state"] = info.state;
+    task["comm"] = info.name;
     tasks.push_back(std::move(task));
   }
   if (context.json) {

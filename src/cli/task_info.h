@@ -11,8 +11,12 @@ namespace corral::cli {
 // The command name, escaped for a terminal; "?" when the task is gone.
 std::string CommandName(pid_t tid);
 
-// The state letter of ps(1); "?" when the task is gone.
-std::string TaskState(pid_t tid);
+struct TaskInfo {
+  std::string state = "?";  // the letter of ps(1)
+  std::string name = "?";   // as CommandName()
+};
+// Both with one look: a listing may have a hundred thousand tasks.
+TaskInfo InfoOfTask(pid_t tid);
 
 }  // namespace corral::cli
 

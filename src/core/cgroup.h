@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace corral {
@@ -26,19 +27,23 @@ struct Cgroup {
   bool releasable = false;
   bool auto_remove = false;  // removed when released: made for one `corral run`
 
-  // The verdict (I7). For each css_set, the leaves when it was last judged; a retired set
-  // that had left anything unjudged is folded into `unjudged`.
+  // The verdict (I7). For each of its css_sets, the leaves when it was last looked at; leaves
+  // that no verdict has counted yet are kept in `unjudged`.
   std::unordered_map<CssSetId, std::uint32_t> judged;
   bool unjudged = false;
+  // Those of them a task may be in. All others counted 0 when they were last looked at, and no
+  // task was moved to them since: a verdict costs what is used, not all that ever was.
+  std::unordered_set<CssSetId> in_use;
 
   // Decided, not yet announced: told once nobody who left is still on the way out.
   bool settling = false;          // in Registry::settling_
+  std::size_t settling_below = 0; // so many cgroups below it are
   std::uint64_t settle_serial = 0;  // grows with every decision
   bool release_decided = false;   // a release is to be announced
   bool notify_decided = false;    // notify_on_release was set when it was decided (spec 10.9)
   bool awaited_known = false;     // `awaited` was taken
   std::vector<Tid> awaited;       // who was on the way out when we first looked
-  std::vector<CssSetId> ghosts;   // unretired sets of removed children
+  std::unordered_set<CssSetId> ghosts;  // its sets that are to be retired, and removed children's
 
   bool queued = false;            // waits in the ReleaseQueue (spec 10.7)
   std::uint64_t releases = 0;     // announced releases (spec 4.6)

@@ -51,7 +51,6 @@ Result<CssSetTable::Interned> CssSetTable::Intern(const SetTuple& tuple) {
   }
   by_tuple_.emplace(tuple, set);
   tuples_.emplace(set, tuple);
-  for (const Member& member : tuple) links_[member.cgroup].push_back(set);
   return Interned{.set = set, .made = true, .leaves = created->leaves};
 }
 
@@ -67,36 +66,24 @@ CgroupId CssSetTable::PlaceIn(CssSetId set, HierarchyId hierarchy) const {
   return known == tuples_.end() ? CgroupId{} : corral::PlaceIn(known->second, hierarchy);
 }
 
-std::vector<CssSetId> CssSetTable::SetsOf(CgroupId cgroup) const {
-  MutexLock lock(set_mu_);
-  const auto links = links_.find(cgroup);
-  return links == links_.end() ? std::vector<CssSetId>{} : links->second;
-}
-
-std::vector<bool> CssSetTable::SelectLocked(HierarchyId hierarchy,
-                                            const std::vector<CgroupId>& cgroups) const {
-  std::vector<bool> selected(next_fresh_);
-  for (const CgroupId cgroup : cgroups) {
-    if (cgroup.value != 0) {
-      if (const auto links = links_.find(cgroup); links != links_.end()) {
-        for (const CssSetId set : links->second) selected[set.value] = true;
-      }
-      continue;
-    }
-    for (const auto& [tuple, set] : by_tuple_) {
-      selected[set.value] =
-          selected[set.value] || corral::PlaceIn(tuple, hierarchy).value == 0;
-    }
-  }
-  return selected;
-}
-
-void CssSetTable::ForEachTaskIn(HierarchyId hierarchy, const std::vector<CgroupId>& cgroups,
+void CssSetTable::ForEachTaskIn(HierarchyId hierarchy, const Wanted& wanted,
                                 const std::function<void(Tid, Place)>& fn) const {
   MutexLock lock(set_mu_);
-  const std::vector<bool> selected = SelectLocked(hierarchy, cgroups);
-  tracker_.ForEachTask([&](Tid tid, Place place) {
-    if (place.set.value < selected.size() && selected[place.set.value]) fn(tid, place);
+  choices_.resize(next_fresh_);
+  if (++pass_ == 0) {  // went round: what is known is of no pass any more
+    std::fill(choices_.begin(), choices_.end(), Choice{});
+    pass_ = 1;
+  }
+  tracker_.ForEachTask([&](Tid tid, Place place) REQUIRES(set_mu_) {
+    if (place.set.value >= choices_.size()) return;
+    Choice& choice = choices_[place.set.value];
+    if (choice.pass != pass_) {
+      const auto tuple = tuples_.find(place.set);
+      choice = {.pass = pass_,
+                .wanted = tuple != tuples_.end() &&
+                          wanted(corral::PlaceIn(tuple->second, hierarchy))};
+    }
+    if (choice.wanted) fn(tid, place);
   });
 }
 
@@ -105,11 +92,6 @@ void CssSetTable::Unlink(CssSetId set) {
   const auto known = tuples_.find(set);
   CORRAL_CHECK(known != tuples_.end() && set != kInitialSet);
   by_tuple_.erase(known->second);
-  for (const Member& member : known->second) {
-    auto links = links_.find(member.cgroup);
-    std::erase(links->second, set);
-    if (links->second.empty()) links_.erase(links);
-  }
 }
 
 void CssSetTable::Retire(CssSetId set) {

@@ -1,4 +1,5 @@
-// CssSetTable: interns "one cgroup per hierarchy" (spec 1.6) and links both ways.
+// CssSetTable: interns "one cgroup per hierarchy" (spec 1.6). The way back, from a cgroup to
+// its sets, is Cgroup::judged.
 //
 // A css_set is the sorted tuple of the *non-root* cgroups of a task; a hierarchy that is
 // not in the tuple means its root. So the initial css_set is the empty tuple, and making
@@ -55,13 +56,12 @@ class CssSetTable {
   // The cgroup a set has in a hierarchy; id 0 for the root.
   CgroupId PlaceIn(CssSetId set, HierarchyId hierarchy) const;
 
-  // All interned sets that contain `cgroup`.
-  std::vector<CssSetId> SetsOf(CgroupId cgroup) const;
-
-  // Calls fn for every live task whose place in `hierarchy` is one of `cgroups` (id 0 stands
-  // for the root), tids ascending. Holds set_mu_: no set is made meanwhile, so a task that
-  // another hierarchy's move gives another set is seen all the same.
-  void ForEachTaskIn(HierarchyId hierarchy, const std::vector<CgroupId>& cgroups,
+  // Calls fn for every live task whose place in `hierarchy` is `wanted` (id 0 stands for the
+  // root), tids ascending. Asks once for each set that a live task has, so the cost grows with
+  // tasks, not with sets. Holds set_mu_: no set is made meanwhile, so a task that another
+  // hierarchy's move gives another set is seen all the same.
+  using Wanted = std::function<bool(CgroupId)>;
+  void ForEachTaskIn(HierarchyId hierarchy, const Wanted& wanted,
                      const std::function<void(Tid, Place)>& fn) const;
 
   // Takes a set out of the table: nobody can be moved to it again. Its id stays taken
@@ -75,16 +75,20 @@ class CssSetTable {
   std::vector<CssSetId> All() const;
 
  private:
-  std::vector<bool> SelectLocked(HierarchyId hierarchy,
-                                 const std::vector<CgroupId>& cgroups) const REQUIRES(set_mu_);
+  // Whether a listing wants a set: known when `pass` is that listing's.
+  struct Choice {
+    std::uint32_t pass = 0;
+    bool wanted = false;
+  };
 
   Tracker& tracker_;
   mutable Mutex set_mu_;
   std::map<SetTuple, CssSetId> by_tuple_ GUARDED_BY(set_mu_);
   std::unordered_map<CssSetId, SetTuple> tuples_ GUARDED_BY(set_mu_);  // interned and retiring
-  std::unordered_map<CgroupId, std::vector<CssSetId>> links_ GUARDED_BY(set_mu_);
   std::vector<CssSetId> free_ GUARDED_BY(set_mu_);
   std::uint32_t next_fresh_ GUARDED_BY(set_mu_);
+  mutable std::vector<Choice> choices_ GUARDED_BY(set_mu_);  // by set id
+  mutable std::uint32_t pass_ GUARDED_BY(set_mu_) = 0;
 };
 
 }  // namespace corral

@@ -10,17 +10,18 @@
 
 namespace corral {
 
+// For a task that is about to be moved there: the set is in use from now on.
 Result<CssSetId> Registry::InternLocked(const SetTuple& tuple) {
   auto interned = sets_.Intern(tuple);
   if (!interned && interned.error().code == ENOSPC && ReclaimIdleSetsLocked() > 0) {
     interned = sets_.Intern(tuple);
   }
   if (!interned) return Fail(interned.error());
-  if (interned->made) {
+  for (const Member& member : tuple) {
+    Cgroup& cgroup = **FindLocked(member.cgroup, ENODEV);
     // A reused id has left before, for others: our links start judged from there.
-    for (const Member& member : tuple) {
-      (*FindLocked(member.cgroup, ENODEV))->judged[interned->set] = interned->leaves;
-    }
+    if (interned->made) cgroup.judged[interned->set] = interned->leaves;
+    cgroup.in_use.insert(interned->set);
   }
   return interned->set;
 }
@@ -63,9 +64,10 @@ std::vector<Registry::Moved> Registry::UndoLocked(Cgroup& to, const std::vector<
       continue;
     }
     for (const Member& member : sets_.TupleOf(move->to)) {
-      if (!died || member.cgroup == to.id) {
-        ++(*FindLocked(member.cgroup, ENODEV))->judged[move->to];
-      }
+      if (died && member.cgroup != to.id) continue;
+      auto& judged = (*FindLocked(member.cgroup, ENODEV))->judged;
+      const auto at = judged.find(move->to);  // none: the table was full, and it was reclaimed
+      if (at != judged.end()) ++at->second;
     }
     const CgroupId source = PlaceIn(move->from, to.hierarchy->id);
     if (died && source.value) JudgeLocked(**FindLocked(source, ENODEV));
@@ -168,8 +170,7 @@ Result<void> Registry::AttachProcess(CgroupId id, Tid tid, const AttachGuard& gu
 
 void Registry::AddGhostLocked(Cgroup& cgroup, CssSetId set) {
   if (!cgroup.parent) return;  // a root is never released
-  cgroup.ghosts.push_back(set);
-  unlinked_[set].push_back(cgroup.id);
+  if (cgroup.ghosts.insert(set).second) unlinked_[set].waiting.push_back(cgroup.id);
 }
 
 // One of its cgroups is about to go, or it is idle and the table is full.
@@ -182,6 +183,7 @@ void Registry::UnlinkSetLocked(CssSetId set) {
     const auto judged = cgroup.judged.find(set);
     if (judged->second != leaves) cgroup.unjudged = true;  // folded (I7)
     cgroup.judged.erase(judged);
+    cgroup.in_use.erase(set);
     AddGhostLocked(cgroup, set);
   }
   sets_.Unlink(set);
@@ -195,24 +197,30 @@ std::size_t Registry::ReclaimIdleSetsLocked() {
     ++unlinked;
   }
   std::vector<CssSetId> candidates;
-  for (const auto& [set, ghosts] : unlinked_) candidates.push_back(set);
-  const std::size_t retired = RetireUnlinkedLocked(tracker_.Leavers(), candidates);
+  for (const auto& [set, state] : unlinked_) {
+    if (tracker_.Count(set).count == 0) candidates.push_back(set);
+  }
+  const std::size_t retired = RetireUnlinkedLocked(BySet(tracker_.Leavers()), candidates);
   log::Warn("the css_set table is full: {} idle sets unlinked, {} retired", unlinked, retired);
   return retired;
 }
 
-std::size_t Registry::RetireUnlinkedLocked(const std::vector<Leaver>& leavers,
+// REQUIRES: the candidates counted 0 before the leavers were asked for.
+std::size_t Registry::RetireUnlinkedLocked(const LeaversBySet& leavers,
                                            const std::vector<CssSetId>& candidates) {
   std::size_t retired = 0;
   for (const CssSetId set : candidates) {
     const auto unlinked = unlinked_.find(set);
-    if (unlinked == unlinked_.end() || tracker_.Count(set).count != 0) continue;
-    if (std::any_of(leavers.begin(), leavers.end(),
-                    [&](const Leaver& leaver) { return leaver.set == set; })) {
+    if (unlinked == unlinked_.end()) continue;
+    if (const auto left = leavers.find(set); left != leavers.end()) {
+      // Nobody can enter it or leave it any more: these are all that will ever be awaited.
+      unlinked->second.awaited = left->second;
+      unlinked->second.awaited_known = true;
       continue;
     }
-    for (const CgroupId id : unlinked->second) {
-      if (auto cgroup = FindLocked(id, ENODEV)) std::erase((*cgroup)->ghosts, set);
+    if (tracker_.Count(set).count != 0) continue;  // a birth is about to take its raise back
+    for (const CgroupId id : unlinked->second.waiting) {
+      if (auto cgroup = FindLocked(id, ENODEV)) (*cgroup)->ghosts.erase(set);
     }
     unlinked_.erase(unlinked);
     sets_.Retire(set);

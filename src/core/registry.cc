@@ -184,8 +184,11 @@ Result<void> Registry::RemoveLocked(Cgroup& child) {
     StartSettlingLocked(parent);
   }
   EmitLocked(Event::Kind::kRemoved, child);  // the last that is heard of it
-  for (const CssSetId set : sets_.SetsOf(child.id)) UnlinkSetLocked(set);
+  std::vector<CssSetId> sets;
+  for (const auto& [set, leaves] : child.judged) sets.push_back(set);
+  for (const CssSetId set : sets) UnlinkSetLocked(set);
   for (const CssSetId ghost : child.ghosts) AddGhostLocked(parent, ghost);
+  SetSettlingLocked(child, false);
   cgroups_.erase(child.id);
   --parent.hierarchy->cgroups;
   parent.children.erase(std::string(child.name));  // child is gone
@@ -307,15 +310,14 @@ bool Registry::IsRoot(CgroupId id) const {
 
 // ---- listing
 
-// The sets of a root are those without a member in its hierarchy, named by id 0.
-void Registry::CollectLocked(const Cgroup& top, std::vector<CgroupId>* out) const {
-  std::vector<const Cgroup*> todo{&top};
-  while (!todo.empty()) {
-    const Cgroup* cgroup = todo.back();
-    todo.pop_back();
-    out->push_back(cgroup->parent ? cgroup->id : CgroupId{});
-    for (const auto& [name, child] : cgroup->children) todo.push_back(child.get());
-  }
+// Walking up from where a set is costs its depth; listing all that is below `top` would cost
+// every group there, busy or not.
+bool Registry::IsBelowLocked(CgroupId id, const Cgroup& top) const {
+  if (!top.parent) return true;  // every place of its hierarchy is
+  const auto found = cgroups_.find(id);
+  const Cgroup* at = found == cgroups_.end() ? nullptr : found->second;
+  while (at && at != &top) at = at->parent;
+  return at != nullptr;
 }
 
 Result<std::pair<HierarchyId, CgroupId>> Registry::PlaceOf(CgroupId id) const {
@@ -329,7 +331,8 @@ Result<std::vector<Tid>> Registry::Tasks(CgroupId id) const {
   auto place = PlaceOf(id);
   if (!place) return Fail(place.error());
   std::vector<Tid> tids;
-  sets_.ForEachTaskIn(place->first, {place->second}, [&](Tid tid, Place) { tids.push_back(tid); });
+  sets_.ForEachTaskIn(place->first, [&](CgroupId at) { return at == place->second; },
+                      [&](Tid tid, Place) { tids.push_back(tid); });
   return tids;
 }
 
@@ -337,7 +340,7 @@ Result<std::vector<Tgid>> Registry::Processes(CgroupId id) const {
   auto place = PlaceOf(id);
   if (!place) return Fail(place.error());
   std::vector<Tgid> tgids;
-  sets_.ForEachTaskIn(place->first, {place->second},
+  sets_.ForEachTaskIn(place->first, [&](CgroupId at) { return at == place->second; },
                       [&](Tid, Place at) { tgids.push_back(at.tgid); });
   std::sort(tgids.begin(), tgids.end());
   tgids.erase(std::unique(tgids.begin(), tgids.end()), tgids.end());
@@ -348,13 +351,14 @@ Result<std::vector<TaskMember>> Registry::SubtreeTasks(CgroupId id) const {
   MutexLock lock(tree_mu_);
   auto found = FindLocked(id, ENODEV);
   if (!found) return Fail(found.error());
-  std::vector<CgroupId> cgroups;
-  CollectLocked(**found, &cgroups);
+  const Cgroup& top = **found;
   std::vector<TaskMember> tasks;
-  const HierarchyId hierarchy = (*found)->hierarchy->id;
-  sets_.ForEachTaskIn(hierarchy, cgroups, [&](Tid tid, Place place) {
-    tasks.push_back({.tid = tid, .tgid = place.tgid, .set = place.set});
-  });
+  sets_.ForEachTaskIn(
+      top.hierarchy->id,
+      [&](CgroupId at) REQUIRES(tree_mu_) { return IsBelowLocked(at, top); },
+      [&](Tid tid, Place place) {
+        tasks.push_back({.tid = tid, .tgid = place.tgid, .set = place.set});
+      });
   return tasks;
 }
 

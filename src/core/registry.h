@@ -4,8 +4,9 @@
 // are, `control` above it gives it the shape of files. Callable from any thread.
 //
 // Locks, in this order:
-//   1. tree_mu_   topology: hierarchies, cgroups, flags, verdicts; serialises moves
-//   2. set_mu_    (in CssSetTable) interning and links
+//   1. settle_mu_ walks over the machine's tasks, made with none of the others held
+//   2. tree_mu_   topology: hierarchies, cgroups, flags, verdicts; serialises moves
+//   3. set_mu_    (in CssSetTable) interning and listing
 //   leaves: ReleaseQueue, the event list. Forks and exits take none of them.
 // Decide under the lock, act after it: agents, replies, pollers. No callback runs locked,
 // but for AttachGuard, which may look at the task it was made for and nothing else.
@@ -76,6 +77,16 @@ struct EventsInfo {
   bool populated = false;
   std::uint64_t releases = 0;
   std::uint64_t serial = 0;  // grows with every change of the two
+};
+
+// One cgroup of a listing of a subtree.
+struct TreeNode {
+  CgroupId id;
+  std::size_t parent = 0;  // its place in the listing
+  std::string name;        // empty for a root
+  std::size_t tasks = 0;   // its own
+  bool populated = false;
+  bool notify_on_release = false;
 };
 
 struct TaskMember {
@@ -160,6 +171,9 @@ class Registry {
   Result<std::vector<Tgid>> Processes(CgroupId id) const;
   // Tasks of the cgroup and all below it, tids ascending.
   Result<std::vector<TaskMember>> SubtreeTasks(CgroupId id) const;
+  // A cgroup and all below it, parents before their children, siblings by name. Looks at the
+  // machine's tasks once or twice, however many cgroups there are. ENOENT.
+  Result<std::vector<TreeNode>> Subtree(CgroupId id);
   // Where a task is in a hierarchy. ESRCH, ENOENT.
   Result<CgroupId> CgroupOf(Tid tid, HierarchyId hierarchy) const;
   // A css_set's cgroup in a hierarchy, the root included; id 0 when the hierarchy is gone.
@@ -196,11 +210,27 @@ class Registry {
     CssSetId to;
   };
 
+  // A set nobody can be moved to any more.
+  struct Unlinked {
+    std::vector<CgroupId> waiting;  // await its leavers (Cgroup::ghosts)
+    bool awaited_known = false;     // a walk was made that found `awaited`
+    std::vector<Tid> awaited;
+  };
+  using LeaversBySet = std::unordered_map<CssSetId, std::vector<Tid>>;
+  static LeaversBySet BySet(const std::vector<Leaver>& leavers);
+  // What one Settle() is about.
+  struct Batch {
+    std::vector<std::pair<CgroupId, std::uint64_t>> decided;  // with the serial of the decision
+    std::vector<CssSetId> unlinked;
+    bool walk = false;          // somebody new: all leavers must be looked for
+    std::vector<Tid> awaited;   // else: whether these are still on their way out
+  };
+
   // registry.cc
   Result<Cgroup*> FindLocked(CgroupId id, int missing) const REQUIRES(tree_mu_);
   Result<Hierarchy*> FindHierarchyLocked(HierarchyId id) const REQUIRES(tree_mu_);
   Result<void> RemoveLocked(Cgroup& child) REQUIRES(tree_mu_);
-  void CollectLocked(const Cgroup& top, std::vector<CgroupId>* out) const REQUIRES(tree_mu_);
+  bool IsBelowLocked(CgroupId id, const Cgroup& top) const REQUIRES(tree_mu_);
   Result<std::pair<HierarchyId, CgroupId>> PlaceOf(CgroupId id) const;
 
   // moves.cc
@@ -218,14 +248,21 @@ class Registry {
   void AddGhostLocked(Cgroup& cgroup, CssSetId set) REQUIRES(tree_mu_);
   void UnlinkSetLocked(CssSetId set) REQUIRES(tree_mu_);
   std::size_t ReclaimIdleSetsLocked() REQUIRES(tree_mu_);
-  std::size_t RetireUnlinkedLocked(const std::vector<Leaver>& leavers,
+  std::size_t RetireUnlinkedLocked(const LeaversBySet& leavers,
                                    const std::vector<CssSetId>& candidates) REQUIRES(tree_mu_);
 
   // releases.cc
   bool HasCountLocked(const Cgroup& cgroup) const REQUIRES(tree_mu_);
   bool HasLiveTaskLocked(const Cgroup& cgroup) const REQUIRES(tree_mu_);
+  bool LookAtSetLocked(Cgroup& cgroup, CssSetId set) REQUIRES(tree_mu_);
   void JudgeLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void StartSettlingLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
+  void SetSettlingLocked(Cgroup& cgroup, bool settling) REQUIRES(tree_mu_);
+  bool SettleOnce() REQUIRES(settle_mu_) EXCLUDES(tree_mu_);
+  std::vector<Leaver> LookForLeavers(const Batch& batch) REQUIRES(settle_mu_);
+  Batch TakeBatchLocked() const REQUIRES(tree_mu_);
+  void AwaitLocked(Cgroup& cgroup, std::vector<Tid> leaving) REQUIRES(tree_mu_);
+  EventsInfo EventsLocked(const Cgroup& cgroup) const REQUIRES(tree_mu_);
   void AnnounceLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void SetPopulatedLocked(Cgroup& cgroup, bool populated) REQUIRES(tree_mu_);
   void EmitLocked(Event::Kind kind, const Cgroup& cgroup) REQUIRES(tree_mu_);
@@ -233,14 +270,15 @@ class Registry {
   Tracker& tracker_;
   const std::function<void()> wake_;
 
+  Mutex settle_mu_;  // one walk for leavers at a time: who waited finds most of it done
   mutable Mutex tree_mu_;
   std::unordered_map<HierarchyId, std::unique_ptr<Hierarchy>> hierarchies_ GUARDED_BY(tree_mu_);
   std::unordered_map<CgroupId, Cgroup*> cgroups_ GUARDED_BY(tree_mu_);
   std::uint64_t next_cgroup_ GUARDED_BY(tree_mu_) = 1;
   std::uint32_t next_hierarchy_ GUARDED_BY(tree_mu_) = 1;
   std::vector<CgroupId> settling_ GUARDED_BY(tree_mu_);
-  // Sets to be retired, each with the cgroups that await its leavers (Cgroup::ghosts).
-  std::unordered_map<CssSetId, std::vector<CgroupId>> unlinked_ GUARDED_BY(tree_mu_);
+  // Sets to be retired.
+  std::unordered_map<CssSetId, Unlinked> unlinked_ GUARDED_BY(tree_mu_);
   CssSetTable sets_;  // own lock (set_mu_)
   ReleaseQueue queue_;  // own lock
   mutable Mutex events_mu_;

@@ -11,9 +11,8 @@
 namespace corral {
 
 bool Registry::HasCountLocked(const Cgroup& cgroup) const {
-  return std::any_of(cgroup.judged.begin(), cgroup.judged.end(), [&](const auto& link) {
-    return tracker_.Count(link.first).count != 0;
-  });
+  return std::any_of(cgroup.in_use.begin(), cgroup.in_use.end(),
+                     [&](CssSetId set) { return tracker_.Count(set).count != 0; });
 }
 
 // For rmdir: a count without a live word is a birth that is about to take its raise back
@@ -23,7 +22,8 @@ bool Registry::HasLiveTaskLocked(const Cgroup& cgroup) const {
   for (int look = 0; look < kLooks; ++look) {
     if (!HasCountLocked(cgroup)) return false;
     bool live = false;
-    sets_.ForEachTaskIn(cgroup.hierarchy->id, {cgroup.id}, [&](Tid, Place) { live = true; });
+    sets_.ForEachTaskIn(cgroup.hierarchy->id, [&](CgroupId at) { return at == cgroup.id; },
+                        [&](Tid, Place) { live = true; });
     if (live) return true;
     std::this_thread::yield();
   }
@@ -31,27 +31,35 @@ bool Registry::HasLiveTaskLocked(const Cgroup& cgroup) const {
   return true;
 }
 
+// Whether a set of the cgroup counts 0. Then it is out of use, and what left it is remembered
+// until all of them are.
+bool Registry::LookAtSetLocked(Cgroup& cgroup, CssSetId set) {
+  const SetCount now = tracker_.Count(set);
+  if (now.count != 0) {
+    cgroup.in_use.insert(set);
+    return false;
+  }
+  const auto judged = cgroup.judged.find(set);
+  if (std::exchange(judged->second, now.leaves) != now.leaves) cgroup.unjudged = true;
+  cgroup.in_use.erase(set);
+  return true;
+}
+
 // Idle now, and something left since the last verdict. One load for each set gives count and
 // leaves of the same instant; no task can go from one of the sets to another meanwhile, moves
-// need the lock we hold and a birth enters only a set that counts its parent.
+// need the lock we hold and a birth enters only a set that counts its parent. For the same
+// reason a set that counts 0 stays so until a task is moved to it.
 void Registry::JudgeLocked(Cgroup& cgroup) {
   if (!cgroup.parent) return;
-  bool left = cgroup.unjudged;
-  std::vector<std::pair<std::uint32_t*, std::uint32_t>> verdicts;
-  verdicts.reserve(cgroup.judged.size());
-  for (auto& [set, judged] : cgroup.judged) {
-    const SetCount now = tracker_.Count(set);
-    if (now.count != 0) return;  // busy; judged when it empties
-    left = left || now.leaves != judged;
-    verdicts.emplace_back(&judged, now.leaves);
+  while (!cgroup.in_use.empty()) {
+    if (!LookAtSetLocked(cgroup, *cgroup.in_use.begin())) return;  // busy; judged when it empties
   }
-  if (!left) {
+  if (!cgroup.unjudged) {
     // A birth's raise that came to nothing (I5) may have hidden that it was idle from the
     // announcement: it is told apart from a leave, but `populated` must not stay.
     if (cgroup.populated_self && !cgroup.settling) StartSettlingLocked(cgroup);
     return;
   }
-  for (const auto& [judged, leaves] : verdicts) *judged = leaves;
   cgroup.unjudged = false;
   if (cgroup.notify_on_release) cgroup.releasable = true;  // spec 9.3
   if (cgroup.children.empty()) {
@@ -66,78 +74,141 @@ void Registry::StartSettlingLocked(Cgroup& cgroup) {
   ++cgroup.settle_serial;
   cgroup.awaited_known = false;
   if (!cgroup.settling) {
-    cgroup.settling = true;
+    SetSettlingLocked(cgroup, true);
     settling_.push_back(cgroup.id);
   }
   wake_();
 }
 
+void Registry::SetSettlingLocked(Cgroup& cgroup, bool settling) {
+  if (cgroup.settling == settling) return;
+  cgroup.settling = settling;
+  for (Cgroup* at = cgroup.parent; at; at = at->parent) at->settling_below += settling ? 1 : -1;
+}
+
+// Each set that rang is looked at by itself: a cgroup that is busy through another one would
+// keep it among those in use.
 void Registry::SetMayBeEmpty(CssSetId set) {
   MutexLock lock(tree_mu_);
   for (const Member& member : sets_.TupleOf(set)) {
-    if (auto cgroup = FindLocked(member.cgroup, ENODEV)) JudgeLocked(**cgroup);
+    auto cgroup = FindLocked(member.cgroup, ENODEV);
+    if (!cgroup) continue;
+    if ((*cgroup)->judged.contains(set)) LookAtSetLocked(**cgroup, set);
+    JudgeLocked(**cgroup);
   }
   if (unlinked_.contains(set)) wake_();
 }
 
+// Believes nothing: looks at every set of every cgroup.
 void Registry::JudgeAll() {
   MutexLock lock(tree_mu_);
-  for (const auto& [id, cgroup] : cgroups_) JudgeLocked(*cgroup);
+  for (const auto& [id, cgroup] : cgroups_) {
+    for (const auto& [set, leaves] : cgroup->judged) LookAtSetLocked(*cgroup, set);
+    JudgeLocked(*cgroup);
+  }
 }
 
-// The walk over the machine's tasks is done without the lock, and after the decisions: who
-// left before them and is not in it is through. What was decided again meanwhile has
-// another serial and waits for the next walk.
+Registry::LeaversBySet Registry::BySet(const std::vector<Leaver>& leavers) {
+  LeaversBySet by_set;
+  for (const Leaver& leaver : leavers) by_set[leaver.set].push_back(leaver.tid);
+  return by_set;
+}
+
 bool Registry::Settle() {
-  std::vector<std::pair<CgroupId, std::uint64_t>> batch;
-  std::vector<CssSetId> unlinked;
+  MutexLock walking(settle_mu_);
+  return SettleOnce();
+}
+
+// The walk over the machine's tasks is done without the tree's lock, and after the decisions:
+// who left before them and is not in it is through. What was decided again meanwhile has
+// another serial and waits for the next walk.
+bool Registry::SettleOnce() {
+  Batch batch;
   {
     MutexLock lock(tree_mu_);
-    for (const CgroupId id : settling_) {
-      if (auto cgroup = FindLocked(id, ENODEV)) batch.emplace_back(id, (*cgroup)->settle_serial);
-    }
-    for (const auto& [set, ghosts] : unlinked_) unlinked.push_back(set);
-    if (batch.empty() && unlinked.empty()) {
+    batch = TakeBatchLocked();
+    if (batch.decided.empty() && batch.unlinked.empty()) {
       settling_.clear();
-      return false;
+      return !unlinked_.empty();
     }
   }
-  const std::vector<Leaver> leavers = tracker_.Leavers();
+  const LeaversBySet leavers = BySet(LookForLeavers(batch));
 
   MutexLock lock(tree_mu_);
-  for (const auto& [id, serial] : batch) {
+  std::unordered_map<CgroupId, std::vector<Tid>> leaving;  // by the cgroups that wait for them
+  for (const auto& [set, tids] : leavers) {
+    const auto tell = [&](CgroupId id) {
+      std::vector<Tid>& all = leaving[id];
+      all.insert(all.end(), tids.begin(), tids.end());
+    };
+    if (const auto unlinked = unlinked_.find(set); unlinked != unlinked_.end()) {
+      for (const CgroupId id : unlinked->second.waiting) tell(id);
+    } else {
+      for (const Member& member : sets_.TupleOf(set)) tell(member.cgroup);
+    }
+  }
+  for (const auto& [id, serial] : batch.decided) {
     auto found = FindLocked(id, ENODEV);
     if (!found || (*found)->settle_serial != serial || !(*found)->settling) continue;
-    Cgroup& cgroup = **found;
-    std::vector<Tid> now;
-    for (const Leaver& leaver : leavers) {
-      if (cgroup.judged.contains(leaver.set) ||
-          std::find(cgroup.ghosts.begin(), cgroup.ghosts.end(), leaver.set) !=
-              cgroup.ghosts.end()) {
-        now.push_back(leaver.tid);
-      }
-    }
-    if (cgroup.awaited_known) {
-      // Only those of the first look: later ones belong to a later release.
-      std::erase_if(cgroup.awaited, [&](Tid tid) {
-        return std::find(now.begin(), now.end(), tid) == now.end();
-      });
-    } else {
-      cgroup.awaited = std::move(now);
-      cgroup.awaited_known = true;
-    }
-    if (cgroup.awaited.empty()) AnnounceLocked(cgroup);
+    const auto left = leaving.find(id);
+    AwaitLocked(**found, left == leaving.end() ? std::vector<Tid>() : std::move(left->second));
   }
   std::erase_if(settling_, [&](CgroupId id) REQUIRES(tree_mu_) {
     auto cgroup = FindLocked(id, ENODEV);
     return !cgroup || !(*cgroup)->settling;
   });
-  RetireUnlinkedLocked(leavers, unlinked);
+  RetireUnlinkedLocked(leavers, batch.unlinked);
   return !settling_.empty() || !unlinked_.empty();
 }
 
+Registry::Batch Registry::TakeBatchLocked() const {
+  Batch batch;
+  const auto await = [&](bool known, const std::vector<Tid>& awaited) {
+    batch.walk = batch.walk || !known;
+    batch.awaited.insert(batch.awaited.end(), awaited.begin(), awaited.end());
+  };
+  for (const CgroupId id : settling_) {
+    auto cgroup = FindLocked(id, ENODEV);
+    if (!cgroup) continue;
+    batch.decided.emplace_back(id, (*cgroup)->settle_serial);
+    await((*cgroup)->awaited_known, (*cgroup)->awaited);
+  }
+  for (const auto& [set, state] : unlinked_) {
+    // Not 0: a birth is about to take its raise back.
+    if (tracker_.Count(set).count != 0) continue;
+    batch.unlinked.push_back(set);
+    await(state.awaited_known, state.awaited);
+  }
+  return batch;
+}
+
+// A walk costs all tasks of the machine; a second look at those who were found on their way
+// out costs only them.
+std::vector<Leaver> Registry::LookForLeavers(const Batch& batch) {
+  if (batch.walk) return tracker_.Leavers();
+  std::vector<Tid> awaited = batch.awaited;
+  std::sort(awaited.begin(), awaited.end());
+  awaited.erase(std::unique(awaited.begin(), awaited.end()), awaited.end());
+  return tracker_.LeaversAmong(awaited);
+}
+
+// Announces it when nobody is awaited any more. Only those of the first look are: later ones
+// belong to a later release.
+void Registry::AwaitLocked(Cgroup& cgroup, std::vector<Tid> leaving) {
+  if (cgroup.awaited_known) {
+    std::sort(leaving.begin(), leaving.end());
+    std::erase_if(cgroup.awaited, [&](Tid tid) {
+      return !std::binary_search(leaving.begin(), leaving.end(), tid);
+    });
+  } else {
+    cgroup.awaited = std::move(leaving);
+    cgroup.awaited_known = true;
+  }
+  if (cgroup.awaited.empty()) AnnounceLocked(cgroup);
+}
+
 void Registry::AnnounceLocked(Cgroup& cgroup) {
-  cgroup.settling = false;
+  SetSettlingLocked(cgroup, false);
   if (!HasCountLocked(cgroup)) SetPopulatedLocked(cgroup, false);
   if (!cgroup.release_decided) return;
   cgroup.release_decided = false;
@@ -225,24 +296,83 @@ Result<bool> Registry::Releasable(CgroupId id) {
   return (*cgroup)->releasable;
 }
 
+// A look for leavers can change what the cgroup shows. What has tasks stays populated whatever
+// is announced below it.
+static bool IsOpen(const Cgroup& cgroup) {
+  return cgroup.settling || (cgroup.settling_below != 0 && !cgroup.populated_self);
+}
+
+EventsInfo Registry::EventsLocked(const Cgroup& cgroup) const {
+  return {.populated = cgroup.populated(),
+          .releases = cgroup.releases,
+          .serial = cgroup.event_serial};
+}
+
 // Whoever asks looks for himself: after waitpid() nobody is on the way out any more, and that
 // must show at once, not when the looker comes round (spec 10.10).
 Result<EventsInfo> Registry::Events(CgroupId id) {
-  bool settling = false;
   {
     MutexLock lock(tree_mu_);
     auto cgroup = FindLocked(id, ENODEV);
     if (!cgroup) return Fail(cgroup.error());
     JudgeLocked(**cgroup);
-    settling = (*cgroup)->settling || (*cgroup)->populated();
+    if (!IsOpen(**cgroup)) return EventsLocked(**cgroup);
   }
-  if (settling) Settle();
+  MutexLock walking(settle_mu_);
+  {
+    MutexLock lock(tree_mu_);
+    auto cgroup = FindLocked(id, ENODEV);
+    if (!cgroup) return Fail(cgroup.error());
+    if (!IsOpen(**cgroup)) return EventsLocked(**cgroup);  // somebody else's walk told it
+  }
+  SettleOnce();
   MutexLock lock(tree_mu_);
   auto cgroup = FindLocked(id, ENODEV);
   if (!cgroup) return Fail(cgroup.error());
-  return EventsInfo{.populated = (*cgroup)->populated(),
-                    .releases = (*cgroup)->releases,
-                    .serial = (*cgroup)->event_serial};
+  return EventsLocked(**cgroup);
+}
+
+// As Events() for each cgroup, with one walk for all of them.
+Result<std::vector<TreeNode>> Registry::Subtree(CgroupId id) {
+  bool open = false;
+  {
+    MutexLock lock(tree_mu_);
+    auto top = FindLocked(id, ENOENT);
+    if (!top) return Fail(top.error());
+    std::vector<Cgroup*> all{*top};
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (all[i]->populated_self) JudgeLocked(*all[i]);
+      for (const auto& [name, child] : all[i]->children) all.push_back(child.get());
+    }
+    open = (*top)->settling || (*top)->settling_below != 0;
+  }
+  if (open) Settle();
+
+  MutexLock lock(tree_mu_);
+  auto top = FindLocked(id, ENOENT);
+  if (!top) return Fail(top.error());
+  std::unordered_map<CssSetId, std::size_t> in_set;
+  sets_.ForEachTaskIn(
+      (*top)->hierarchy->id,
+      [&](CgroupId at) REQUIRES(tree_mu_) { return IsBelowLocked(at, **top); },
+      [&](Tid, Place place) { ++in_set[place.set]; });
+  std::unordered_map<CgroupId, std::size_t> tasks;
+  for (const auto& [set, count] : in_set) tasks[sets_.PlaceIn(set, (*top)->hierarchy->id)] += count;
+
+  std::vector<TreeNode> nodes;
+  std::vector<std::pair<const Cgroup*, std::size_t>> all{{*top, 0}};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Cgroup& cgroup = *all[i].first;
+    const auto own = tasks.find(cgroup.parent ? cgroup.id : CgroupId{});
+    nodes.push_back({.id = cgroup.id,
+                     .parent = all[i].second,
+                     .name = cgroup.name,
+                     .tasks = own == tasks.end() ? 0 : own->second,
+                     .populated = cgroup.populated(),
+                     .notify_on_release = cgroup.notify_on_release});
+    for (const auto& [name, child] : cgroup.children) all.emplace_back(child.get(), i);
+  }
+  return nodes;
 }
 
 }  // namespace corral

@@ -188,62 +188,55 @@ Result<Json> Tasks(Request& rq) {
   Registry& registry = rq.daemon.registry();
   auto info = registry.Info(*id);
   if (!info) return Fail(info.error());
+  const bool subtree = Flag(rq, "subtree");
   Json tasks = Json::array();
-  std::map<CgroupId, std::string> paths;
+  struct Of {
+    CgroupId cgroup;
+    std::string path;
+  };
+  std::map<CssSetId, Of> sets;  // asked for once each
   auto members = registry.SubtreeTasks(*id);
   if (!members) return Fail(members.error());
   for (const TaskMember& task : *members) {
-    const CgroupId at = registry.CgroupOfSet(task.set, info->hierarchy);
-    if (at != *id && !Flag(rq, "subtree")) continue;
-    auto known = paths.find(at);
-    if (known == paths.end()) {
-      known = paths.emplace(at, ToJsonText(registry.PathOf(at).value_or("?"))).first;
+    auto known = sets.find(task.set);
+    if (known == sets.end()) {
+      const CgroupId at = registry.CgroupOfSet(task.set, info->hierarchy);
+      known = sets.emplace(task.set, Of{at, ToJsonText(registry.PathOf(at).value_or("?"))}).first;
     }
-    tasks.push_back({{"tid", task.tid.value}, {"tgid", task.tgid.value}, {"path", known->second}});
+    if (known->second.cgroup != *id && !subtree) continue;
+    tasks.push_back(
+        {{"tid", task.tid.value}, {"tgid", task.tgid.value}, {"path", known->second.path}});
   }
-  return Json{{"path", FullPath(*info)}, {"tasks", tasks}};
+  return Json{{"path", FullPath(*info)}, {"tasks", std::move(tasks)}};
 }
 
-Json NodeOf(Registry& registry, const CgroupInfo& info,
-            const std::map<CgroupId, std::size_t>& tasks) {
-  const auto own = tasks.find(info.id);
-  const auto slash = info.path.rfind('/');
-  return {{"name", info.parent.value ? ToJsonText(info.path.substr(slash + 1)) : "/"},
-          {"path", ToJsonText(info.path)},
-          {"id", info.id.value},
-          {"tasks", own == tasks.end() ? 0 : own->second},
-          {"populated", registry.Events(info.id).value_or(EventsInfo{}).populated},
-          {"notify_on_release", info.notify_on_release},
-          {"children", Json::array()}};
-}
-
+// Not recursive: a tree may be deep. Parents come before their children, so from the end each
+// node is complete when it is put into its parent.
 Result<Json> TreeOf(Registry& registry, CgroupId top) {
   auto info = registry.Info(top);
   if (!info) return Fail(info.error());
-  std::map<CgroupId, std::size_t> tasks;
-  auto members = registry.SubtreeTasks(top);
-  if (!members) return Fail(members.error());
-  for (const TaskMember& task : *members) {
-    ++tasks[registry.CgroupOfSet(task.set, info->hierarchy)];
+  auto nodes = registry.Subtree(top);
+  if (!nodes) return Fail(nodes.error());
+  std::vector<std::string> paths{info->path};
+  std::vector<Json::array_t> children(nodes->size());  // last first
+  for (std::size_t i = 1; i < nodes->size(); ++i) {
+    const std::string& up = paths[(*nodes)[i].parent];
+    paths.push_back((up == "/" ? "" : up) + "/" + (*nodes)[i].name);
   }
-  // Not recursive: a tree may be deep. A child's node is built in place of its parent.
-  Json root = NodeOf(registry, *info, tasks);
-  std::vector<std::pair<CgroupId, Json::json_pointer>> todo{{top, Json::json_pointer("")}};
-  while (!todo.empty()) {
-    const auto [id, at] = todo.back();
-    todo.pop_back();
-    auto children = registry.Children(id);
-    if (!children) continue;  // removed meanwhile
-    for (const auto& [name, child] : *children) {
-      auto child_info = registry.Info(child);
-      if (!child_info) continue;
-      Json& list = root[at]["children"];
-      const auto where = at / "children" / list.size();
-      list.push_back(NodeOf(registry, *child_info, tasks));
-      todo.emplace_back(child, where);
-    }
+  for (std::size_t i = nodes->size(); i-- > 0;) {
+    const TreeNode& node = (*nodes)[i];
+    std::reverse(children[i].begin(), children[i].end());
+    Json json = {{"name", node.name.empty() ? "/" : ToJsonText(node.name)},
+                 {"path", ToJsonText(paths[i])},
+                 {"id", node.id.value},
+                 {"tasks", node.tasks},
+                 {"populated", node.populated},
+                 {"notify_on_release", node.notify_on_release},
+                 {"children", std::move(children[i])}};
+    if (i == 0) return Json{{"hierarchy", info->hierarchy_name}, {"root", std::move(json)}};
+    children[node.parent].push_back(std::move(json));
   }
-  return Json{{"hierarchy", info->hierarchy_name}, {"root", root}};
+  return Fail(ENOENT, "cgroup {} is gone", top.value);
 }
 
 Result<Json> ListTree(Request& rq) {
@@ -263,12 +256,12 @@ Result<Json> ListTree(Request& rq) {
   for (const CgroupId top : tops) {
     auto tree = TreeOf(registry, top);
     if (tree) {
-      trees.push_back(*tree);
+      trees.push_back(std::move(*tree));
     } else if (named) {
       return Fail(tree.error());
     }  // else: that hierarchy ended meanwhile
   }
-  return Json{{"trees", trees}};
+  return Json{{"trees", std::move(trees)}};
 }
 
 Result<Json> Info(Request& rq) {

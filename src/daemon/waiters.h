@@ -27,7 +27,9 @@ class Waiters {
     }
     ~Waiter() {
       MutexLock lock(all_.waiters_mu_);
-      std::erase_if(all_.waiting_, [this](const auto& entry) { return entry.second == this; });
+      auto [at, end] = all_.waiting_.equal_range(cgroup_);
+      while (at != end && at->second != this) ++at;
+      if (at != end) all_.waiting_.erase(at);
     }
     Waiter(const Waiter&) = delete;
     Waiter& operator=(const Waiter&) = delete;

@@ -1,4 +1,4 @@
-// FaultyTracker: a real tracker whose calls fail when a test says so.
+// FaultyTracker: a real tracker whose calls fail when a test says so, and are counted.
 //
 //   FaultyTracker faulty(tracker);
 //   faulty.fail_next_moves = {EAGAIN, ESRCH};      // one after the other, 0: let it pass
@@ -8,6 +8,7 @@
 
 #include <corral/tracker.h>
 
+#include <atomic>
 #include <deque>
 #include <functional>
 
@@ -21,6 +22,12 @@ class FaultyTracker final : public Tracker {
   std::deque<int> fail_next_sets;
   std::function<void(Tid)> before_move;
   std::function<void(Tid)> after_move;
+
+  // What was asked of it.
+  mutable std::atomic<std::size_t> passes = 0;       // over the live words
+  mutable std::atomic<std::size_t> counts_read = 0;  // counters of css_sets
+  std::atomic<std::size_t> walks = 0;                // for leavers, over all tasks
+  std::atomic<std::size_t> asked_again = 0;          // tasks that were looked at once more
 
   std::string_view name() const override { return "faulty"; }
   std::uint32_t set_capacity() const override { return real_.set_capacity(); }
@@ -36,12 +43,23 @@ class FaultyTracker final : public Tracker {
     if (after_move) after_move(tid);
     return moved;
   }
-  SetCount Count(CssSetId set) const override { return real_.Count(set); }
+  SetCount Count(CssSetId set) const override {
+    ++counts_read;
+    return real_.Count(set);
+  }
   void ForEachTask(const std::function<void(Tid, Place)>& fn) const override {
+    ++passes;
     real_.ForEachTask(fn);
   }
   void RetireSet(CssSetId set) override { real_.RetireSet(set); }
-  std::vector<Leaver> Leavers() override { return real_.Leavers(); }
+  std::vector<Leaver> Leavers() override {
+    ++walks;
+    return real_.Leavers();
+  }
+  std::vector<Leaver> LeaversAmong(const std::vector<Tid>& tids) override {
+    asked_again += tids.size();
+    return real_.LeaversAmong(tids);
+  }
   int bell_fd() const override { return real_.bell_fd(); }
   void Drain(Listener& listener) override { real_.Drain(listener); }
   AuditReport Audit() override { return real_.Audit(); }

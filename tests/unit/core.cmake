@@ -3,6 +3,10 @@ corral_test(core_test
   SOURCES core_tree_test.cc core_moves_test.cc core_releases_test.cc
   DEPS corral_core corral_tracker_inproc
   LABELS unit)
+corral_test(core_scale_test
+  SOURCES core_scale_test.cc
+  DEPS corral_core corral_tracker_inproc
+  LABELS unit)
 corral_test(core_stress_test
   SOURCES core_stress_test.cc
   DEPS corral_core corral_tracker_inproc
