@@ -211,7 +211,8 @@ CORRAL_INLINE void corral_birth(CORRAL_TABLES *t, corral_u32 parent, corral_u32 
 
 /*
  * Death. Kernel: sched_process_exit, in the dying task, before its parent can
- * learn of it; memory and files are still held (spec 10.10 waits for those).
+ * learn of it; files, and on newer kernels memory, are still held (spec 10.10 waits
+ * for those).
  */
 CORRAL_INLINE void corral_death(CORRAL_TABLES *t, corral_u32 tid, corral_u32 tgid)
 {

@@ -149,7 +149,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid)
 	return 0;
 }
 
-/* In do_exit(), PF_EXITING already set, before exit_notify() tells the parent. */
+/* In do_exit(), PF_EXITING already set, before exit_notify() tells the parent. Files are held
+ * still; memory on newer kernels (6.18), on 6.1 no more. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {

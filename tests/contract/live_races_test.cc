@@ -76,9 +76,11 @@ class LiveRaces : public TrackerContract {
     EXPECT_EQ(tracker().misses(), before);
     EXPECT_FALSE(Drain().resync);
   }
+  // Lines that scripts/nightly repeats in its summary.
   void Report(const char* what, std::uint64_t count) {
     RecordProperty(what, static_cast<int>(count));
-    std::printf("             %s: %llu\n", what, static_cast<unsigned long long>(count));
+    std::printf("FIGURES %s: %s %llu\n", ::testing::UnitTest::GetInstance()->current_test_info()->name(),
+                what, static_cast<unsigned long long>(count));
   }
 };
 

@@ -219,7 +219,7 @@ TEST_F(Cycles, AreEachToldExactlyOnceInAStormOfMovesExecsAndKills) {
   }
   g_tally->stop = true;
   ::waitpid(mover, nullptr, 0);
-  std::printf("             births %llu, cycles %llu, kills %llu, execs %llu, moves %llu\n",
+  std::printf("FIGURES births %llu, cycles %llu, kills %llu, execs %llu, moves %llu\n",
               static_cast<unsigned long long>(g_tally->births.load()),
               static_cast<unsigned long long>(g_tally->cycles.load()),
               static_cast<unsigned long long>(g_tally->kills.load()),
@@ -227,7 +227,7 @@ TEST_F(Cycles, AreEachToldExactlyOnceInAStormOfMovesExecsAndKills) {
               static_cast<unsigned long long>(g_tally->moves.load()));
   EXPECT_GT(g_tally->kills.load(), 0u);
   EXPECT_GT(g_tally->moves.load(), 0u);
-  std::printf("             missed by hooks: %s",
+  std::printf("FIGURES missed by hooks: %s",
               Sh("corral status --json | jq -c .misses").out.c_str());
   ExpectCleanAudit();
   // Late failures of exec are mended; nothing else was missed.

@@ -125,7 +125,7 @@ class RecycledTid : public InstanceTest {
     EXPECT_GT(score_->attached.load(), 0u);
     EXPECT_GT(score_->refused.load(), 0u);
     EXPECT_GT(score_->gone.load(), 0u);
-    std::printf("             recycled %llu times: %llu attached, %llu refused, %llu gone\n",
+    std::printf("FIGURES recycled %llu times: %llu attached, %llu refused, %llu gone\n",
                 static_cast<unsigned long long>(recycled),
                 static_cast<unsigned long long>(score_->attached.load()),
                 static_cast<unsigned long long>(score_->refused.load()),
