@@ -3,12 +3,14 @@
  * the old tid meanwhile, whoever moves it, and whether the exec ends well or not.
  *
  * Bounds: 3 tids. Process 1: leader 1 in set 2, thread 2 in set 3; the thread execs, which may fail
- * after the exchange of tids. Process 3 (set 4) makes FORKS processes on any tid that is
- * free, 2 from the exchange on and 1 after a failed exec; each may end at once, and the tid is used
- * again. With UNKNOWN nobody knows task 3 before it forks. The thread is moved MOVES times, to set 4, back to 2. A resync runs whenever asked for (with ASKED, once from the start); it buries
- * what two looks saw alike (the code wants six), and adopts after a single one.
- * Checks: I1, I2 (words under way counted), I6 and the live bitmap at every step; at the end each task
- * has its word and nobody else has, the thread's place is where the last move put it, counters exact.
+ * after the exchange of tids. Process 3 (set 4) makes FORKS processes on any tid that is free, 2 from
+ * the exchange on and 1 after a failed exec; each may end at once, and the tid is used again. With
+ * UNKNOWN nobody knows task 3 before it forks. The thread is moved MOVES times, to set 4, back to
+ * 2. A resync runs whenever asked for (with ASKED, once from the start); it buries what two looks
+ * saw alike (the code wants six), and adopts after a single one.
+ * Checks: I1, I2 (words under way counted), I6 and the live bitmap at every step; at the end each
+ * task has its word and nobody else has, the thread's place is where the last move put it, counters
+ * exact.
  */
 #define TIDS 3
 #define SETS 4

@@ -7,7 +7,9 @@
  * ascending order, one at a time, and what was seen elsewhere is moved after the pass.
  * A pass that sees nobody is repeated while the process exists: 20 looks with pauses in the
  * code, which a process could outrun that forks and exits in step with them each time.
- * Checks: I1, I2 at every step; at the end nobody is left behind, the counters are exact.
+ * WRAPS births in all may get a lower tid than their maker: the kernel gives tids in ascending
+ * order and wraps once per pid_max. Counters are left out; birth.pml has them.
+ * Checks: I1 at every step; at the end every task has its word and nobody is left behind.
  */
 #define TIDS 3
 #ifndef FORKS

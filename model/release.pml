@@ -2,13 +2,13 @@
  * A cgroup empties, is judged, and is told empty once those who left are through (I7, spec 10).
  *
  * Bounds: 2 tids, a cgroup with the css_sets 2 and 3 (two, as if another hierarchy told its tasks
- * apart). Task 1 begins in set 2, makes FORKS children on tid 2, one after the other, and may end; a child may end.
- * Ending takes two steps: the death hook, and later memory and files. Another thread of the daemon makes
- * MOVES moves of task 1, to set 2, to set 3 or out. The doorbell has room for BELLS bells;
- * with NOISE somebody else's may be in it. With SETTLING an earlier release waits to be told.
+ * apart). Task 1 begins in set 2, makes FORKS children on tid 2, one after the other, and may end; a
+ * child ends. Ending takes two steps: the death hook, and later memory and files. Another thread of
+ * the daemon makes MOVES moves of task 1, to set 2, to set 3 or out. The doorbell has room for BELLS
+ * bells; with NOISE somebody else's may be in it. With SETTLING an earlier release waits to be told.
  * With SIBLING task 2 is there from the start, and task 1 makes one child on tid 3, which lives on.
- * Checks: I1, I2; a verdict only when the cgroup has emptied since the last one; nobody who left before it
- * still holds anything when it is told; at the end, if the cgroup is empty, it was told so
+ * Checks: I2; a verdict only when the cgroup has emptied since the last one; nobody who left
+ * before it still holds anything when it is told; at the end, if the cgroup is empty, it was told so
  * after it emptied last, and does not show as populated.
  */
 #ifdef SIBLING
