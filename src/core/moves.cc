@@ -112,16 +112,18 @@ Result<void> Registry::Attach(CgroupId id, Tid tid, const AttachGuard& guard) {
   return FinishLocked(**to, std::move(done), moved, guard);
 }
 
-// Passes over the words until one changes nothing and saw a live word: a thread born by a
-// thread we had not moved yet is found by the next pass, one born by a moved thread is
-// taken along by its birth (I5). A process that is never seen is gone, or was inside exec
+// Passes over the words until two in a row change nothing and see a live word: a thread born by
+// a thread we had not moved yet is found by the next pass, one born by a moved thread is
+// taken along by its birth (I5). One such pass is not enough: a maker ahead of it can make a
+// thread behind it and exit (docs/concurrency.md, 4.3). A process that is never seen is gone, or was inside exec
 // each time (I6): a few pauses tell.
 Result<void> Registry::MoveProcessLocked(Cgroup& to, Tgid tgid, std::vector<Moved>* moved) {
+  constexpr int kCleanPasses = 2;
   constexpr int kEmptyPasses = 20;
   constexpr auto kPause = std::chrono::microseconds(500);
   const CgroupId target_cgroup = to.parent ? to.id : CgroupId{};
   bool ever_seen = false;
-  for (int empty = 0; empty < kEmptyPasses;) {
+  for (int clean = 0, empty = 0; empty < kEmptyPasses;) {
     std::vector<Tid> elsewhere;
     bool seen = false;
     tracker_.ForEachTask([&](Tid tid, Place place) {
@@ -130,7 +132,8 @@ Result<void> Registry::MoveProcessLocked(Cgroup& to, Tgid tgid, std::vector<Move
       if (sets_.PlaceIn(place.set, to.hierarchy->id) != target_cgroup) elsewhere.push_back(tid);
     });
     ever_seen = ever_seen || seen;
-    if (seen && elsewhere.empty()) return {};
+    clean = seen && elsewhere.empty() ? clean + 1 : 0;
+    if (clean == kCleanPasses) return {};
     if (!seen) {
       ++empty;
       std::this_thread::sleep_for(kPause);

@@ -22,6 +22,9 @@ class FaultyTracker final : public Tracker {
   std::deque<int> fail_next_sets;
   std::function<void(Tid)> before_move;
   std::function<void(Tid)> after_move;
+  // What happens when a pass over the live words begins (the first is 1), and whom it overlooks.
+  std::function<void(std::size_t)> before_pass;
+  std::function<bool(std::size_t, Tid)> overlooked;
 
   // What was asked of it.
   mutable std::atomic<std::size_t> passes = 0;       // over the live words
@@ -48,8 +51,11 @@ class FaultyTracker final : public Tracker {
     return real_.Count(set);
   }
   void ForEachTask(const std::function<void(Tid, Place)>& fn) const override {
-    ++passes;
-    real_.ForEachTask(fn);
+    const std::size_t pass = ++passes;
+    if (before_pass) before_pass(pass);
+    real_.ForEachTask([&](Tid tid, Place place) {
+      if (!overlooked || !overlooked(pass, tid)) fn(tid, place);
+    });
   }
   void RetireSet(CssSetId set) override { real_.RetireSet(set); }
   std::vector<Leaver> Leavers() override {

@@ -162,6 +162,30 @@ TEST_F(Moves, LeaveUnplacedTasksInTheRoot) {
 
 // ---- the guard: permission is checked again after the move
 
+// A thread that the pass has not come to yet makes one on a tid that the pass has gone by, and
+// exits: that pass sees neither (docs/concurrency.md, 4.3).
+TEST_F(Moves, OfAProcessFindAThreadBornBehindThePass) {
+  const CgroupId a = Mkdir("/a");
+  const CgroupId b = Mkdir("/b");
+  const Tid leader{5000}, maker{5002}, hidden{5001};
+  machine_.Start(leader, Tgid{leader.value});
+  ASSERT_THAT(Attach(a, leader), IsOk());
+  tracker_.before_move = [&](Tid) {  // after the first pass, before it is moved
+    tracker_.before_move = {};
+    machine_.Birth(leader, maker, Tgid{leader.value});
+  };
+  const std::size_t second = tracker_.passes + 2;
+  tracker_.before_pass = [&](std::size_t pass) {
+    if (pass != second) return;
+    machine_.Birth(maker, hidden, Tgid{leader.value});
+    machine_.Death(maker);
+  };
+  tracker_.overlooked = [&](std::size_t pass, Tid tid) { return pass == second && tid == hidden; };
+  EXPECT_THAT(AttachProcess(b, leader), IsOk());
+  EXPECT_THAT(Tasks(b), ElementsAre(leader, hidden));
+  EXPECT_THAT(Tasks(a), IsEmpty());
+}
+
 class Guarded : public Moves {
  protected:
   const AttachGuard refuse_ = [] { return Fail(EACCES, "not yours"); };
