@@ -50,14 +50,23 @@ Result<void> Registry::MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, std::vecto
 // Takes moves back, newest first. A leave of the target that was none moves the baseline of
 // the next verdict along (I7): in all cgroups of the set for a task that is back, in the
 // target alone for one that died there meanwhile; the answer will be that it was never there,
-// so it died in its source. Returns what stays: its old place finds no css_set any more.
+// so it died in its source. A thread that is not at its tid any more may have taken its place to
+// its leader's by an exec (I6). Returns what stays: its old place finds no css_set any more.
 std::vector<Registry::Moved> Registry::UndoLocked(Cgroup& to, const std::vector<Moved>& moved) {
   std::vector<Moved> stayed;
   for (auto move = moved.rbegin(); move != moved.rend(); ++move) {
     // Interned anew: the set it came from may have been idle and reclaimed since.
     auto back = InternLocked(move->from);
-    const auto returned = back ? tracker_.Move(move->tid, {move->tgid, move->to}, *back)
-                               : Result<void>(Fail(back.error()));
+    const Place there{move->tgid, move->to};
+    auto returned = back ? tracker_.Move(move->tid, there, *back)
+                         : Result<void>(Fail(back.error()));
+    if (!returned && returned.error().code == ESRCH && move->tid.value != move->tgid.value) {
+      bool execed = false;  // by a list, which a handover under way makes look again
+      tracker_.ForEachTask([&](Tid tid, Place place) {
+        execed = execed || (tid.value == there.tgid.value && place == there);
+      });
+      if (execed) returned = tracker_.Move(Tid{there.tgid.value}, there, *back);
+    }
     const bool died = !returned && returned.error().code == ESRCH;
     if (!returned && !died) {
       stayed.push_back(*move);
@@ -97,6 +106,8 @@ Result<void> Registry::FinishLocked(Cgroup& to, Result<void> done, const std::ve
                                     const AttachGuard& guard) {
   if (done && guard) done = guard();
   CommitLocked(to, done ? moved : UndoLocked(to, moved));
+  // What a moved task bore before it was taken back stays, and is seen.
+  if (!done && to.parent && HasCountLocked(to)) SetPopulatedLocked(to, true);
   return done;
 }
 
@@ -178,7 +189,7 @@ void Registry::AddGhostLocked(Cgroup& cgroup, CssSetId set) {
 
 // One of its cgroups is about to go, or it is idle and the table is full.
 void Registry::UnlinkSetLocked(CssSetId set) {
-  unlinked_[set];
+  unlinked_[set].serial = ++unlinked_serial_;
   const std::uint32_t leaves = tracker_.Count(set).leaves;
   for (const Member& member : sets_.TupleOf(set)) {
     Cgroup& cgroup = **FindLocked(member.cgroup, ENODEV);
@@ -199,9 +210,9 @@ std::size_t Registry::ReclaimIdleSetsLocked() {
     UnlinkSetLocked(set);
     ++unlinked;
   }
-  std::vector<CssSetId> candidates;
+  std::vector<Retiring> candidates;
   for (const auto& [set, state] : unlinked_) {
-    if (tracker_.Count(set).count == 0) candidates.push_back(set);
+    if (tracker_.Count(set).count == 0) candidates.emplace_back(set, state.serial);
   }
   const std::size_t retired = RetireUnlinkedLocked(BySet(tracker_.Leavers()), candidates);
   log::Warn("the css_set table is full: {} idle sets unlinked, {} retired", unlinked, retired);
@@ -210,11 +221,12 @@ std::size_t Registry::ReclaimIdleSetsLocked() {
 
 // REQUIRES: the candidates counted 0 before the leavers were asked for.
 std::size_t Registry::RetireUnlinkedLocked(const LeaversBySet& leavers,
-                                           const std::vector<CssSetId>& candidates) {
+                                           const std::vector<Retiring>& candidates) {
   std::size_t retired = 0;
-  for (const CssSetId set : candidates) {
+  for (const auto& [set, serial] : candidates) {
     const auto unlinked = unlinked_.find(set);
-    if (unlinked == unlinked_.end()) continue;
+    // Another serial: the id was retired, used and unlinked again meanwhile.
+    if (unlinked == unlinked_.end() || unlinked->second.serial != serial) continue;
     if (const auto left = leavers.find(set); left != leavers.end()) {
       // Nobody can enter it or leave it any more: these are all that will ever be awaited.
       unlinked->second.awaited = left->second;

@@ -212,16 +212,18 @@ class Registry {
 
   // A set nobody can be moved to any more.
   struct Unlinked {
+    std::uint64_t serial = 0;       // of the unlinking
     std::vector<CgroupId> waiting;  // await its leavers (Cgroup::ghosts)
     bool awaited_known = false;     // a walk was made that found `awaited`
     std::vector<Tid> awaited;
   };
+  using Retiring = std::pair<CssSetId, std::uint64_t>;  // with the serial of its unlinking
   using LeaversBySet = std::unordered_map<CssSetId, std::vector<Tid>>;
   static LeaversBySet BySet(const std::vector<Leaver>& leavers);
   // What one Settle() is about.
   struct Batch {
     std::vector<std::pair<CgroupId, std::uint64_t>> decided;  // with the serial of the decision
-    std::vector<CssSetId> unlinked;
+    std::vector<Retiring> unlinked;
     bool walk = false;          // somebody new: all leavers must be looked for
     std::vector<Tid> awaited;   // else: whether these are still on their way out
   };
@@ -249,7 +251,7 @@ class Registry {
   void UnlinkSetLocked(CssSetId set) REQUIRES(tree_mu_);
   std::size_t ReclaimIdleSetsLocked() REQUIRES(tree_mu_);
   std::size_t RetireUnlinkedLocked(const LeaversBySet& leavers,
-                                   const std::vector<CssSetId>& candidates) REQUIRES(tree_mu_);
+                                   const std::vector<Retiring>& candidates) REQUIRES(tree_mu_);
 
   // releases.cc
   bool HasCountLocked(const Cgroup& cgroup) const REQUIRES(tree_mu_);
@@ -262,6 +264,7 @@ class Registry {
   std::vector<Leaver> LookForLeavers(const Batch& batch) REQUIRES(settle_mu_);
   Batch TakeBatchLocked() const REQUIRES(tree_mu_);
   void AwaitLocked(Cgroup& cgroup, std::vector<Tid> leaving) REQUIRES(tree_mu_);
+  void JudgePopulatedLocked(Cgroup& top) REQUIRES(tree_mu_);
   EventsInfo EventsLocked(const Cgroup& cgroup) const REQUIRES(tree_mu_);
   void AnnounceLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void SetPopulatedLocked(Cgroup& cgroup, bool populated) REQUIRES(tree_mu_);
@@ -279,6 +282,7 @@ class Registry {
   std::vector<CgroupId> settling_ GUARDED_BY(tree_mu_);
   // Sets to be retired.
   std::unordered_map<CssSetId, Unlinked> unlinked_ GUARDED_BY(tree_mu_);
+  std::uint64_t unlinked_serial_ GUARDED_BY(tree_mu_) = 0;
   CssSetTable sets_;  // own lock (set_mu_)
   ReleaseQueue queue_;  // own lock
   mutable Mutex events_mu_;

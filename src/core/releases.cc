@@ -176,7 +176,7 @@ Registry::Batch Registry::TakeBatchLocked() const {
   for (const auto& [set, state] : unlinked_) {
     // Not 0: a birth is about to take its raise back.
     if (tracker_.Count(set).count != 0) continue;
-    batch.unlinked.push_back(set);
+    batch.unlinked.emplace_back(set, state.serial);
     await(state.awaited_known, state.awaited);
   }
   return batch;
@@ -209,7 +209,9 @@ void Registry::AwaitLocked(Cgroup& cgroup, std::vector<Tid> leaving) {
 
 void Registry::AnnounceLocked(Cgroup& cgroup) {
   SetSettlingLocked(cgroup, false);
-  if (!HasCountLocked(cgroup)) SetPopulatedLocked(cgroup, false);
+  // Not while a set is in use or a leave is not judged: somebody may have come and left since
+  // the walk; the verdict on that settles again.
+  if (cgroup.in_use.empty() && !cgroup.unjudged) SetPopulatedLocked(cgroup, false);
   if (!cgroup.release_decided) return;
   cgroup.release_decided = false;
   ++cgroup.releases;
@@ -302,6 +304,22 @@ static bool IsOpen(const Cgroup& cgroup) {
   return cgroup.settling || (cgroup.settling_below != 0 && !cgroup.populated_self);
 }
 
+// The cgroup, and as long as it has no tasks itself what is populated below it: a child's last
+// exit must show in its parents, too.
+void Registry::JudgePopulatedLocked(Cgroup& top) {
+  std::vector<Cgroup*> todo{&top};
+  while (!todo.empty()) {
+    Cgroup& cgroup = *todo.back();
+    todo.pop_back();
+    JudgeLocked(cgroup);
+    if (cgroup.parent && !cgroup.in_use.empty()) return;  // busy: so is all above it
+    if (!cgroup.parent || cgroup.populated_children == 0) continue;
+    for (const auto& [name, child] : cgroup.children) {
+      if (child->populated()) todo.push_back(child.get());
+    }
+  }
+}
+
 EventsInfo Registry::EventsLocked(const Cgroup& cgroup) const {
   return {.populated = cgroup.populated(),
           .releases = cgroup.releases,
@@ -315,7 +333,7 @@ Result<EventsInfo> Registry::Events(CgroupId id) {
     MutexLock lock(tree_mu_);
     auto cgroup = FindLocked(id, ENODEV);
     if (!cgroup) return Fail(cgroup.error());
-    JudgeLocked(**cgroup);
+    JudgePopulatedLocked(**cgroup);
     if (!IsOpen(**cgroup)) return EventsLocked(**cgroup);
   }
   MutexLock walking(settle_mu_);

@@ -19,6 +19,7 @@ constexpr int kSettleMostMs = 128;
 constexpr auto kLookAnyway = std::chrono::minutes(1);
 // Between two resyncs, so that a storm of unknown deaths costs no more than this.
 constexpr auto kResyncPause = std::chrono::milliseconds(100);
+constexpr auto kResyncPauseMost = std::chrono::milliseconds(1600);
 
 }  // namespace
 
@@ -100,6 +101,7 @@ void BellLoop::Dispatch(const Event& event) {
 }
 
 void BellLoop::RunResync() {
+  auto pause = kResyncPause;
   for (;;) {
     {
       MutexLock lock(resync_mu_);
@@ -114,7 +116,9 @@ void BellLoop::RunResync() {
       registry_.JudgeAll();
     }
     if (report.unsettled != 0) ResyncNeeded();  // could not be judged yet: look again
-    std::this_thread::sleep_for(kResyncPause);
+    // A task that hangs in its exit or its exec must not cost ten walks a second.
+    pause = report.unsettled != 0 ? std::min(2 * pause, kResyncPauseMost) : kResyncPause;
+    std::this_thread::sleep_for(pause);
   }
 }
 

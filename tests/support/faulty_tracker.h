@@ -25,6 +25,7 @@ class FaultyTracker final : public Tracker {
   // What happens when a pass over the live words begins (the first is 1), and whom it overlooks.
   std::function<void(std::size_t)> before_pass;
   std::function<bool(std::size_t, Tid)> overlooked;
+  std::function<void()> after_walk;  // for leavers, before its answer is used
 
   // What was asked of it.
   mutable std::atomic<std::size_t> passes = 0;       // over the live words
@@ -60,7 +61,9 @@ class FaultyTracker final : public Tracker {
   void RetireSet(CssSetId set) override { real_.RetireSet(set); }
   std::vector<Leaver> Leavers() override {
     ++walks;
-    return real_.Leavers();
+    std::vector<Leaver> leavers = real_.Leavers();
+    if (after_walk) after_walk();
+    return leavers;
   }
   std::vector<Leaver> LeaversAmong(const std::vector<Tid>& tids) override {
     asked_again += tids.size();

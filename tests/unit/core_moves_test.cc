@@ -170,9 +170,8 @@ TEST_F(Moves, OfAProcessFindAThreadBornBehindThePass) {
   const Tid leader{5000}, maker{5002}, hidden{5001};
   machine_.Start(leader, Tgid{leader.value});
   ASSERT_THAT(Attach(a, leader), IsOk());
-  tracker_.before_move = [&](Tid) {  // after the first pass, before it is moved
-    tracker_.before_move = {};
-    machine_.Birth(leader, maker, Tgid{leader.value});
+  tracker_.before_move = [&, made = false](Tid) mutable {  // after the first pass
+    if (!std::exchange(made, true)) machine_.Birth(leader, maker, Tgid{leader.value});
   };
   const std::size_t second = tracker_.passes + 2;
   tracker_.before_pass = [&](std::size_t pass) {
@@ -270,6 +269,45 @@ TEST_F(Guarded, MovesOfATaskThatDiesInTheTargetReleaseItsPlaceInOtherHierarchies
                                }),
               FailsWith(ESRCH));
   EXPECT_THAT(Told(), UnorderedElementsAre("/a", "/u"));
+}
+
+// Its tid is gone, it is not: the exec took its place to the leader's tid (I6).
+TEST_F(Guarded, MovesOfAThreadThatExecsMeanwhileAreTakenBack) {
+  const CgroupId a = MkdirNotifying("/a");
+  const CgroupId b = MkdirNotifying("/b");
+  const Tid leader = StartIn(a);
+  const Tid thread = Thread(leader);
+  EXPECT_THAT(registry_.Attach(b, thread,
+                               [&]() -> Result<void> {
+                                 Exit(leader);
+                                 machine_.Exec(thread, leader);
+                                 return Fail(ESRCH, "gone");
+                               }),
+              FailsWith(ESRCH));
+  EXPECT_EQ(Where(leader), a);
+  EXPECT_FALSE(Populated(b));
+  Exit(leader);
+  EXPECT_THAT(Told(), ElementsAre("/a"));
+  EXPECT_EQ(Releases(b), 0u);
+}
+
+TEST_F(Guarded, MovesThatAreRefusedShowWhatWasBornMeanwhile) {
+  const CgroupId a = Mkdir("/a");
+  const CgroupId b = MkdirNotifying("/b");
+  const Tid task = StartIn(a);
+  Tid child;
+  EXPECT_THAT(registry_.Attach(b, task,
+                               [&]() -> Result<void> {
+                                 child = Fork(task);
+                                 return Fail(EACCES, "not yours");
+                               }),
+              FailsWith(EACCES));
+  EXPECT_EQ(Where(task), a);
+  EXPECT_EQ(Where(child), b);
+  EXPECT_TRUE(Populated(b));
+  Exit(child);
+  EXPECT_THAT(Told(), ElementsAre("/b"));
+  EXPECT_FALSE(Populated(b));
 }
 
 TEST_F(Guarded, MovesThatCannotBeTakenBackCountAsMoves) {

@@ -425,6 +425,34 @@ TEST_F(Release, EventsOfRemovalCarryThePathOfThatMoment) {
   EXPECT_EQ(events_[0].path, "/a");
 }
 
+// Somebody comes before the walk and leaves after it: the walk knows nothing of him.
+TEST_F(Release, DoesNotShowAsEmptyWhileOneWhoLeftAfterTheWalkIsOnHisWayOut) {
+  const CgroupId a = Mkdir("/a");
+  const Tid first = StartIn(a);
+  Exit(first);
+  EXPECT_THAT(registry_.Releasable(a), IsOk());  // passes the verdict
+  const Tid second = StartIn(a);
+  tracker_.after_walk = [&, left = false]() mutable {
+    if (!std::exchange(left, true)) machine_.BeginDeath(second);
+  };
+  registry_.Settle();
+  EXPECT_TRUE(registry_.Info(a)->populated);
+  Pump();
+  EXPECT_TRUE(registry_.Info(a)->populated);
+  machine_.EndDeath(second);
+  Pump();
+  EXPECT_FALSE(registry_.Info(a)->populated);
+  EXPECT_EQ(registry_.Info(a)->releases, 2u);
+}
+
+// Nobody has looked yet, and whoever asks about the parent looks below it, too.
+TEST_F(Release, ShowsTheParentAsEmptyAtOnceWhenTheChildsLastTaskHasEnded) {
+  const CgroupId parent = Mkdir("/p");
+  const CgroupId child = Mkdir("/p/c");
+  Exit(StartIn(child));
+  EXPECT_FALSE(registry_.Events(parent)->populated);
+}
+
 // Whoever hears of the removal forgets the cgroup; nothing may come after it.
 TEST_F(Release, NothingIsToldOfACgroupAfterItsRemoval) {
   const CgroupId a = Mkdir("/a");

@@ -102,14 +102,6 @@ std::uint64_t RecursionMisses(const bpf_program* program) {
   return info.recursion_misses;
 }
 
-std::vector<Leaver> LeaversOf(const std::vector<corral_task_record>& tasks) {
-  std::vector<Leaver> leavers;
-  for (const auto& task : tasks) {
-    leavers.push_back({Tid{task.tid}, CssSetId{corral_word_set(task.word)}});
-  }
-  return leavers;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<BpfTracker>> BpfTracker::Create(BpfOptions options) {
@@ -188,10 +180,10 @@ Result<void> BpfTracker::Seed() {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   if (walk_hides_tasks_) log::Info("the task iterator hides tasks; /proc is asked as well");
-  Compare(true);  // an exec that crossed the seeding
   // What died or forked before it was known is no miss.
   ring_buffer__consume(doorbell_);
   at_start_ = misses();
+  Compare(true);  // an exec that crossed the seeding
   return {};
 }
 
@@ -274,50 +266,39 @@ void BpfTracker::ForEachTask(const std::function<void(Tid, Place)>& fn) const {
 
 void BpfTracker::RetireSet(CssSetId set) { TakePending(tables_, set); }
 
+// "No task" is an answer that empties groups and buries words; so a walk that cannot be made,
+// for lack of descriptors or memory, is waited for, however long.
 std::vector<corral_task_record> BpfTracker::Walk(int link_fd) const {
-  std::vector<corral_task_record> records;
-  const Fd iterator(bpf_iter_create(link_fd));
-  if (!iterator) {
-    log::Error("cannot start a task iterator: {}", std::strerror(errno));
-    return records;
+  constexpr auto kPause = std::chrono::milliseconds(20);
+  for (bool told = false;; std::this_thread::sleep_for(kPause)) {
+    auto records = WalkOnce(link_fd);
+    if (records) return *records;
+    if (!std::exchange(told, true)) log::Error("{}; trying again", records.error().message);
   }
+}
+
+Result<std::vector<corral_task_record>> BpfTracker::WalkOnce(int link_fd) const {
+  const Fd iterator(bpf_iter_create(link_fd));
+  if (!iterator) return Fail(errno, "cannot start a task iterator: {}", std::strerror(errno));
   // A record is never split by the kernel, but a read may end within one.
   std::vector<char> bytes;
   std::vector<char> chunk(64 * 1024);
   for (;;) {
     const ssize_t n = ::read(iterator.get(), chunk.data(), chunk.size());
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (n < 0) log::Error("cannot read a task iterator: {}", std::strerror(errno));
-    if (n <= 0) break;
+    if (n < 0) return Fail(errno, "cannot read a task iterator: {}", std::strerror(errno));
+    if (n == 0) break;
     bytes.insert(bytes.end(), chunk.begin(), chunk.begin() + n);
   }
-  records.resize(bytes.size() / sizeof(corral_task_record));
+  std::vector<corral_task_record> records(bytes.size() / sizeof(corral_task_record));
   std::memcpy(records.data(), bytes.data(), records.size() * sizeof(corral_task_record));
   return records;
 }
 
 std::vector<Leaver> BpfTracker::Leavers() {
-  return LeaversOf(Walk(bpf_link__fd(skeleton_->links.walk_leavers)));
-}
-
-// The same program, attached to a walk over one task: 10 us each, where a walk over all costs
-// 0.1 to 1 us for every task of the machine.
-std::vector<Leaver> BpfTracker::LeaversAmong(const std::vector<Tid>& tids) {
-  constexpr std::size_t kFew = 64;
-  if (tids.size() > kFew || !walks_one_task_) return Tracker::LeaversAmong(tids);
   std::vector<Leaver> leavers;
-  for (const Tid tid : tids) {
-    bpf_iter_link_info info = {};
-    info.task.tid = tid.value;
-    LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof info);
-    bpf_link* link = bpf_program__attach_iter(skeleton_->progs.walk_leavers, &options);
-    if (!link) {
-      log::Info("the kernel walks over all tasks only: {}", std::strerror(errno));
-      walks_one_task_ = false;
-      return Tracker::LeaversAmong(tids);
-    }
-    for (const Leaver& leaver : LeaversOf(Walk(bpf_link__fd(link)))) leavers.push_back(leaver);
-    bpf_link__destroy(link);
+  for (const auto& task : Walk(bpf_link__fd(skeleton_->links.walk_leavers))) {
+    leavers.push_back({Tid{task.tid}, CssSetId{corral_word_set(task.word)}});
   }
   return leavers;
 }

@@ -42,7 +42,6 @@ class BpfTracker final : public Tracker {
   void ForEachTask(const std::function<void(Tid, Place)>& fn) const override;
   void RetireSet(CssSetId set) override;
   std::vector<Leaver> Leavers() override;
-  std::vector<Leaver> LeaversAmong(const std::vector<Tid>& tids) override;
   int bell_fd() const override;
   void Drain(Listener& listener) override;
   AuditReport Audit() override;
@@ -56,6 +55,7 @@ class BpfTracker final : public Tracker {
   Result<void> Seed();
   int Request(corral_op op, Tid tid, std::uint64_t expected, std::uint32_t to) const;
   std::vector<corral_task_record> Walk(int link_fd) const;
+  Result<std::vector<corral_task_record>> WalkOnce(int link_fd) const;
   // The machine's tasks, each with its word: the walk, and what it hides.
   std::vector<corral_task_record> MachineTasks() const;
   // Gives every live task that has no place the initial one.
@@ -67,7 +67,6 @@ class BpfTracker final : public Tracker {
   std::vector<corral_bell> bells_;  // filled by the ring's callback, within Drain()
   Tables tables_;
   std::atomic<std::uint32_t> highest_set_ = CORRAL_SET_INITIAL;
-  std::atomic<bool> walks_one_task_ = true;  // until the kernel refuses to (before 6.1)
   bool walk_hides_tasks_ = true;  // until Seed() has found that it does not
   bool seed_incomplete_ = false;  // a task was inside exec all the time: look again
   bool told_out_of_table_ = false;

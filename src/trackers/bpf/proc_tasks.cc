@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -36,6 +37,8 @@ std::vector<std::uint32_t> NumbersIn(const std::string& path) {
 std::uint32_t StateInProc(std::uint32_t tgid, std::uint32_t tid) {
   const Fd file(::open(fmt::format("/proc/{}/task/{}/stat", tgid, tid).c_str(),
                        O_RDONLY | O_CLOEXEC));
+  // Anything else (no descriptors, no memory) is no answer: then it counts as there.
+  if (!file && errno != ENOENT && errno != ESRCH) return 0;
   char text[1024];
   const ssize_t n = file ? ::read(file.get(), text, sizeof text - 1) : 0;
   if (n <= 0) return CORRAL_TASK_GONE;

@@ -224,6 +224,7 @@ std::uint64_t InprocTracker::Adopt(const std::set<Tid>& tids) {
   std::map<Tid, std::uint64_t> adopted;
   for (const corral_task_record& task : MachineTasks()) {
     if (!tids.contains(Tid{task.tid}) || corral_word_alive(task.word)) continue;
+    if (task.flags != 0) continue;  // on its way out: its dead word says what it left
     std::uint64_t* word = corral_word(storage_.get(), task.tid);
     if (!word) continue;
     corral_adopt(storage_.get(), word, task.word, task.tid, task.tgid);
