@@ -177,19 +177,22 @@ int64_t BearDeadLeader() {
   const pid_t child = Clone3(0, 0);
   if (child == 0) {
     pthread_t thread;
-    if (StartThread(ExitAfterLeader, nullptr, &thread, true) != 0) _exit(0);
-    syscall(SYS_exit, 1);
+    if (StartThread(ExitAfterLeader, nullptr, &thread, true) != 0) _exit(1);
+    syscall(SYS_exit, 0);
   }
   if (child < 0) return 0;
-  Await(child);
-  return 2;
+  int status = 0;
+  waitpid(child, &status, 0);
+  return status == 0 ? 2 : 1;
 }
 
 // The new image does not fit: the kernel has ended the leader and given its tid to this
 // thread by then, and kills it.
 void* FailToExec(void*) {
   const rlimit little = {8192, 8192};
+  const rlimit none = {0, 0};
   if (g_offer) g_offer->tid = Tid();
+  setrlimit(RLIMIT_CORE, &none);
   setrlimit(RLIMIT_AS, &little);
   ExecSelf("perform", 0, 0, 0, "");
   _exit(94);

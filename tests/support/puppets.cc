@@ -16,6 +16,7 @@
 #include <fstream>
 #include <sstream>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -88,7 +89,7 @@ void Puppets::Send(Tid to, Op op, std::uint32_t cookie, std::uint64_t number,
                sizeof command);
 }
 
-Message Puppets::AwaitHello(std::uint32_t cookie) {
+Message Puppets::AwaitHello(std::uint32_t cookie, int longer_ms) {
   for (;;) {
     if (const auto at = hellos_.find(cookie); at != hellos_.end()) {
       const Message hello = at->second.first;
@@ -99,7 +100,7 @@ Message Puppets::AwaitHello(std::uint32_t cookie) {
       return hello;
     }
     pollfd wait = {listener_.get(), POLLIN, 0};
-    CORRAL_CHECK(::poll(&wait, 1, kPatienceMs) == 1);
+    CORRAL_CHECK(::poll(&wait, 1, kPatienceMs + longer_ms) == 1);
     Fd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     Message hello;
     if (::recv(connection.get(), &hello, sizeof hello, 0) != sizeof hello) continue;
@@ -108,9 +109,10 @@ Message Puppets::AwaitHello(std::uint32_t cookie) {
 }
 
 std::int64_t Puppets::AwaitReply(Tid from) {
-  const Fd& connection = tasks_.at(from).connection;
+  Puppet& puppet = tasks_.at(from);
+  const Fd& connection = puppet.connection;
   pollfd wait = {connection.get(), POLLIN, 0};
-  CORRAL_CHECK(::poll(&wait, 1, kPatienceMs) == 1);
+  CORRAL_CHECK(::poll(&wait, 1, kPatienceMs + std::exchange(puppet.storm_ms, 0)) == 1);
   Message reply;
   CORRAL_CHECK(::recv(connection.get(), &reply, sizeof reply, 0) == sizeof reply);
   return reply.value;
@@ -225,6 +227,7 @@ std::map<Tid, Tgid> Puppets::tasks() const {
 }
 
 void Puppets::BeginStorm(Tid by, puppet::Storm storm, std::chrono::milliseconds time) {
+  tasks_.at(by).storm_ms = static_cast<int>(time.count());
   Send(by, Op::kStorm, 0, static_cast<std::uint64_t>(time.count()), storm);
 }
 
@@ -233,11 +236,13 @@ std::uint64_t Puppets::EndStorm(Tid by) { return static_cast<std::uint64_t>(Awai
 void Puppets::BeginExecStorm(Tid leader, std::chrono::milliseconds time) {
   Puppet& puppet = tasks_.at(leader);
   puppet.cookie = next_cookie_++;
+  puppet.storm_ms = static_cast<int>(time.count());
   Send(leader, Op::kExecStorm, puppet.cookie, static_cast<std::uint64_t>(time.count()));
 }
 
 std::uint64_t Puppets::EndExecStorm(Tid leader) {
-  return static_cast<std::uint64_t>(AwaitHello(tasks_.at(leader).cookie).value);
+  const Puppet& puppet = tasks_.at(leader);
+  return static_cast<std::uint64_t>(AwaitHello(puppet.cookie, puppet.storm_ms).value);
 }
 
 void Puppets::OfferTid(Tid tid) {
@@ -248,6 +253,7 @@ void Puppets::OfferTid(Tid tid) {
 
 void Puppets::BeginTakeTidStorm(Tid by, std::chrono::milliseconds time) {
   OfferTid();
+  tasks_.at(by).storm_ms = static_cast<int>(time.count());
   Send(by, Op::kTakeTidStorm, 0, static_cast<std::uint64_t>(time.count()));
 }
 

@@ -78,11 +78,12 @@ class Puppets {
     Tgid tgid;
     Fd connection;
     std::uint32_t cookie = 0;  // of the storm under way
+    int storm_ms = 0;          // how long that goes on
   };
 
   void Send(Tid to, puppet::Op op, std::uint32_t cookie, std::uint64_t number = 0,
             puppet::Storm storm = {});
-  puppet::Message AwaitHello(std::uint32_t cookie);
+  puppet::Message AwaitHello(std::uint32_t cookie, int longer_ms = 0);
   std::int64_t AwaitReply(Tid from);
   Tid Make(Tid by, puppet::Op op);
   void Forget(Tgid process);

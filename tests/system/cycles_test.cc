@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <random>
@@ -28,7 +30,8 @@ namespace {
 
 constexpr int kDrivers = 4;
 constexpr int kPlaces = 3;            // groups of the other hierarchy
-constexpr int kNotifiedCycles = 8;    // the agent is to be called in one cycle of so many
+constexpr int kNotifiedCycles = 2;    // the agent is to be called in one cycle of so many
+constexpr int kLeastCycles = 4;       // of each driver
 
 struct Tally {
   std::atomic<std::uint64_t> births;
@@ -77,6 +80,8 @@ void ExecFromThread(bool fails) {
   ++g_tally->execs;
   std::thread([fails] {
     const rlimit little = {8192, 8192};
+    const rlimit none = {0, 0};
+    ::setrlimit(RLIMIT_CORE, &none);
     if (fails) ::setrlimit(RLIMIT_AS, &little);
     ::execl("/bin/true", "true", nullptr);
     ::_exit(0);
@@ -111,12 +116,14 @@ class Cycles : public InstanceTest {
   // The events when the group is empty, as a program would wait for it.
   std::string AwaitEmpty(int group, std::uint64_t cycle) const {
     const Fd events(::open((Group(group) + "/cgroup.events").c_str(), O_RDONLY | O_CLOEXEC));
-    for (int i = 0; i < 1000; ++i) {
+    constexpr int kPatience = 60;  // seconds; then it is lost
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(kPatience);
+    while (std::chrono::steady_clock::now() < end) {
       char text[64] = {};
       Check(::pread(events.get(), text, sizeof text - 1, 0) > 0, "reading events", cycle);
       if (std::string_view(text).starts_with("populated 0")) return text;
       pollfd changed = {events.get(), POLLPRI, 0};
-      ::poll(&changed, 1, 20000);
+      ::poll(&changed, 1, kPatience * 1000);
     }
     Check(false, "it never became empty", cycle);
     return {};
@@ -132,10 +139,11 @@ class Cycles : public InstanceTest {
 
   // Fills the group and sees it empty, once and again.
   [[noreturn]] void Drive(int group, std::uint64_t births) const {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     std::mt19937 random(static_cast<unsigned>(group));
     std::uint64_t agents = 0;
     std::uint64_t cycle = 0;
-    while (g_tally->births < births) {
+    while (g_tally->births < births || cycle < kLeastCycles) {
       ++cycle;
       const bool notify = cycle % kNotifiedCycles == 0;
       Check(Write(Group(group) + "/notify_on_release", notify ? "1" : "0") == 0, "notify", cycle);
@@ -179,6 +187,7 @@ class Cycles : public InstanceTest {
 
   // In the second hierarchy nobody stays where he is.
   [[noreturn]] void MoveAbout() const {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     std::mt19937 random(99);
     while (!g_tally->stop) {
       std::istringstream tasks(Read(Group(static_cast<int>(random() % kDrivers)) + "/tasks"));

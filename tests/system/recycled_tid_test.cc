@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -57,6 +58,7 @@ class RecycledTid : public InstanceTest {
   // As nobody: writes the number again and again.
   [[noreturn]] void WriteNumber(pid_t number, const char* file) {
     if (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0) ::_exit(2);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of user clears it
     while (!score_->stop) {
       const int error = Write(Group() + "/" + file, std::to_string(number));
       ++(error == 0 ? score_->attached : error == EACCES ? score_->refused : score_->gone);
@@ -66,8 +68,12 @@ class RecycledTid : public InstanceTest {
     ::_exit(0);
   }
   // Every write that was under way is over: two have returned since.
-  void AwaitWrites() {
-    for (const std::uint64_t seen = score_->writes; score_->writes < seen + 2;) ::sched_yield();
+  void AwaitWrites(pid_t writer) {
+    for (const std::uint64_t seen = score_->writes; score_->writes < seen + 2;) {
+      int status = 0;
+      ASSERT_EQ(::waitpid(writer, &status, WNOHANG), 0) << "the writer is gone, status " << status;
+      ::sched_yield();
+    }
   }
   bool InGroup(pid_t number) {
     std::istringstream tasks(Read(Group() + "/tasks"));
@@ -110,10 +116,11 @@ class RecycledTid : public InstanceTest {
       ::waitpid(theirs, nullptr, 0);
       const pid_t ours = ForkAs(number);
       if (ours == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (;;) ::pause();
       }
       if (ours != number) continue;
-      AwaitWrites();
+      AwaitWrites(writer);
       EXPECT_FALSE(InGroup(number)) << "a task of root in nobody's group, after " << recycled;
       ::kill(ours, SIGKILL);
       ::waitpid(ours, nullptr, 0);

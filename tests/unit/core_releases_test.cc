@@ -197,6 +197,12 @@ TEST_F(Release, IsNotLostWhenTheBellWas) {
   EXPECT_THAT(Told(), ElementsAre("/job"));
 }
 
+TEST_F(Release, IsNotHiddenByAChildThatIsMadeBeforeAnyoneLooked) {
+  Exit(StartIn(MkdirNotifying("/job")));
+  Mkdir("/job/child");
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
 TEST_F(Release, IsNotRepeatedByMoreHints) {
   Exit(StartIn(MkdirNotifying("/job")));
   EXPECT_THAT(Told(), ElementsAre("/job"));
@@ -259,6 +265,26 @@ TEST_F(Release, WaitsOnlyForThoseWhoLeftBeforeIt) {
   EXPECT_THAT(Told(), ElementsAre("/job"));
 }
 
+// The walk over the machine's tasks is done without the lock. Whoever leaves after it is not in
+// it, and was not through: what is decided then waits for the next walk.
+TEST_F(Release, WaitsForATaskThatLeavesAfterTheWalk) {
+  const CgroupId job = MkdirNotifying("/job");
+  Exit(StartIn(job));
+  const Tid late = Start();
+  tracker_.after_walk = [&, left = false]() mutable {
+    if (std::exchange(left, true)) return;
+    ASSERT_THAT(Attach(job, late), IsOk());
+    machine_.BeginDeath(late);
+    EXPECT_TRUE(Releasable(job));  // passes the verdict: decided again
+  };
+  EXPECT_TRUE(Releasable(job));
+  EXPECT_TRUE(registry_.Settle());
+  EXPECT_TRUE(registry_.Info(job)->populated);
+  EXPECT_EQ(registry_.Info(job)->releases, 0u);
+  machine_.EndDeath(late);
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
 TEST_F(Release, InOneHierarchyDoesNotWaitForMovesInAnother) {
   const HierarchyId other = OtherHierarchy("other");
   const CgroupId job = MkdirNotifying("/job");
@@ -288,6 +314,18 @@ TEST_F(Release, CountsATaskThatLeavesSeveralHierarchiesAtOnceInEach) {
 }
 
 // A css_set id that others used before starts judged from its leaves.
+TEST_F(Release, IsNotMadeOfTheLeavesOfAReusedCssSetThatNobodyEntered) {
+  Exit(StartIn(Mkdir("/old")));
+  ASSERT_THAT(Rmdir("/old"), IsOk());
+  Pump();
+  const CgroupId job = MkdirNotifying("/job");
+  tracker_.fail_next_moves = {ESRCH};
+  EXPECT_THAT(Attach(job, Start()), FailsWith(ESRCH));
+  registry_.JudgeAll();
+  EXPECT_THAT(Told(), IsEmpty());
+  EXPECT_EQ(Releases(job), 0u);
+}
+
 TEST_F(Release, DoesNotInheritTheLeavesOfAReusedCssSet) {
   Exit(StartIn(Mkdir("/old")));
   ASSERT_THAT(Rmdir("/old"), IsOk());

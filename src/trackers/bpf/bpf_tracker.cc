@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
@@ -117,7 +118,9 @@ Result<std::unique_ptr<BpfTracker>> BpfTracker::Create(BpfOptions options) {
 Result<void> BpfTracker::Load(const BpfOptions& options) {
   skeleton_ = tracker_bpf__open();
   if (!skeleton_) return Fail(errno, "cannot open the BPF object: {}", std::strerror(errno));
-  const std::uint32_t tids = ((options.tids ? options.tids : ReadPidMax()) + 63) / 64 * 64;
+  const std::uint32_t wanted =
+      options.tids ? options.tids : std::max(ReadPidMax(), HighestTid() + 1);
+  const std::uint32_t tids = (wanted + 63) / 64 * 64;
   bpf_map__set_max_entries(skeleton_->maps.words, tids);
   bpf_map__set_max_entries(skeleton_->maps.live, tids / 64);
   bpf_map__set_max_entries(skeleton_->maps.sets, options.sets);

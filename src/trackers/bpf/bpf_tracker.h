@@ -24,7 +24,7 @@ namespace corral {
 
 struct BpfOptions {
   std::uint32_t sets = 262144;
-  std::uint32_t tids = 0;  // tids are below this; 0: what kernel.pid_max says now
+  std::uint32_t tids = 0;  // tids are below this; 0: what kernel.pid_max says, or what is there
 };
 
 class BpfTracker final : public Tracker {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -54,6 +55,16 @@ std::uint32_t StateInProc(std::uint32_t tgid, std::uint32_t tid) {
   if (flags & kExiting) result |= CORRAL_TASK_EXITING;
   if (state == 'Z' || state == 'X') result |= CORRAL_TASK_GONE;
   return result;
+}
+
+std::uint32_t HighestTid() {
+  std::uint32_t highest = 0;
+  for (const std::uint32_t tgid : NumbersIn("/proc")) {
+    for (const std::uint32_t tid : NumbersIn(fmt::format("/proc/{}/task", tgid))) {
+      highest = std::max(highest, tid);
+    }
+  }
+  return highest;
 }
 
 std::vector<corral_task_record> TasksOfProc(const std::unordered_set<std::uint32_t>& known) {

@@ -18,6 +18,9 @@ namespace corral {
 // is never set: /proc does not tell.
 std::vector<corral_task_record> TasksOfProc(const std::unordered_set<std::uint32_t>& known);
 
+// The highest tid there is. May be above kernel.pid_max, when that was higher once.
+std::uint32_t HighestTid();
+
 // The state (CORRAL_TASK_*) of one task of process `tgid`; CORRAL_TASK_GONE when there is none.
 std::uint32_t StateInProc(std::uint32_t tgid, std::uint32_t tid);
 
