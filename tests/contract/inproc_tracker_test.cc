@@ -56,6 +56,28 @@ class InprocTrackerTest : public ::testing::Test {
   InprocTracker tracker_;
 };
 
+// 9.1: whoever empties a set while it is looked at is heard the next time.
+TEST_F(InprocTrackerTest, HearsOfASetThatEmptiesWhileItIsLookedAt) {
+  struct Looker final : Tracker::Listener {
+    std::function<void()> meanwhile;
+    int heard = 0;
+    void SetMayBeEmpty(CssSetId) override {
+      ++heard;
+      if (const auto then = std::exchange(meanwhile, {})) then();
+    }
+    void ResyncNeeded() override {}
+  } looker;
+  const auto pass_through = [&] {
+    ASSERT_THAT(Move(1, kA), IsOk());
+    ASSERT_THAT(Move(1, kInitialSet), IsOk());
+  };
+  pass_through();
+  looker.meanwhile = pass_through;
+  tracker_.Drain(looker);
+  tracker_.Drain(looker);
+  EXPECT_EQ(looker.heard, 2);
+}
+
 // ---- resync (I8)
 
 TEST_F(InprocTrackerTest, ReportsAPhantomAndBuriesItWithALeave) {
