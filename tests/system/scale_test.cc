@@ -18,7 +18,6 @@
 namespace corral {
 namespace {
 
-constexpr int kGroups = 150;
 constexpr int kThreads = 20;  // of the one process in each, the leader included
 
 class Scale : public InstanceTest {
@@ -53,51 +52,52 @@ class Scale : public InstanceTest {
 };
 
 TEST_F(Scale, ThousandsOfTasksAreEachListedOnceAndEachGroupIsToldOnceWhenAllEmpty) {
+  const int groups = Rounds(150);
   Mount("none,name=many,release_agent=" + WriteAgent("echo $1 >> " + work() + "/log"));
   std::vector<pid_t> processes;
-  for (int i = 0; i < kGroups; ++i) {
+  for (int i = 0; i < groups; ++i) {
     ASSERT_EQ(::mkdir(Group(i).c_str(), 0755), 0);
     ASSERT_EQ(Write(Group(i) + "/notify_on_release", "1"), 0);
     processes.push_back(Fill(i));
   }
   std::set<long> all;
-  for (int i = 0; i < kGroups; ++i) {
+  for (int i = 0; i < groups; ++i) {
     const auto own = Numbers(Group(i) + "/tasks");
     EXPECT_EQ(own.size(), static_cast<std::size_t>(kThreads));
     EXPECT_TRUE(std::is_sorted(own.begin(), own.end()));
     all.insert(own.begin(), own.end());
   }
-  EXPECT_EQ(all.size(), static_cast<std::size_t>(kGroups * kThreads));
+  EXPECT_EQ(all.size(), static_cast<std::size_t>(groups * kThreads));
   for (const long tid : Numbers(mnt() + "/tasks")) EXPECT_FALSE(all.contains(tid)) << tid;
   EXPECT_EQ(Sh("corral ps -r --json $MNT | jq '[.tasks[] | select(.path != \"/\")] | length'").out,
-            std::to_string(kGroups * kThreads) + "\n");
+            std::to_string(groups * kThreads) + "\n");
   EXPECT_EQ(Sh("corral tree --json $MNT | jq '[.trees[0].root.children[].tasks] | unique | .[]'").out,
             std::to_string(kThreads) + "\n");
   ExpectCleanAudit();
 
   for (const pid_t process : processes) ::kill(process, SIGKILL);
   for (const pid_t process : processes) ::waitpid(process, nullptr, 0);
-  for (int i = 0; i < kGroups; ++i) {
+  for (int i = 0; i < groups; ++i) {
     EXPECT_EQ(Read(Group(i) + "/cgroup.events"), "populated 0\nreleases 1\n");
   }
   EXPECT_TRUE(Eventually([&] {
-    return Sh("wc -l < $WORK/log").out == std::to_string(kGroups) + "\n";
+    return Sh("wc -l < $WORK/log").out == std::to_string(groups) + "\n";
   })) << Read(work() + "/log");
   ::usleep(300'000);  // one too many would come now
   std::map<std::string, int> told;
   std::istringstream log(Read(work() + "/log"));
   for (std::string path; log >> path;) ++told[path];
-  EXPECT_EQ(told.size(), static_cast<std::size_t>(kGroups));
+  EXPECT_EQ(told.size(), static_cast<std::size_t>(groups));
   for (const auto& [path, times] : told) EXPECT_EQ(times, 1) << path;
-  for (int i = 0; i < kGroups; ++i) EXPECT_EQ(::rmdir(Group(i).c_str()), 0);
+  for (int i = 0; i < groups; ++i) EXPECT_EQ(::rmdir(Group(i).c_str()), 0);
   ExpectCleanAudit();
 }
 
 TEST_F(Scale, ThousandsOfSiblingsAndADeepChainComeAndGo) {
-  constexpr int kSiblings = 3000;
+  const int siblings = Rounds(3000);
   constexpr int kDepth = 200;
   Mount("none,name=wide");
-  for (int i = 0; i < kSiblings; ++i) ASSERT_EQ(::mkdir(Group(i).c_str(), 0755), 0);
+  for (int i = 0; i < siblings; ++i) ASSERT_EQ(::mkdir(Group(i).c_str(), 0755), 0);
   std::set<std::string> names;
   int listed = 0;
   for (const auto& entry : std::filesystem::directory_iterator(mnt())) {
@@ -105,8 +105,8 @@ TEST_F(Scale, ThousandsOfSiblingsAndADeepChainComeAndGo) {
     names.insert(entry.path().filename());
     ++listed;
   }
-  EXPECT_EQ(listed, kSiblings);
-  EXPECT_EQ(names.size(), static_cast<std::size_t>(kSiblings));
+  EXPECT_EQ(listed, siblings);
+  EXPECT_EQ(names.size(), static_cast<std::size_t>(siblings));
 
   std::string path = Group(0);
   for (int i = 0; i < kDepth; ++i) ASSERT_EQ(::mkdir((path += "/d").c_str(), 0755), 0);
@@ -114,13 +114,13 @@ TEST_F(Scale, ThousandsOfSiblingsAndADeepChainComeAndGo) {
   EXPECT_EQ(Read(path + "/tasks"), std::to_string(::getpid()) + "\n");
   EXPECT_TRUE(Read(Group(0) + "/cgroup.events").starts_with("populated 1"));
   EXPECT_EQ(Sh("corral tree --json $MNT | grep -c '\"path\":'").out,
-            std::to_string(1 + kSiblings + kDepth) + "\n");
+            std::to_string(1 + siblings + kDepth) + "\n");
   ASSERT_EQ(Write(mnt() + "/tasks", std::to_string(::getpid())), 0);
   EXPECT_TRUE(Read(Group(0) + "/cgroup.events").starts_with("populated 0"));
   for (int i = 0; i < kDepth; ++i, path.resize(path.size() - 2)) {
     EXPECT_EQ(::rmdir(path.c_str()), 0);
   }
-  for (int i = 0; i < kSiblings; ++i) EXPECT_EQ(::rmdir(Group(i).c_str()), 0);
+  for (int i = 0; i < siblings; ++i) EXPECT_EQ(::rmdir(Group(i).c_str()), 0);
   ExpectCleanAudit();
 }
 
