@@ -95,7 +95,7 @@ TEST_F(Scale, ThousandsOfTasksAreEachListedOnceAndEachGroupIsToldOnceWhenAllEmpt
 
 TEST_F(Scale, ThousandsOfSiblingsAndADeepChainComeAndGo) {
   const int siblings = Rounds(3000);
-  constexpr int kDepth = 200;
+  const int depth = Rounds(200);
   Mount("none,name=wide");
   for (int i = 0; i < siblings; ++i) ASSERT_EQ(::mkdir(Group(i).c_str(), 0755), 0);
   std::set<std::string> names;
@@ -109,15 +109,15 @@ TEST_F(Scale, ThousandsOfSiblingsAndADeepChainComeAndGo) {
   EXPECT_EQ(names.size(), static_cast<std::size_t>(siblings));
 
   std::string path = Group(0);
-  for (int i = 0; i < kDepth; ++i) ASSERT_EQ(::mkdir((path += "/d").c_str(), 0755), 0);
+  for (int i = 0; i < depth; ++i) ASSERT_EQ(::mkdir((path += "/d").c_str(), 0755), 0);
   ASSERT_EQ(Write(path + "/tasks", std::to_string(::getpid())), 0);
   EXPECT_EQ(Read(path + "/tasks"), std::to_string(::getpid()) + "\n");
   EXPECT_TRUE(Read(Group(0) + "/cgroup.events").starts_with("populated 1"));
   EXPECT_EQ(Sh("corral tree --json $MNT | grep -c '\"path\":'").out,
-            std::to_string(1 + siblings + kDepth) + "\n");
+            std::to_string(1 + siblings + depth) + "\n");
   ASSERT_EQ(Write(mnt() + "/tasks", std::to_string(::getpid())), 0);
   EXPECT_TRUE(Read(Group(0) + "/cgroup.events").starts_with("populated 0"));
-  for (int i = 0; i < kDepth; ++i, path.resize(path.size() - 2)) {
+  for (int i = 0; i < depth; ++i, path.resize(path.size() - 2)) {
     EXPECT_EQ(::rmdir(path.c_str()), 0);
   }
   for (int i = 0; i < siblings; ++i) EXPECT_EQ(::rmdir(Group(i).c_str()), 0);
