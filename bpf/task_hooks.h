@@ -101,13 +101,15 @@ CORRAL_INLINE void corral_take_back(CORRAL_TABLES *t, corral_u32 set)
 	corral_lower(t, set, ~0ull);
 }
 
-/* A live task is met whose word is dead: give it a place (the uncounted set). */
+/* A live task is met whose word is dead: give it a place (the uncounted set), and say who. */
 CORRAL_INLINE void corral_adopt(CORRAL_TABLES *t, corral_u64 *word, corral_u64 seen,
 				corral_u32 tid, corral_u32 tgid)
 {
 	corral_mark_live(t, tid);
-	if (CORRAL_CAS(word, seen, corral_make_word(tgid, CORRAL_SET_INITIAL)) == seen)
+	if (CORRAL_CAS(word, seen, corral_make_word(tgid, CORRAL_SET_INITIAL)) == seen) {
 		corral_count(t, CORRAL_MISS_ADOPTED);
+		corral_ring(t, CORRAL_BELL_RESYNC, tid);
+	}
 }
 
 /* I6: the exchange of a birth displaced a live word. Either it belongs to a

@@ -128,16 +128,6 @@ class Tracker {
   // whose count was gone before this call and which is not in the answer is through.
   virtual std::vector<Leaver> Leavers() = 0;
 
-  // Of these tids, ascending, those that Leavers() would name. A second look at the few that
-  // are awaited; need not cost what looking at all tasks does.
-  virtual std::vector<Leaver> LeaversAmong(const std::vector<Tid>& tids) {
-    std::vector<Leaver> leavers = Leavers();
-    std::erase_if(leavers, [&](const Leaver& leaver) {
-      return !std::binary_search(tids.begin(), tids.end(), leaver.tid);
-    });
-    return leavers;
-  }
-
   // Readable when Drain() has something to say. Owned by the tracker; -1 when there is
   // none (then call Drain() after whatever may have emptied a set).
   virtual int bell_fd() const = 0;

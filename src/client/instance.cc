@@ -25,6 +25,8 @@ std::string RuntimeDir(std::string_view instance) {
   return fmt::format("/run/corral/{}", instance);
 }
 
+std::string ProcDir(std::string_view instance) { return RuntimeDir(instance) + "/proc"; }
+
 std::string SocketPath(std::string_view instance) { return RuntimeDir(instance) + "/socket"; }
 
 }  // namespace corral

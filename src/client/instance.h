@@ -19,6 +19,9 @@ Result<std::string> InstanceFromEnvironment();
 // /run/corral/NAME
 std::string RuntimeDir(std::string_view instance);
 
+// RuntimeDir/proc: where the proc view is mounted (spec 12)
+std::string ProcDir(std::string_view instance);
+
 // RuntimeDir/socket
 std::string SocketPath(std::string_view instance);
 

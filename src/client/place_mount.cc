@@ -20,19 +20,40 @@ bool HasRemount(const std::string& options) {
   return ("," + options + ",").find(",remount,") != std::string::npos;
 }
 
+// What of a mount is not its hierarchy's: in the daemon's answer, and in the kernel.
+struct Attribute {
+  const char* key;
+  std::uint64_t bit;
+};
+constexpr Attribute kAttributes[] = {{"read_only", MOUNT_ATTR_RDONLY},
+                                     {"nosuid", MOUNT_ATTR_NOSUID},
+                                     {"nodev", MOUNT_ATTR_NODEV},
+                                     {"noexec", MOUNT_ATTR_NOEXEC}};
+
+Result<void> SetAttributes(const std::string& dir, const json& wanted) {
+  mount_attr change = {};
+  for (const Attribute& attribute : kAttributes) {
+    (wanted.value(attribute.key, false) ? change.attr_set : change.attr_clr) |= attribute.bit;
+  }
+  if (::syscall(SYS_mount_setattr, AT_FDCWD, dir.c_str(), 0, &change, sizeof change) == 0) {
+    return {};
+  }
+  return Fail(errno, "cannot change the mount on {}: {}", Printable(dir), std::strerror(errno));
+}
+
 Result<void> Remount(Client& client, const MountRequest& request) {
   struct stat st;
   if (::stat(request.dir.c_str(), &st) != 0) {
     return Fail(errno, "{}: {}", Printable(request.dir), std::strerror(errno));
   }
-  // `remount` stays among the options; which mount, the directory says.
-  auto answer = client.Call({{"op", "mount"},
-                             {"dev", st.st_dev},
-                             {"ino", st.st_ino},
-                             {"source", ToJsonText(request.source)},
-                             {"options", ToJsonText(request.options)}});
-  if (!answer) return Fail(answer.error());
-  return {};
+  // Which mount, the directory says.
+  auto answer = client.Call(
+      {{"op", "remount"}, {"dev", st.st_dev}, {"options", ToJsonText(request.options)}});
+  if (!answer) {
+    const Error& error = answer.error();
+    return Fail(error.code, "{}: {}", Printable(request.dir), error.message);
+  }
+  return SetAttributes(request.dir, *answer);
 }
 
 }  // namespace

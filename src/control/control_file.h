@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "control/dialect.h"
 #include "control/host.h"
@@ -26,16 +27,18 @@ struct Caller {
   mode_t umask = 022;
 };
 
+// One open file's surroundings.
 struct ControlContext {
   Registry& registry;
   const Host& host;
   const Dialect& dialect;
   CgroupId cgroup;
+  Caller opener = {};
 };
 
 enum class Scope { kEveryCgroup, kTopOnly, kNotTop };
 enum class Snapshot {
-  kAtOpen,       // one content per descriptor, for as long as it is open (spec 7.3)
+  kList,         // of tasks: when it is made, and for whom, is the dialect's (spec 7.3)
   kAtEachStart,  // made anew by every read from offset 0: short state that pollers re-read
 };
 
@@ -43,6 +46,8 @@ enum class Length {
   kShort,    // at most one page
   kPerTask,  // a line for each task, at most
 };
+
+using TaskNumbers = std::vector<std::uint32_t>;  // ascending
 
 struct ControlFile {
   std::string_view name;
@@ -52,7 +57,9 @@ struct ControlFile {
   bool pollable = false;  // POLLPRI|POLLERR after each change
   // Missing handlers: read gives EINVAL, write gives EINVAL (spec 9.3, 13.4).
   Result<std::string> (*read)(const ControlContext&) = nullptr;
+  Result<TaskNumbers> (*list)(const ControlContext&) = nullptr;  // instead of `read`
   Result<void> (*write)(const ControlContext&, const Caller&, std::string_view bytes) = nullptr;
+  unsigned dialects = kEveryDialect;  // that have it
   mode_t mode = 0;  // 0: 0644 with a write handler, the dialect's read-only mode without
 };
 
@@ -60,7 +67,7 @@ struct ControlFile {
 // Rows are only ever added at the end: an inode number keeps its meaning.
 std::span<const ControlFile> ControlFiles();
 
-bool InScope(const ControlFile& file, bool is_root);
+bool InScope(const ControlFile& file, bool is_root, const Dialect& dialect);
 mode_t ModeOf(const ControlFile& file, const Dialect& dialect);
 
 }  // namespace corral

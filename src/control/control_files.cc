@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "control/control_file.h"
+#include "control/attach.h"
 #include "control/kill.h"
 #include "control/parse.h"
 
@@ -18,68 +19,7 @@ auto Map(const Result<T>& result, Fn fn) -> Result<decltype(fn(*result))> {
   return fn(*result);
 }
 
-template <typename Id>
-std::string Lines(const std::vector<Id>& ids) {
-  fmt::memory_buffer text;
-  for (const Id id : ids) fmt::format_to(std::back_inserter(text), "{}\n", id.value);
-  return fmt::to_string(text);
-}
-
 std::string FlagLine(bool flag) { return flag ? "1\n" : "0\n"; }
-
-// ---- tasks, cgroup.procs
-
-Result<std::string> ReadTasks(const ControlContext& context) {
-  return Map(context.registry.Tasks(context.cgroup), Lines<Tid>);
-}
-
-Result<std::string> ReadProcesses(const ControlContext& context) {
-  return Map(context.registry.Processes(context.cgroup), Lines<Tgid>);
-}
-
-// Spec 8.2: the caller's uid is the target's real or saved one.
-Result<void> CheckOwner(const TaskHandle& task, const Caller& caller, Tid tid) {
-  auto owner = task.owner();
-  if (!owner) return Fail(owner.error());
-  if (caller.uid == owner->real_uid || caller.uid == owner->saved_uid) return {};
-  return Fail(EACCES, "task {} is not of uid {}", tid.value, caller.uid);
-}
-
-using Attach = Result<void> (Registry::*)(CgroupId, Tid, const AttachGuard&);
-
-// A tid may be recycled between the look at its owner and the move. So the task is held
-// from before that look, and asked once moved whether it is there still.
-Result<void> AttachOwned(const ControlContext& context, const Caller& caller, Tid tid,
-                         Attach attach) {
-  const auto task = context.host.OpenTask(tid);
-  if (!task) return Fail(task.error());
-  // A zombie still has an owner: ESRCH comes before EACCES (spec 6.5).
-  if (auto place = context.registry.tracker().Describe(tid); !place) return Fail(place.error());
-  if (auto allowed = CheckOwner(**task, caller, tid); !allowed) return allowed;
-  return (context.registry.*attach)(context.cgroup, tid, [&] { return (*task)->StillThere(); });
-}
-
-Result<void> WriteTask(const ControlContext& context, const Caller& caller, std::string_view bytes,
-                       Attach attach) {
-  const auto pid = ParsePid(bytes);
-  if (!pid) return Fail(pid.error());
-  const bool self = *pid == 0;
-  const Tid tid = self ? caller.tid : Tid{*pid};
-  // A caller whose pid namespace is not below ours has no number here.
-  if (tid.value == 0) return Fail(ESRCH, "the caller is not visible from here");
-  if (self || caller.uid == 0) return (context.registry.*attach)(context.cgroup, tid, {});
-  return AttachOwned(context, caller, tid, attach);
-}
-
-Result<void> WriteTasks(const ControlContext& context, const Caller& caller,
-                        std::string_view bytes) {
-  return WriteTask(context, caller, bytes, &Registry::Attach);
-}
-
-Result<void> WriteProcesses(const ControlContext& context, const Caller& caller,
-                            std::string_view bytes) {
-  return WriteTask(context, caller, bytes, &Registry::AttachProcess);
-}
 
 // ---- notify_on_release, releasable
 
@@ -88,19 +28,35 @@ Result<std::string> ReadNotify(const ControlContext& context) {
 }
 
 Result<void> WriteNotify(const ControlContext& context, const Caller&, std::string_view bytes) {
-  return context.registry.SetNotifyOnRelease(context.cgroup, ParseFlag(bytes));
+  const auto flag = ParseFlag(bytes, context.dialect.numbers);
+  if (!flag) return Fail(flag.error());
+  return context.registry.SetNotifyOnRelease(context.cgroup, *flag);
 }
 
 Result<std::string> ReadReleasable(const ControlContext& context) {
   return Map(context.registry.Releasable(context.cgroup), FlagLine);
 }
 
+// ---- cgroup.clone_children, cgroup.sane_behavior
+
+Result<std::string> ReadClone(const ControlContext& context) {
+  return Map(context.registry.CloneChildren(context.cgroup), FlagLine);
+}
+
+Result<void> WriteClone(const ControlContext& context, const Caller&, std::string_view bytes) {
+  const auto flag = ParseFlag(bytes, context.dialect.numbers);
+  if (!flag) return Fail(flag.error());
+  return context.registry.SetCloneChildren(context.cgroup, *flag);
+}
+
+Result<std::string> ReadSane(const ControlContext&) { return "0\n"; }
+
 // ---- release_agent
 
 Result<HierarchyId> HierarchyOf(const ControlContext& context) {
-  const auto info = context.registry.Info(context.cgroup);
-  if (!info) return Fail(ENODEV, "cgroup {} is gone", context.cgroup.value);
-  return info->hierarchy;
+  const auto facts = context.registry.Facts(context.cgroup);
+  if (!facts) return Fail(ENODEV, "cgroup {} is gone", context.cgroup.value);
+  return facts->hierarchy;
 }
 
 Result<std::string> ReadAgent(const ControlContext& context) {
@@ -115,17 +71,14 @@ Result<void> WriteAgent(const ControlContext& context, const Caller& caller,
   if (!context.host.IsSysAdmin(caller.tid)) {
     return Fail(EPERM, "only CAP_SYS_ADMIN sets a release agent");
   }
-  if (bytes.ends_with('\n')) bytes.remove_suffix(1);
-  if (bytes.size() > context.dialect.max_agent) {
-    return Fail(ENOSPC, "a release agent's path of {} bytes", bytes.size());
-  }
-  const std::string agent(bytes.substr(0, bytes.find('\0')));
-  if (!agent.empty()) {
-    if (auto safe = context.host.CheckAgent(agent); !safe) return safe;
+  const auto agent = ParseAgent(bytes, context.dialect.agent_text);
+  if (!agent) return Fail(agent.error());
+  if (!agent->empty()) {
+    if (auto safe = context.host.CheckAgent(*agent); !safe) return safe;
   }
   const auto hierarchy = HierarchyOf(context);
   if (!hierarchy) return Fail(hierarchy.error());
-  return context.registry.SetReleaseAgent(*hierarchy, agent);
+  return context.registry.SetReleaseAgent(*hierarchy, *agent);
 }
 
 // ---- extensions (spec 4.6)
@@ -146,28 +99,39 @@ Result<void> WriteKill(const ControlContext& context, const Caller&, std::string
 // Slots of inode numbers: add at the end only.
 constexpr ControlFile kFiles[] = {
     {.name = "tasks",
-     .snapshot = Snapshot::kAtOpen,
+     .snapshot = Snapshot::kList,
      .length = Length::kPerTask,
-     .read = ReadTasks,
+     .list = ListTasks,
      .write = WriteTasks},
     {.name = "cgroup.procs",
-     .snapshot = Snapshot::kAtOpen,
+     .snapshot = Snapshot::kList,
      .length = Length::kPerTask,
-     .read = ReadProcesses,
-     .write = WriteProcesses},
+     .list = ListProcesses,
+     .write = WriteProcesses,
+     .dialects = kCorral | kLinux},
     {.name = "notify_on_release", .read = ReadNotify, .write = WriteNotify},
-    {.name = "releasable", .read = ReadReleasable},
-    {.name = "release_agent", .scope = Scope::kTopOnly, .read = ReadAgent, .write = WriteAgent},
-    {.name = "cgroup.events", .pollable = true, .read = ReadEvents},
+    {.name = "releasable", .read = ReadReleasable, .dialects = kV11 | kCorral},
+    {.name = "release_agent",
+     .scope = Scope::kTopOnly,
+     .read = ReadAgent,
+     .write = WriteAgent,
+     .dialects = kV11 | kCorral | kLinux},
+    {.name = "cgroup.events", .pollable = true, .read = ReadEvents, .dialects = kCorral},
     // Not in the top cgroup: one write there would kill the machine.
-    {.name = "cgroup.kill", .scope = Scope::kNotTop, .write = WriteKill},
+    {.name = "cgroup.kill", .scope = Scope::kNotTop, .write = WriteKill, .dialects = kCorral},
+    {.name = "cgroup.clone_children", .read = ReadClone, .write = WriteClone, .dialects = kLinux},
+    {.name = "cgroup.sane_behavior",
+     .scope = Scope::kTopOnly,
+     .read = ReadSane,
+     .dialects = kLinux},
 };
 
 }  // namespace
 
 std::span<const ControlFile> ControlFiles() { return kFiles; }
 
-bool InScope(const ControlFile& file, bool is_root) {
+bool InScope(const ControlFile& file, bool is_root, const Dialect& dialect) {
+  if ((file.dialects & dialect.bit) == 0) return false;
   switch (file.scope) {
     case Scope::kEveryCgroup: return true;
     case Scope::kTopOnly: return is_root;

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace corral {
@@ -22,7 +23,20 @@ class TaskHandle {
     uid_t saved_uid;
   };
   virtual Result<Owner> owner() const = 0;    // ESRCH
+  virtual Result<Tgid> process() const = 0;   // ESRCH
+  // A kernel thread that has its place for good: kthreadd, or one with a fixed affinity.
+  virtual bool is_bound_kthread() const = 0;
   virtual Result<void> StillThere() const = 0;  // ESRCH: the task it was opened for is gone
+};
+
+// Task numbers as a task of another pid namespace sees them (spec 7.5).
+class PidView {
+ public:
+  virtual ~PidView() = default;
+  // Empty: it is not visible there, or gone.
+  virtual std::optional<std::uint32_t> Seen(Tid tid) const = 0;
+  // The task that has this number there. ESRCH.
+  virtual Result<Tid> HostTid(std::uint32_t seen) const = 0;
 };
 
 // A process held fast for a signal.
@@ -42,6 +56,8 @@ class Host {
   // EPERM: the agent file, or the directory it is in, is writable for group or world
   // (spec 10.11). A missing file is fine: it may come later, and is looked at again.
   virtual Result<void> CheckAgent(const std::string& agent) const = 0;
+  // Null: the caller sees the numbers that we see.
+  virtual std::unique_ptr<PidView> PidViewOf(Tid caller) const = 0;
   virtual Tgid OwnProcess() const = 0;  // the daemon, which kills no group with itself in it
   // How many tasks there are, about, at little cost: bounds the size of a list. Unless
   // overridden, what sysinfo(2) says (0.6 us).

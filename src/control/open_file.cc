@@ -1,17 +1,25 @@
 #include "control/open_file.h"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace corral {
 
 std::optional<std::size_t> OpenFile::kept_size() const {
-  if (row_.snapshot != Snapshot::kAtOpen) return std::nullopt;
+  if (!row_.list || shares_list()) return std::nullopt;
   MutexLock lock(file_mu_);
   return snapshot_.size();
 }
 
+Result<std::string> OpenFile::MakeLocked() {
+  if (row_.read) return row_.read(context_);
+  auto numbers = row_.list(context_);
+  if (!numbers) return Fail(numbers.error());
+  return Lines(*numbers);
+}
+
 Result<void> OpenFile::LoadLocked() {
-  if (!row_.read) return {};  // reading says EINVAL
+  if (!readable() || shares_list()) return {};
   std::uint64_t serial = 0;
   if (row_.pollable) {
     // Before the content: a change in between wakes a poller once too often, not once too
@@ -20,7 +28,7 @@ Result<void> OpenFile::LoadLocked() {
     if (!events) return Fail(events.error());
     serial = events->serial;
   }
-  auto content = row_.read(context_);
+  auto content = MakeLocked();
   if (!content) return Fail(content.error());
   snapshot_ = std::move(*content);
   seen_serial_ = serial;
@@ -32,20 +40,48 @@ Result<void> OpenFile::Load() {
   return LoadLocked();
 }
 
+// Goes on after the last number until so many bytes are there, a page at a time as the kernel
+// does: the next reader may find the list renewed.
+Result<void> OpenFile::ExtendLocked(std::size_t wanted, bool fresh) {
+  constexpr std::size_t kPageOfNumbers = 512;
+  if (fresh) {
+    snapshot_.clear();
+    last_listed_ = 0;
+  }
+  while (fresh || snapshot_.size() < wanted) {
+    const auto list = lists_.Get(context_, row_, fresh);
+    if (!list) return Fail(list.error());
+    fresh = false;
+    auto next = std::upper_bound((*list)->begin(), (*list)->end(), last_listed_);
+    const auto left = static_cast<std::size_t>((*list)->end() - next);
+    if (left == 0) return {};
+    const TaskNumbers piece(next, next + static_cast<std::ptrdiff_t>(std::min(left, kPageOfNumbers)));
+    snapshot_ += Lines(piece);
+    last_listed_ = piece.back();
+  }
+  return {};
+}
+
 Result<std::string> OpenFile::Read(std::size_t size, std::uint64_t offset) {
-  if (!row_.read) return Fail(EINVAL, "'{}' cannot be read", row_.name);
+  if (!readable()) return Fail(EINVAL, "'{}' cannot be read", row_.name);
   MutexLock lock(file_mu_);
-  if (offset == 0 && row_.snapshot == Snapshot::kAtEachStart) {
-    auto loaded = LoadLocked();
-    const bool served_still = !loaded && loaded.error().code == ENODEV && !row_.pollable;
-    if (!loaded && !served_still) return Fail(loaded.error());
+  const bool served_on = context_.dialect.serves_after_removal && !row_.pollable;
+  Result<void> loaded;
+  if (shares_list()) {
+    loaded = ExtendLocked(offset + size, offset == 0);
+  } else if (offset == 0 && (!row_.list || !context_.dialect.serves_after_removal)) {
+    loaded = LoadLocked();
+  }
+  const bool has_rest = offset != 0 && offset < snapshot_.size();
+  if (!loaded && !(loaded.error().code == ENODEV && (served_on || has_rest))) {
+    return Fail(loaded.error());
   }
   if (offset >= snapshot_.size()) return std::string();
   return snapshot_.substr(offset, size);
 }
 
 Result<void> OpenFile::Write(const Caller& caller, std::string_view bytes) {
-  if (bytes.size() > context_.dialect.max_write) {
+  if (bytes.size() > MaxWrite(context_.dialect)) {
     return Fail(E2BIG, "a write of {} bytes to '{}'", bytes.size(), row_.name);
   }
   if (!context_.registry.Exists(context_.cgroup)) {

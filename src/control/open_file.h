@@ -1,9 +1,10 @@
 // OpenFile: one open control file, its snapshot and what its poller has seen.
 //
 // Owned by whoever opened it (a FUSE descriptor, a test); any thread, one call at a time.
-// Outlives its cgroup: writes give ENODEV then, the snapshot is still served (spec 5.6).
+// Outlives its cgroup: writes give ENODEV then, and so do reads where the dialect does not let
+// the snapshot be served on (spec 5.6).
 //
-//   auto file = tree.Open(inode, /*readable=*/true);
+//   auto file = tree.Open(caller, inode, /*readable=*/true);
 //   (*file)->Read(4096, 0);         // "17\n23\n"
 //   (*file)->Write(caller, "42");   // moves task 42
 #ifndef CORRAL_CONTROL_OPEN_FILE_H_
@@ -20,13 +21,15 @@
 #include "base/mutex.h"
 #include "control/control_file.h"
 #include "control/inode.h"
+#include "control/task_list.h"
 
 namespace corral {
 
 class OpenFile {
  public:
   // `row` is a row of ControlFiles(), of an inode in context.cgroup.
-  OpenFile(const ControlContext& context, const ControlFile& row) : context_(context), row_(row) {}
+  OpenFile(const ControlContext& context, const ControlFile& row, SharedLists& lists)
+      : context_(context), row_(row), lists_(lists) {}
 
   CgroupId cgroup() const { return context_.cgroup; }
   bool pollable() const { return row_.pollable; }
@@ -34,11 +37,12 @@ class OpenFile {
   // Bytes of a snapshot that stays as it is until the descriptor is closed.
   std::optional<std::size_t> kept_size() const EXCLUDES(file_mu_);
 
-  // Takes the snapshot now (descriptors that can read).
+  // Takes the snapshot now (descriptors that can read), unless the dialect's come with the
+  // first read.
   Result<void> Load() EXCLUDES(file_mu_);
   // Up to `size` bytes from `offset` of the snapshot; short only at its end. EINVAL: the
-  // file has no read handler. ENODEV: a pollable file of a removed cgroup, so that a poller
-  // does not read "populated 1" for ever.
+  // file has no read handler. ENODEV, of a removed cgroup: a pollable file, so that a poller
+  // does not read "populated 1" for ever; any file in some dialects.
   Result<std::string> Read(std::size_t size, std::uint64_t offset) EXCLUDES(file_mu_);
   // One write, offset ignored (spec 6.1); success means all of it. Errors: spec 6.5.
   Result<void> Write(const Caller& caller, std::string_view bytes);
@@ -47,12 +51,18 @@ class OpenFile {
   Result<bool> Changed() EXCLUDES(file_mu_);
 
  private:
+  bool readable() const { return row_.read || row_.list; }
+  bool shares_list() const { return row_.list && context_.dialect.shared_lists; }
   Result<void> LoadLocked() REQUIRES(file_mu_);
+  Result<std::string> MakeLocked() REQUIRES(file_mu_);
+  Result<void> ExtendLocked(std::size_t wanted, bool fresh) REQUIRES(file_mu_);
 
   const ControlContext context_;
   const ControlFile& row_;
+  SharedLists& lists_;
   mutable Mutex file_mu_;  // before the registry's locks
   std::string snapshot_ GUARDED_BY(file_mu_);
+  std::uint32_t last_listed_ GUARDED_BY(file_mu_) = 0;  // in snapshot_, of a shared list
   std::uint64_t seen_serial_ GUARDED_BY(file_mu_) = 0;
 };
 

@@ -17,12 +17,42 @@ std::string_view LeadingDigits(std::string_view text) {
   return text.substr(0, static_cast<std::size_t>(end - text.begin()));
 }
 
-}  // namespace
+std::string_view UpToNul(std::string_view text) { return text.substr(0, text.find('\0')); }
 
-Result<std::uint32_t> ParsePid(std::string_view text) {
-  text = text.substr(0, text.find('\0'));
+int DigitOf(char c) {
+  if (IsDigit(c)) return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return 16;  // no digit of any base we know
+}
+
+// Digits and nothing else, in the base that the first of them tell. EINVAL; ERANGE: beyond 64
+// bits.
+Result<std::uint64_t> ParseDigits(std::string_view digits) {
+  std::uint64_t base = 10;
+  if (digits.size() > 2 && digits[0] == '0' && (digits[1] | 0x20) == 'x') {
+    base = 16;
+    digits.remove_prefix(2);
+  } else if (digits.starts_with('0')) {
+    base = 8;
+  }
+  if (digits.empty()) return Fail(EINVAL, "no number");
+  std::uint64_t value = 0;
+  bool beyond = false;
+  for (const char c : digits) {
+    const auto digit = static_cast<std::uint64_t>(DigitOf(c));
+    if (digit >= base) return Fail(EINVAL, "not a number");
+    std::uint64_t next = 0;
+    beyond = beyond || __builtin_mul_overflow(value, base, &next) ||
+             __builtin_add_overflow(next, digit, &next);
+    value = next;
+  }
+  if (beyond) return Fail(ERANGE, "a number beyond 64 bits");
+  return value;
+}
+
+Result<std::uint32_t> ParseLoosePid(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
-
   bool negative = false;
   if (!text.empty() && (text.front() == '-' || text.front() == '+')) {
     negative = text.front() == '-';
@@ -40,8 +70,49 @@ Result<std::uint32_t> ParsePid(std::string_view text) {
   return static_cast<std::uint32_t>(value);
 }
 
-bool ParseFlag(std::string_view text) {
-  return std::ranges::any_of(LeadingDigits(text), [](char digit) { return digit != '0'; });
+Result<std::uint32_t> ParseStrictPid(std::string_view text) {
+  text = Trim(text);
+  bool negative = false;
+  if (!text.empty() && (text.front() == '-' || text.front() == '+')) {
+    negative = text.front() == '-';
+    text.remove_prefix(1);
+  }
+  const auto value = ParseDigits(text);
+  if (!value || *value > std::numeric_limits<int>::max() || (negative && *value != 0)) {
+    return Fail(EINVAL, "not the number of a task");
+  }
+  return static_cast<std::uint32_t>(*value);
+}
+
+}  // namespace
+
+Result<std::uint32_t> ParsePid(std::string_view text, Numbers numbers) {
+  text = UpToNul(text);
+  return numbers == Numbers::kStrict ? ParseStrictPid(text) : ParseLoosePid(text);
+}
+
+Result<bool> ParseFlag(std::string_view text, Numbers numbers) {
+  text = UpToNul(text);
+  if (numbers == Numbers::kLoose) {
+    return std::ranges::any_of(LeadingDigits(text), [](char digit) { return digit != '0'; });
+  }
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  if (text.starts_with('+')) text.remove_prefix(1);
+  const auto value = ParseDigits(text);
+  if (!value) return Fail(value.error());
+  return *value != 0;
+}
+
+Result<std::string> ParseAgent(std::string_view text, AgentText form) {
+  if (form == AgentText::kTrimmed) {
+    text = Trim(UpToNul(text));
+    if (text.size() > kMaxPath) return Fail(E2BIG, "a release agent's path of {} bytes", text.size());
+    return std::string(text);
+  }
+  if (form == AgentText::kLine && text.ends_with('\n')) text.remove_suffix(1);
+  if (text.size() > kMaxPath) return Fail(ENOSPC, "a release agent's path of {} bytes", text.size());
+  if (form == AgentText::kLineCounted && text.ends_with('\n')) text.remove_suffix(1);
+  return std::string(UpToNul(text));
 }
 
 std::string_view Trim(std::string_view text) {
@@ -51,7 +122,7 @@ std::string_view Trim(std::string_view text) {
 }
 
 Result<void> CheckName(std::string_view name, const Dialect& dialect) {
-  if (name.size() > kMaxName) return Fail(ENAMETOOLONG, "a name of {} bytes", name.size());
+  if (name.size() > dialect.max_name) return Fail(ENAMETOOLONG, "a name of {} bytes", name.size());
   if (name.empty() || name == "." || name == "..") return Fail(EINVAL, "not a name: '{}'", name);
   if (name.find('/') != name.npos || name.find('\0') != name.npos) {
     return Fail(EINVAL, "a name with '/' or NUL");

@@ -30,35 +30,44 @@ blksize_t BlockFor(off_t size) {
   return static_cast<blksize_t>(std::bit_ceil(static_cast<std::uint64_t>(std::max(size, kPage))));
 }
 
-std::optional<unsigned> RowNamed(std::string_view name, bool is_root) {
+std::optional<unsigned> RowNamed(std::string_view name, bool is_root, const Dialect& dialect) {
   const auto files = ControlFiles();
   for (unsigned row = 0; row < files.size(); ++row) {
-    if (files[row].name == name && InScope(files[row], is_root)) return row;
+    if (files[row].name == name && InScope(files[row], is_root, dialect)) return row;
   }
   return std::nullopt;
-}
-
-bool IsRow(Inode inode, bool is_root) {
-  return inode.row() < ControlFiles().size() && InScope(ControlFiles()[inode.row()], is_root);
 }
 
 }  // namespace
 
 Tree::Tree(Registry& registry, const Host& host) : registry_(registry), host_(host) {}
 
-ControlContext Tree::ContextFor(CgroupId cgroup) const {
-  return {.registry = registry_, .host = host_, .dialect = DefaultDialect(), .cgroup = cgroup};
+Result<Tree::Node> Tree::Locate(Inode inode) const {
+  const auto facts = registry_.Facts(inode.cgroup());
+  if (!facts) return Fail(ENOENT, "cgroup {} is gone", inode.cgroup().value);
+  const Dialect& dialect = DialectOf(facts->dialect);
+  const bool known = inode.is_directory() ||
+                     (inode.row() < ControlFiles().size() &&
+                      InScope(ControlFiles()[inode.row()], facts->is_root, dialect));
+  if (!known) return Fail(ENOENT, "no inode {:#x}", inode.number);
+  return Node{inode, facts->is_root, dialect};
+}
+
+Result<Tree::Node> Tree::LocateDirectory(Inode inode) const {
+  if (!inode.is_directory()) return Fail(ENOTDIR, "inode {:#x} is a file", inode.number);
+  return Locate(inode);
 }
 
 // ---- attributes
 
-mode_t Tree::ModeAsMade(Inode inode) const {
-  const Dialect& dialect = ContextFor(inode.cgroup()).dialect;
-  return inode.is_directory() ? dialect.root_mode : ModeOf(ControlFiles()[inode.row()], dialect);
+mode_t Tree::ModeAsMade(const Node& node) {
+  return node.inode.is_directory() ? node.dialect.root_mode
+                                   : ModeOf(ControlFiles()[node.inode.row()], node.dialect);
 }
 
-struct stat Tree::StatOf(Inode inode, nlink_t links, off_t size) const {
-  const NodeAttr attr = attributes_.Get(inode, ModeAsMade(inode));
+struct stat Tree::StatOf(const Node& node, nlink_t links, off_t size) const {
+  const Inode inode = node.inode;
+  const NodeAttr attr = attributes_.Get(inode, ModeAsMade(node));
   struct stat out {};
   out.st_ino = inode.number;
   out.st_mode = attr.mode | (inode.is_directory() ? S_IFDIR : S_IFREG);
@@ -74,122 +83,147 @@ struct stat Tree::StatOf(Inode inode, nlink_t links, off_t size) const {
 }
 
 Result<struct stat> Tree::GetAttr(Inode inode) const {
-  if (inode.is_directory()) {
-    auto children = registry_.ChildCount(inode.cgroup());
-    if (!children) return Fail(children.error());
-    return StatOf(inode, 2 + *children, 0);
+  const auto node = Locate(inode);
+  if (!node) return Fail(node.error());
+  if (!inode.is_directory()) {
+    return StatOf(*node, 1, SizeBound(ControlFiles()[inode.row()], host_));
   }
-  if (!registry_.Exists(inode.cgroup()) || !IsRow(inode, registry_.IsRoot(inode.cgroup()))) {
-    return Fail(ENOENT, "no inode {:#x}", inode.number);
-  }
-  return StatOf(inode, 1, SizeBound(ControlFiles()[inode.row()], host_));
+  const auto children = registry_.ChildCount(inode.cgroup());
+  if (!children) return Fail(children.error());
+  return StatOf(*node, 2 + *children, 0);
 }
 
 Result<struct stat> Tree::SetAttr(Inode inode, const AttrChange& change) {
-  if (auto there = GetAttr(inode); !there) return there;
-  attributes_.Change(inode, ModeAsMade(inode), change);
+  const auto node = Locate(inode);
+  if (!node) return Fail(node.error());
+  attributes_.Change(inode, ModeAsMade(*node), change);
   auto now = GetAttr(inode);
   if (!now) Forget(inode.cgroup());  // removed meanwhile
   return now;
 }
 
-void Tree::TouchDirectory(Inode directory) {
-  attributes_.Touch(directory, ModeAsMade(directory));
-  if (!registry_.Exists(directory.cgroup())) Forget(directory.cgroup());  // removed meanwhile
+void Tree::TouchDirectory(const Node& directory) {
+  attributes_.Touch(directory.inode, ModeAsMade(directory));
+  const CgroupId cgroup = directory.inode.cgroup();
+  if (!registry_.Exists(cgroup)) Forget(cgroup);  // removed meanwhile
 }
 
-void Tree::Forget(CgroupId cgroup) { attributes_.Forget(cgroup); }
+void Tree::Forget(CgroupId cgroup) {
+  attributes_.Forget(cgroup);
+  lists_.Forget(cgroup);
+}
 
 // ---- directories
 
-Result<Inode> Tree::Find(Inode parent, std::string_view name) const {
-  if (!parent.is_directory()) return Fail(ENOTDIR, "inode {:#x} is a file", parent.number);
-  if (!registry_.Exists(parent.cgroup())) {
-    return Fail(ENOENT, "cgroup {} is gone", parent.cgroup().value);
+Result<Inode> Tree::Find(const Node& parent, std::string_view name) const {
+  if (name.size() > parent.dialect.max_name) {
+    return Fail(ENAMETOOLONG, "a name of {} bytes", name.size());
   }
-  if (name.size() > kMaxName) return Fail(ENAMETOOLONG, "a name of {} bytes", name.size());
-  if (auto row = RowNamed(name, registry_.IsRoot(parent.cgroup()))) {
-    return Inode::File(parent.cgroup(), *row);
+  const CgroupId cgroup = parent.inode.cgroup();
+  if (auto row = RowNamed(name, parent.is_root, parent.dialect)) {
+    return Inode::File(cgroup, *row);
   }
-  const auto child = registry_.Child(parent.cgroup(), name);
+  const auto child = registry_.Child(cgroup, name);
   if (!child) return Fail(child.error());
   return Inode::Directory(*child);
 }
 
 Result<struct stat> Tree::Lookup(Inode parent, std::string_view name) const {
-  auto inode = Find(parent, name);
+  const auto node = LocateDirectory(parent);
+  if (!node) return Fail(node.error());
+  auto inode = Find(*node, name);
   if (!inode) return Fail(inode.error());
   return GetAttr(*inode);
 }
 
 Result<struct stat> Tree::Mkdir(const Caller& caller, Inode parent, std::string_view name,
                                 mode_t mode, MkdirOptions options) {
-  if (auto valid = CheckName(name, ContextFor(parent.cgroup()).dialect); !valid) {
-    return Fail(valid.error());
-  }
-  auto taken = Find(parent, name);
+  const auto node = LocateDirectory(parent);
+  if (!node) return Fail(node.error());
+  if (auto valid = CheckName(name, node->dialect); !valid) return Fail(valid.error());
+  auto taken = Find(*node, name);
   if (taken) return Fail(EEXIST, "'{}' exists", name);
   if (taken.error().code != ENOENT) return Fail(taken.error());
 
-  const mode_t kept = mode & ~caller.umask & (S_ISVTX | 0777);  // spec 4.2
-  auto made = attributes_.Create(caller.uid, caller.gid, kept,
+  mode_t kept = mode & ~caller.umask & (S_ISVTX | 0777);  // spec 4.2
+  gid_t group = caller.gid;
+  const NodeAttr above = attributes_.Get(parent, ModeAsMade(*node));
+  if (node->dialect.set_group_id && (above.mode & S_ISGID) != 0) {
+    kept |= S_ISGID;
+    group = above.gid;
+  }
+  auto made = attributes_.Create(caller.uid, group, kept,
                                  [&] { return registry_.Mkdir(parent.cgroup(), name, options); });
   if (!made) return Fail(made.error());
-  TouchDirectory(parent);
+  TouchDirectory(*node);
   return GetAttr(Inode::Directory(*made));
 }
 
 Result<CgroupId> Tree::Rmdir(Inode parent, std::string_view name) {
-  auto inode = Find(parent, name);
+  const auto node = LocateDirectory(parent);
+  if (!node) return Fail(node.error());
+  auto inode = Find(*node, name);
   if (!inode) return Fail(inode.error());
   if (!inode->is_directory()) return Fail(ENOTDIR, "'{}' is a file", name);
   auto removed = registry_.Rmdir(parent.cgroup(), name);
   if (!removed) return removed;
   Forget(*removed);
-  TouchDirectory(parent);
+  TouchDirectory(*node);
   return removed;
 }
 
 Result<void> Tree::Unlink(Inode parent, std::string_view name) {
-  auto inode = Find(parent, name);
+  const auto node = LocateDirectory(parent);
+  if (!node) return Fail(node.error());
+  auto inode = Find(*node, name);
   if (!inode) return Fail(inode.error());
   if (inode->is_directory()) return Fail(EISDIR, "'{}' is a directory", name);
   return Fail(EPERM, "control files go with their cgroup only");
 }
 
+// Spec 5.5: directories only, to a name that is free, in the same directory.
 Result<void> Tree::Rename(Inode parent, std::string_view name, Inode new_parent,
                           std::string_view new_name, unsigned flags) {
   if ((flags & ~unsigned{RENAME_NOREPLACE}) != 0) return Fail(EINVAL, "rename flags {:#x}", flags);
-  if (auto valid = CheckName(new_name, ContextFor(parent.cgroup()).dialect); !valid) return valid;
-  auto inode = Find(parent, name);
+  const auto from = LocateDirectory(parent);
+  if (!from) return Fail(from.error());
+  const auto to = LocateDirectory(new_parent);
+  if (!to) return Fail(to.error());
+  if (auto valid = CheckName(new_name, from->dialect); !valid) return valid;
+  auto inode = Find(*from, name);
   if (!inode) return Fail(inode.error());
   if (!inode->is_directory()) return Fail(ENOTDIR, "'{}' is a control file", name);
-  auto taken = Find(new_parent, new_name);
+  if (from->dialect.rename_looks_at_parent_first && parent != new_parent) {
+    return Fail(EIO, "'{}' cannot go to another directory", name);
+  }
+  auto taken = Find(*to, new_name);
   if (taken) return Fail(EEXIST, "'{}' exists", new_name);
   if (taken.error().code != ENOENT) return Fail(taken.error());
 
   auto renamed = registry_.Rename(parent.cgroup(), name, new_parent.cgroup(), new_name);
   if (!renamed) return renamed;
-  attributes_.TouchChangeTime(*inode, ModeAsMade(*inode));
+  if (const auto node = Locate(*inode)) {
+    attributes_.TouchChangeTime(*inode, ModeAsMade(*node));
+  }
   if (!registry_.Exists(inode->cgroup())) Forget(inode->cgroup());  // removed meanwhile
-  TouchDirectory(parent);
+  TouchDirectory(*from);
   return {};
 }
 
 Result<std::vector<DirEntry>> Tree::ReadDir(Inode inode) const {
-  if (!inode.is_directory()) return Fail(ENOTDIR, "inode {:#x} is a file", inode.number);
+  const auto node = LocateDirectory(inode);
+  if (!node && node.error().code == ENOTDIR) return Fail(node.error());
   std::vector<DirEntry> entries;
   const auto info = registry_.Info(inode.cgroup());
   const auto children = registry_.Children(inode.cgroup());
-  if (!info || !children) return entries;
+  if (!node || !info || !children) return entries;
 
-  const bool is_root = info->parent == CgroupId{};
-  const Inode up = is_root ? inode : Inode::Directory(info->parent);
+  const Inode up = node->is_root ? inode : Inode::Directory(info->parent);
   entries.push_back({".", inode.number, true});
   entries.push_back({"..", up.number, true});
   const auto files = ControlFiles();
   for (unsigned row = 0; row < files.size(); ++row) {
-    if (!InScope(files[row], is_root)) continue;
+    if (!InScope(files[row], node->is_root, node->dialect)) continue;
     entries.push_back(
         {std::string(files[row].name), Inode::File(inode.cgroup(), row).number, false});
   }
@@ -201,15 +235,19 @@ Result<std::vector<DirEntry>> Tree::ReadDir(Inode inode) const {
 
 // ---- files
 
-Result<std::unique_ptr<OpenFile>> Tree::Open(Inode inode, bool readable) {
+Result<std::unique_ptr<OpenFile>> Tree::Open(const Caller& opener, Inode inode, bool readable) {
   if (inode.is_directory()) return Fail(EISDIR, "inode {:#x} is a directory", inode.number);
   if (!registry_.Exists(inode.cgroup())) {
     return Fail(ENODEV, "cgroup {} is gone", inode.cgroup().value);
   }
-  if (!IsRow(inode, registry_.IsRoot(inode.cgroup()))) {
-    return Fail(ENOENT, "no inode {:#x}", inode.number);
-  }
-  auto file = std::make_unique<OpenFile>(ContextFor(inode.cgroup()), ControlFiles()[inode.row()]);
+  const auto node = Locate(inode);
+  if (!node) return Fail(node.error());
+  auto file = std::make_unique<OpenFile>(ControlContext{.registry = registry_,
+                                                        .host = host_,
+                                                        .dialect = node->dialect,
+                                                        .cgroup = inode.cgroup(),
+                                                        .opener = opener},
+                                         ControlFiles()[inode.row()], lists_);
   if (readable) {
     if (auto loaded = file->Load(); !loaded) return Fail(loaded.error());
   }

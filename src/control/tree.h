@@ -6,7 +6,7 @@
 //
 //   auto dir = tree.Mkdir(caller, Inode::Directory(root), "job", 0755);
 //   auto tasks = tree.Lookup(Inode{dir->st_ino}, "tasks");
-//   auto file = tree.Open(Inode{tasks->st_ino}, /*readable=*/false);
+//   auto file = tree.Open(caller, Inode{tasks->st_ino}, /*readable=*/false);
 //   (*file)->Write(caller, "0");     // moves the calling thread
 #ifndef CORRAL_CONTROL_TREE_H_
 #define CORRAL_CONTROL_TREE_H_
@@ -32,6 +32,7 @@ struct DirEntry {
   std::string name;
   std::uint64_t ino;
   bool is_directory;
+  bool is_link = false;
 };
 
 class Tree {
@@ -53,7 +54,7 @@ class Tree {
   Result<std::vector<DirEntry>> ReadDir(Inode inode) const;
 
   // ENODEV when a file's cgroup is gone, ENOENT for an inode that never was.
-  Result<std::unique_ptr<OpenFile>> Open(Inode inode, bool readable);
+  Result<std::unique_ptr<OpenFile>> Open(const Caller& opener, Inode inode, bool readable);
 
   // SIGKILL to every process with a member in the subtree (spec 4.6). Returns the processes.
   Result<std::vector<Tgid>> Kill(CgroupId cgroup);
@@ -63,19 +64,27 @@ class Tree {
 
   Registry& registry() const { return registry_; }
   const Host& host() const { return host_; }
-  ControlContext ContextFor(CgroupId cgroup) const;
 
  private:
+  // A node that is there: of a cgroup that lives, and with a file that its dialect has.
+  struct Node {
+    Inode inode;
+    bool is_root;
+    const Dialect& dialect;
+  };
+  Result<Node> Locate(Inode inode) const;           // ENOENT
+  Result<Node> LocateDirectory(Inode inode) const;  // ENOENT, ENOTDIR
   // The mode a node has until it is changed.
-  mode_t ModeAsMade(Inode inode) const;
-  struct stat StatOf(Inode inode, nlink_t links, off_t size) const;
-  Result<Inode> Find(Inode parent, std::string_view name) const;
+  static mode_t ModeAsMade(const Node& node);
+  struct stat StatOf(const Node& node, nlink_t links, off_t size) const;
+  Result<Inode> Find(const Node& parent, std::string_view name) const;
   // An entry of it came, went or was renamed.
-  void TouchDirectory(Inode directory);
+  void TouchDirectory(const Node& directory);
 
   Registry& registry_;
   const Host& host_;
   Attributes attributes_;
+  SharedLists lists_;
 };
 
 }  // namespace corral

@@ -14,7 +14,14 @@
 
 namespace corral {
 
+struct Dialect;  // of control: how a hierarchy is shown; the core never looks inside
 struct Hierarchy;
+
+// What differs between dialects where notifications are decided (spec 2).
+struct ReleaseRules {
+  bool per_emptying = false;      // each emptying is told by itself, with the path it had then
+  bool outlives_removal = false;  // a cgroup removed while its notification waits is still told
+};
 
 struct Cgroup {
   CgroupId id;
@@ -24,6 +31,7 @@ struct Cgroup {
   std::map<std::string, std::unique_ptr<Cgroup>, std::less<>> children;
 
   bool notify_on_release = false;
+  bool clone_children = false;  // kept and inherited; a matter of subsystems
   bool releasable = false;
   bool auto_remove = false;  // removed when released: made for one `corral run`
 
@@ -40,7 +48,9 @@ struct Cgroup {
   std::size_t settling_below = 0; // so many cgroups below it are
   std::uint64_t settle_serial = 0;  // grows with every decision
   bool release_decided = false;   // a release is to be announced
-  bool notify_decided = false;    // notify_on_release was set when it was decided (spec 10.9)
+  // Notifications decided: notify_on_release was set then (spec 10.9). Each is the path it will
+  // be told with; empty: the one it has when the agent starts.
+  std::vector<std::string> notify_decided;
   bool awaited_known = false;     // `awaited` was taken
   std::vector<Tid> awaited;       // who was on the way out when we first looked
   std::unordered_set<CssSetId> ghosts;  // its sets that are to be retired, and removed children's
@@ -58,9 +68,13 @@ struct Hierarchy {
   HierarchyId id;
   std::string name;
   bool built_in = false;      // never destroyed (spec 3.13)
+  bool noprefix = false;
+  const Dialect* dialect = nullptr;
+  ReleaseRules rules;
   std::string release_agent;  // empty: none
   std::string agent_user;     // empty: root
   std::size_t cgroups = 1;    // the root included
+  std::size_t waiting = 0;    // its notifications in the queue, and its cgroups in departed_
   Cgroup root;
 };
 

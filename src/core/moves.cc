@@ -126,8 +126,8 @@ Result<void> Registry::Attach(CgroupId id, Tid tid, const AttachGuard& guard) {
 // Passes over the words until two in a row change nothing and see a live word: a thread born by
 // a thread we had not moved yet is found by the next pass, one born by a moved thread is
 // taken along by its birth (I5). One such pass is not enough: a maker ahead of it can make a
-// thread behind it and exit (docs/concurrency.md, 4.3). A process that is never seen is gone, or was inside exec
-// each time (I6): a few pauses tell.
+// thread behind it and exit (docs/concurrency.md, 4.3). A process that is never seen is gone,
+// or was inside exec each time (I6): a few pauses tell.
 Result<void> Registry::MoveProcessLocked(Cgroup& to, Tgid tgid, std::vector<Moved>* moved) {
   constexpr int kCleanPasses = 2;
   constexpr int kEmptyPasses = 20;
@@ -227,12 +227,7 @@ std::size_t Registry::RetireUnlinkedLocked(const LeaversBySet& leavers,
     const auto unlinked = unlinked_.find(set);
     // Another serial: the id was retired, used and unlinked again meanwhile.
     if (unlinked == unlinked_.end() || unlinked->second.serial != serial) continue;
-    if (const auto left = leavers.find(set); left != leavers.end()) {
-      // Nobody can enter it or leave it any more: these are all that will ever be awaited.
-      unlinked->second.awaited = left->second;
-      unlinked->second.awaited_known = true;
-      continue;
-    }
+    if (leavers.contains(set)) continue;
     if (tracker_.Count(set).count != 0) continue;  // a birth is about to take its raise back
     for (const CgroupId id : unlinked->second.waiting) {
       if (auto cgroup = FindLocked(id, ENODEV)) (*cgroup)->ghosts.erase(set);

@@ -47,10 +47,14 @@ Result<HierarchyId> Registry::CreateHierarchy(const HierarchyOptions& options) {
   hierarchy->id = HierarchyId{next_hierarchy_++};
   hierarchy->name = options.name;
   hierarchy->built_in = options.built_in;
+  hierarchy->noprefix = options.noprefix;
+  hierarchy->dialect = options.dialect;
+  hierarchy->rules = options.rules;
   hierarchy->release_agent = options.release_agent;
   hierarchy->agent_user = options.agent_user;
   hierarchy->root.id = CgroupId{next_cgroup_++};
   hierarchy->root.hierarchy = hierarchy.get();
+  hierarchy->root.clone_children = options.clone_children;
   hierarchy->root.populated_self = true;  // the machine itself; never judged
   cgroups_.emplace(hierarchy->root.id, &hierarchy->root);
   const HierarchyId id = hierarchy->id;
@@ -71,7 +75,8 @@ Result<void> Registry::DestroyHierarchy(HierarchyId id) {
     return Fail(EBUSY, "hierarchy '{}' has child cgroups", (*hierarchy)->name);
   }
   cgroups_.erase((*hierarchy)->root.id);
-  hierarchies_.erase(id);
+  auto ended = hierarchies_.extract(id);
+  if (ended.mapped()->waiting != 0) ended_.insert(std::move(ended));
   return {};
 }
 
@@ -83,18 +88,30 @@ std::optional<HierarchyId> Registry::FindHierarchy(std::string_view name) const 
   return std::nullopt;
 }
 
+HierarchyInfo Registry::InfoOfHierarchy(const Hierarchy& hierarchy) {
+  return {.id = hierarchy.id,
+          .name = hierarchy.name,
+          .root = hierarchy.root.id,
+          .built_in = hierarchy.built_in,
+          .clone_children = hierarchy.root.clone_children,
+          .noprefix = hierarchy.noprefix,
+          .dialect = hierarchy.dialect,
+          .release_agent = hierarchy.release_agent,
+          .agent_user = hierarchy.agent_user,
+          .cgroups = hierarchy.cgroups};
+}
+
+std::optional<HierarchyInfo> Registry::InfoOf(HierarchyId id) const {
+  MutexLock lock(tree_mu_);
+  auto hierarchy = FindHierarchyLocked(id);
+  if (!hierarchy) return std::nullopt;
+  return InfoOfHierarchy(**hierarchy);
+}
+
 std::vector<HierarchyInfo> Registry::Hierarchies() const {
   MutexLock lock(tree_mu_);
   std::vector<HierarchyInfo> all;
-  for (const auto& [id, hierarchy] : hierarchies_) {
-    all.push_back({.id = id,
-                   .name = hierarchy->name,
-                   .root = hierarchy->root.id,
-                   .built_in = hierarchy->built_in,
-                   .release_agent = hierarchy->release_agent,
-                   .agent_user = hierarchy->agent_user,
-                   .cgroups = hierarchy->cgroups});
-  }
+  for (const auto& [id, hierarchy] : hierarchies_) all.push_back(InfoOfHierarchy(*hierarchy));
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   return all;
 }
@@ -121,6 +138,14 @@ Result<void> Registry::SetReleaseAgent(HierarchyId id, std::string_view agent) {
   return {};
 }
 
+Result<void> Registry::SetAgentUser(HierarchyId id, std::string_view user) {
+  MutexLock lock(tree_mu_);
+  auto hierarchy = FindHierarchyLocked(id);
+  if (!hierarchy) return Fail(hierarchy.error());
+  (*hierarchy)->agent_user = user;
+  return {};
+}
+
 // ---- cgroups
 
 Result<CgroupId> Registry::Mkdir(CgroupId parent_id, std::string_view name,
@@ -139,6 +164,7 @@ Result<CgroupId> Registry::Mkdir(CgroupId parent_id, std::string_view name,
   child->parent = &parent;
   child->name = name;
   child->notify_on_release = parent.notify_on_release;  // now, never later (spec 5.2)
+  child->clone_children = parent.clone_children;
   child->auto_remove = options.auto_remove;
   const CgroupId id = child->id;
   cgroups_.emplace(id, child.get());
@@ -191,7 +217,8 @@ Result<void> Registry::RemoveLocked(Cgroup& child) {
   SetSettlingLocked(child, false);
   cgroups_.erase(child.id);
   --parent.hierarchy->cgroups;
-  parent.children.erase(std::string(child.name));  // child is gone
+  std::string path = BuildPath(child);
+  DepartLocked(std::move(parent.children.extract(child.name).mapped()), std::move(path));
 
   parent.releasable = true;  // spec 9.3
   if (parent.parent) {
@@ -297,15 +324,19 @@ Result<CgroupId> Registry::Resolve(HierarchyId id, std::string_view path) const 
   return at->id;
 }
 
-bool Registry::Exists(CgroupId id) const {
+std::optional<CgroupFacts> Registry::Facts(CgroupId id) const {
   MutexLock lock(tree_mu_);
-  return cgroups_.contains(id);
+  const auto found = cgroups_.find(id);
+  if (found == cgroups_.end()) return std::nullopt;
+  const Cgroup& cgroup = *found->second;
+  return CgroupFacts{.hierarchy = cgroup.hierarchy->id,
+                     .is_root = cgroup.parent == nullptr,
+                     .dialect = cgroup.hierarchy->dialect};
 }
 
 bool Registry::IsRoot(CgroupId id) const {
-  MutexLock lock(tree_mu_);
-  const auto found = cgroups_.find(id);
-  return found != cgroups_.end() && !found->second->parent;
+  const auto facts = Facts(id);
+  return facts && facts->is_root;
 }
 
 // ---- listing

@@ -44,6 +44,10 @@ struct HierarchyOptions {
   std::string release_agent;  // empty: none
   std::string agent_user;     // empty: root
   bool built_in = false;
+  bool clone_children = false;       // of the root
+  bool noprefix = false;             // this and the dialect are kept for `control`
+  const Dialect* dialect = nullptr;
+  ReleaseRules rules = {};
 };
 
 struct HierarchyInfo {
@@ -51,9 +55,19 @@ struct HierarchyInfo {
   std::string name;
   CgroupId root;
   bool built_in = false;
+  bool clone_children = false;  // of the root
+  bool noprefix = false;
+  const Dialect* dialect = nullptr;
   std::string release_agent;
   std::string agent_user;
   std::size_t cgroups = 0;  // the root included
+};
+
+// What every use of a directory or a file of a cgroup asks first.
+struct CgroupFacts {
+  HierarchyId hierarchy;
+  bool is_root = false;
+  const Dialect* dialect = nullptr;
 };
 
 struct MkdirOptions {
@@ -116,6 +130,7 @@ struct Notification {
   std::string path;
   std::string agent;  // empty: none is set, nothing to start
   std::string agent_user;
+  const Dialect* dialect = nullptr;
 };
 
 // Asked after a task was moved and before anybody is told: a failure undoes the move and
@@ -139,6 +154,8 @@ class Registry {
   Result<CgroupId> Root(HierarchyId id) const;                           // ENOENT
   Result<std::string> ReleaseAgent(HierarchyId id) const;                // ENOENT
   Result<void> SetReleaseAgent(HierarchyId id, std::string_view agent);  // ENOENT
+  Result<void> SetAgentUser(HierarchyId id, std::string_view user);      // ENOENT
+  std::optional<HierarchyInfo> InfoOf(HierarchyId id) const;
 
   // ---- cgroups. ENOENT where the directory looked in is gone, ENODEV from files.
   // EEXIST; names are checked by `control`. Inherits notify_on_release (spec 5.2).
@@ -157,7 +174,8 @@ class Registry {
   Result<std::string> PathOf(CgroupId id) const;
   // The cgroup at PATH ("/a/b") of a hierarchy.
   Result<CgroupId> Resolve(HierarchyId hierarchy, std::string_view path) const;
-  bool Exists(CgroupId id) const;
+  std::optional<CgroupFacts> Facts(CgroupId id) const;  // empty: it is gone
+  bool Exists(CgroupId id) const { return Facts(id).has_value(); }
   bool IsRoot(CgroupId id) const;
 
   // ---- tasks
@@ -166,6 +184,8 @@ class Registry {
   Result<void> Attach(CgroupId id, Tid tid, const AttachGuard& guard);
   // All threads of tid's process, those born meanwhile included (spec 6.6).
   Result<void> AttachProcess(CgroupId id, Tid tid, const AttachGuard& guard);
+  // The process of a tid, also of a dead leader's while it has live threads. ESRCH.
+  Result<Tgid> ProcessOf(Tid tid) const;
   // Own tasks, ascending (spec 7). A root lists every task not placed elsewhere.
   Result<std::vector<Tid>> Tasks(CgroupId id) const;
   Result<std::vector<Tgid>> Processes(CgroupId id) const;
@@ -183,6 +203,8 @@ class Registry {
   Result<bool> NotifyOnRelease(CgroupId id);
   Result<void> SetNotifyOnRelease(CgroupId id, bool on);  // clears `releasable` (spec 9.3)
   Result<bool> Releasable(CgroupId id);
+  Result<bool> CloneChildren(CgroupId id) const;
+  Result<void> SetCloneChildren(CgroupId id, bool on);
   Result<EventsInfo> Events(CgroupId id);
 
   // ---- releases
@@ -195,9 +217,9 @@ class Registry {
   void JudgeAll();
   std::vector<Event> TakeEvents();
   ReleaseQueue& queue() { return queue_; }
-  // Marks the notification as starting (spec 10.9). Empty: the cgroup is gone, the
-  // notification is dropped (spec 2, "removed while its notification waits").
-  std::optional<Notification> BeginNotification(CgroupId id);
+  // Marks the notification as starting (spec 10.9). Empty: the cgroup is gone, and its
+  // notification with it (spec 2, "removed while its notification waits").
+  std::optional<Notification> BeginNotification(const Waiting& notification);
 
   Tracker& tracker() { return tracker_; }
   std::size_t css_sets() const { return sets_.size(); }
@@ -214,8 +236,6 @@ class Registry {
   struct Unlinked {
     std::uint64_t serial = 0;       // of the unlinking
     std::vector<CgroupId> waiting;  // await its leavers (Cgroup::ghosts)
-    bool awaited_known = false;     // a walk was made that found `awaited`
-    std::vector<Tid> awaited;
   };
   using Retiring = std::pair<CssSetId, std::uint64_t>;  // with the serial of its unlinking
   using LeaversBySet = std::unordered_map<CssSetId, std::vector<Tid>>;
@@ -224,13 +244,12 @@ class Registry {
   struct Batch {
     std::vector<std::pair<CgroupId, std::uint64_t>> decided;  // with the serial of the decision
     std::vector<Retiring> unlinked;
-    bool walk = false;          // somebody new: all leavers must be looked for
-    std::vector<Tid> awaited;   // else: whether these are still on their way out
   };
 
   // registry.cc
   Result<Cgroup*> FindLocked(CgroupId id, int missing) const REQUIRES(tree_mu_);
   Result<Hierarchy*> FindHierarchyLocked(HierarchyId id) const REQUIRES(tree_mu_);
+  static HierarchyInfo InfoOfHierarchy(const Hierarchy& hierarchy);
   Result<void> RemoveLocked(Cgroup& child) REQUIRES(tree_mu_);
   bool IsBelowLocked(CgroupId id, const Cgroup& top) const REQUIRES(tree_mu_);
   Result<std::pair<HierarchyId, CgroupId>> PlaceOf(CgroupId id) const;
@@ -243,7 +262,6 @@ class Registry {
       REQUIRES(tree_mu_);
   std::vector<Moved> UndoLocked(Cgroup& to, const std::vector<Moved>& moved)
       REQUIRES(tree_mu_);
-  Result<Tgid> ProcessOf(Tid tid) const;
   Result<void> FinishLocked(Cgroup& to, Result<void> done, const std::vector<Moved>& moved,
                             const AttachGuard& guard) REQUIRES(tree_mu_);
   void CommitLocked(Cgroup& to, const std::vector<Moved>& moved) REQUIRES(tree_mu_);
@@ -261,7 +279,6 @@ class Registry {
   void StartSettlingLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void SetSettlingLocked(Cgroup& cgroup, bool settling) REQUIRES(tree_mu_);
   bool SettleOnce() REQUIRES(settle_mu_) EXCLUDES(tree_mu_);
-  std::vector<Leaver> LookForLeavers(const Batch& batch) REQUIRES(settle_mu_);
   Batch TakeBatchLocked() const REQUIRES(tree_mu_);
   void AwaitLocked(Cgroup& cgroup, std::vector<Tid> leaving) REQUIRES(tree_mu_);
   void JudgePopulatedLocked(Cgroup& top) REQUIRES(tree_mu_);
@@ -269,6 +286,11 @@ class Registry {
   void AnnounceLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void SetPopulatedLocked(Cgroup& cgroup, bool populated) REQUIRES(tree_mu_);
   void EmitLocked(Event::Kind kind, const Cgroup& cgroup) REQUIRES(tree_mu_);
+  void DecideNotificationLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
+  void QueueNotificationsLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
+  void DepartLocked(std::unique_ptr<Cgroup> cgroup, std::string path) REQUIRES(tree_mu_);
+  Cgroup* FindSettlingLocked(CgroupId id) const REQUIRES(tree_mu_);
+  void ForgetEndedLocked(Hierarchy& hierarchy) REQUIRES(tree_mu_);
 
   Tracker& tracker_;
   const std::function<void()> wake_;
@@ -280,6 +302,11 @@ class Registry {
   std::uint64_t next_cgroup_ GUARDED_BY(tree_mu_) = 1;
   std::uint32_t next_hierarchy_ GUARDED_BY(tree_mu_) = 1;
   std::vector<CgroupId> settling_ GUARDED_BY(tree_mu_);
+  // Removed with a notification that outlives them: those still to be announced, and the last
+  // paths of those in the queue. Hierarchies that ended before all of theirs were told.
+  std::unordered_map<CgroupId, std::unique_ptr<Cgroup>> departed_ GUARDED_BY(tree_mu_);
+  std::unordered_map<CgroupId, std::string> last_paths_ GUARDED_BY(tree_mu_);
+  std::unordered_map<HierarchyId, std::unique_ptr<Hierarchy>> ended_ GUARDED_BY(tree_mu_);
   // Sets to be retired.
   std::unordered_map<CssSetId, Unlinked> unlinked_ GUARDED_BY(tree_mu_);
   std::uint64_t unlinked_serial_ GUARDED_BY(tree_mu_) = 0;

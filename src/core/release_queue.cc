@@ -1,26 +1,28 @@
 #include "core/release_queue.h"
 
+#include <utility>
+
 namespace corral {
 
-void ReleaseQueue::Push(CgroupId cgroup) {
+void ReleaseQueue::Push(Waiting notification) {
   MutexLock lock(queue_mu_);
-  waiting_.push_back(cgroup);
+  waiting_.push_back(std::move(notification));
   filled_.NotifyOne();
 }
 
-std::optional<CgroupId> ReleaseQueue::Take() {
+std::optional<Waiting> ReleaseQueue::Take() {
   MutexLock lock(queue_mu_);
   while (waiting_.empty() && !closed_) filled_.Wait(queue_mu_);
   if (closed_) return std::nullopt;
-  const CgroupId next = waiting_.front();
+  Waiting next = std::move(waiting_.front());
   waiting_.pop_front();
   return next;
 }
 
-std::optional<CgroupId> ReleaseQueue::TryTake() {
+std::optional<Waiting> ReleaseQueue::TryTake() {
   MutexLock lock(queue_mu_);
   if (waiting_.empty()) return std::nullopt;
-  const CgroupId next = waiting_.front();
+  Waiting next = std::move(waiting_.front());
   waiting_.pop_front();
   return next;
 }

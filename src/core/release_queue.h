@@ -1,7 +1,7 @@
-// ReleaseQueue: cgroups whose notification waits to be started (spec 10.7).
+// ReleaseQueue: notifications that wait to be started (spec 10.7).
 //
 // Filled by the Registry with its tree lock held, emptied by the agent's thread. Its lock
-// is a leaf. That a cgroup waits at most once is kept by the Registry.
+// is a leaf. How often a cgroup may wait is decided by the Registry.
 #ifndef CORRAL_CORE_RELEASE_QUEUE_H_
 #define CORRAL_CORE_RELEASE_QUEUE_H_
 
@@ -9,20 +9,27 @@
 
 #include <deque>
 #include <optional>
+#include <string>
 
 #include "base/mutex.h"
 
 namespace corral {
 
+struct Waiting {
+  CgroupId cgroup;
+  HierarchyId hierarchy;
+  std::string path;  // as it was at the emptying; empty: as it is when the agent starts
+};
+
 class ReleaseQueue {
  public:
-  void Push(CgroupId cgroup);
+  void Push(Waiting notification);
 
   // The next one; waits for it. Empty after Close().
-  std::optional<CgroupId> Take();
+  std::optional<Waiting> Take();
 
   // The next one if there is one; never waits.
-  std::optional<CgroupId> TryTake();
+  std::optional<Waiting> TryTake();
 
   // Ends every Take(), now and later.
   void Close();
@@ -32,7 +39,7 @@ class ReleaseQueue {
  private:
   mutable Mutex queue_mu_;
   CondVar filled_;
-  std::deque<CgroupId> waiting_ GUARDED_BY(queue_mu_);
+  std::deque<Waiting> waiting_ GUARDED_BY(queue_mu_);
   bool closed_ GUARDED_BY(queue_mu_) = false;
 };
 

@@ -64,7 +64,7 @@ void Registry::JudgeLocked(Cgroup& cgroup) {
   if (cgroup.notify_on_release) cgroup.releasable = true;  // spec 9.3
   if (cgroup.children.empty()) {
     cgroup.release_decided = true;
-    cgroup.notify_decided = cgroup.notify_decided || cgroup.notify_on_release;
+    if (cgroup.notify_on_release) DecideNotificationLocked(cgroup);
   }
   StartSettlingLocked(cgroup);
 }
@@ -132,7 +132,7 @@ bool Registry::SettleOnce() {
       return !unlinked_.empty();
     }
   }
-  const LeaversBySet leavers = BySet(LookForLeavers(batch));
+  const LeaversBySet leavers = BySet(tracker_.Leavers());
 
   MutexLock lock(tree_mu_);
   std::unordered_map<CgroupId, std::vector<Tid>> leaving;  // by the cgroups that wait for them
@@ -148,14 +148,14 @@ bool Registry::SettleOnce() {
     }
   }
   for (const auto& [id, serial] : batch.decided) {
-    auto found = FindLocked(id, ENODEV);
-    if (!found || (*found)->settle_serial != serial || !(*found)->settling) continue;
+    Cgroup* const found = FindSettlingLocked(id);
+    if (!found || found->settle_serial != serial || !found->settling) continue;
     const auto left = leaving.find(id);
-    AwaitLocked(**found, left == leaving.end() ? std::vector<Tid>() : std::move(left->second));
+    AwaitLocked(*found, left == leaving.end() ? std::vector<Tid>() : std::move(left->second));
   }
   std::erase_if(settling_, [&](CgroupId id) REQUIRES(tree_mu_) {
-    auto cgroup = FindLocked(id, ENODEV);
-    return !cgroup || !(*cgroup)->settling;
+    const Cgroup* cgroup = FindSettlingLocked(id);
+    return !cgroup || !cgroup->settling;
   });
   RetireUnlinkedLocked(leavers, batch.unlinked);
   return !settling_.empty() || !unlinked_.empty();
@@ -163,33 +163,16 @@ bool Registry::SettleOnce() {
 
 Registry::Batch Registry::TakeBatchLocked() const {
   Batch batch;
-  const auto await = [&](bool known, const std::vector<Tid>& awaited) {
-    batch.walk = batch.walk || !known;
-    batch.awaited.insert(batch.awaited.end(), awaited.begin(), awaited.end());
-  };
   for (const CgroupId id : settling_) {
-    auto cgroup = FindLocked(id, ENODEV);
-    if (!cgroup) continue;
-    batch.decided.emplace_back(id, (*cgroup)->settle_serial);
-    await((*cgroup)->awaited_known, (*cgroup)->awaited);
+    const Cgroup* cgroup = FindSettlingLocked(id);
+    if (cgroup) batch.decided.emplace_back(id, cgroup->settle_serial);
   }
   for (const auto& [set, state] : unlinked_) {
     // Not 0: a birth is about to take its raise back.
     if (tracker_.Count(set).count != 0) continue;
     batch.unlinked.emplace_back(set, state.serial);
-    await(state.awaited_known, state.awaited);
   }
   return batch;
-}
-
-// A walk costs all tasks of the machine; a second look at those who were found on their way
-// out costs only them.
-std::vector<Leaver> Registry::LookForLeavers(const Batch& batch) {
-  if (batch.walk) return tracker_.Leavers();
-  std::vector<Tid> awaited = batch.awaited;
-  std::sort(awaited.begin(), awaited.end());
-  awaited.erase(std::unique(awaited.begin(), awaited.end()), awaited.end());
-  return tracker_.LeaversAmong(awaited);
 }
 
 // Announces it when nobody is awaited any more. Only those of the first look are: later ones
@@ -209,6 +192,11 @@ void Registry::AwaitLocked(Cgroup& cgroup, std::vector<Tid> leaving) {
 
 void Registry::AnnounceLocked(Cgroup& cgroup) {
   SetSettlingLocked(cgroup, false);
+  if (const auto departed = departed_.extract(cgroup.id)) {
+    QueueNotificationsLocked(cgroup);
+    --cgroup.hierarchy->waiting;
+    return;
+  }
   // Not while a set is in use or a leave is not judged: somebody may have come and left since
   // the walk; the verdict on that settles again.
   if (cgroup.in_use.empty() && !cgroup.unjudged) SetPopulatedLocked(cgroup, false);
@@ -218,23 +206,7 @@ void Registry::AnnounceLocked(Cgroup& cgroup) {
   ++cgroup.event_serial;
   EmitLocked(Event::Kind::kChanged, cgroup);
   EmitLocked(Event::Kind::kReleased, cgroup);
-  if (std::exchange(cgroup.notify_decided, false) && !cgroup.queued) {
-    cgroup.queued = true;  // at most once (spec 10.7)
-    queue_.Push(cgroup.id);
-  }
-}
-
-std::optional<Notification> Registry::BeginNotification(CgroupId id) {
-  MutexLock lock(tree_mu_);
-  auto found = FindLocked(id, ENODEV);
-  if (!found) return std::nullopt;  // removed while it waited: dropped (spec 2)
-  Cgroup& cgroup = **found;
-  cgroup.queued = false;
-  return Notification{.cgroup = id,
-                      .hierarchy = cgroup.hierarchy->name,
-                      .path = BuildPath(cgroup),
-                      .agent = cgroup.hierarchy->release_agent,
-                      .agent_user = cgroup.hierarchy->agent_user};
+  QueueNotificationsLocked(cgroup);
 }
 
 // ---- population and events
@@ -287,6 +259,21 @@ Result<void> Registry::SetNotifyOnRelease(CgroupId id, bool on) {
   JudgeLocked(**cgroup);
   (*cgroup)->notify_on_release = on;
   (*cgroup)->releasable = false;  // any write (spec 9.3)
+  return {};
+}
+
+Result<bool> Registry::CloneChildren(CgroupId id) const {
+  MutexLock lock(tree_mu_);
+  auto cgroup = FindLocked(id, ENODEV);
+  if (!cgroup) return Fail(cgroup.error());
+  return (*cgroup)->clone_children;
+}
+
+Result<void> Registry::SetCloneChildren(CgroupId id, bool on) {
+  MutexLock lock(tree_mu_);
+  auto cgroup = FindLocked(id, ENODEV);
+  if (!cgroup) return Fail(cgroup.error());
+  (*cgroup)->clone_children = on;
   return {};
 }
 

@@ -1,8 +1,16 @@
 #include "daemon/daemon.h"
 
 #include <sys/eventfd.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 
 #include "base/log.h"
+#include "client/instance.h"
+#include "client/place_mount.h"
 
 namespace corral {
 
@@ -28,15 +36,46 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   d.bells_ = std::make_unique<BellLoop>(*d.registry_, *d.tree_, *d.mounts_, d.waiters_,
                                         d.wake_.get());
   d.bells_->Start();
+  d.PlaceProcView(*built_in);
   d.agent_thread_ = std::thread([&d] { d.RunAgents(); });
   return daemon;
 }
 
 Daemon::~Daemon() {
+  if (proc_mount_) (void)::umount2(ProcDir(instance_).c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+  proc_mount_.reset();
+  (void)::rmdir(ProcDir(instance_).c_str());
   if (mounts_) mounts_->EndAll();
   if (registry_) registry_->queue().Close();
   if (agent_thread_.joinable()) agent_thread_.join();
   if (bells_) bells_->Stop();
+}
+
+// Tracking does not need the view: without it the daemon goes on, and says so.
+void Daemon::PlaceProcView(HierarchyId built_in) {
+  proc_view_ = std::make_unique<ProcView>(
+      *registry_, host_, built_in,
+      ProcView::Source{.is_mounted = [this](HierarchyId id) { return mounts_->CountOf(id) != 0; },
+                       .mounts = [this] { return mounts_->MountsText(); }});
+  const std::string dir = ProcDir(instance_);
+  // What a daemon that died has left there.
+  while (::umount2(dir.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
+  }
+  Result<void> placed;
+  if (::mkdir(dir.c_str(), 0755) != 0 && errno != EEXIST) {
+    placed = Fail(errno, "mkdir: {}", std::strerror(errno));
+  } else {
+    auto mount = FuseMount::Create(*proc_view_, {.source = "corral",
+                                                 .subtype = "container_proc",
+                                                 .read_only = true,
+                                                 .nosuid = true,
+                                                 .nodev = true,
+                                                 .noexec = true});
+    placed = mount ? PlaceMount((*mount)->TakeMountFd().get(), dir)
+                   : Result<void>(Fail(mount.error()));
+    if (placed) proc_mount_ = std::move(*mount);
+  }
+  if (!placed) log::Warn("no proc view at {}: {}", dir, placed.error().message);
 }
 
 // One notification after the other; the starter does not wait for an agent's end.
@@ -44,11 +83,19 @@ void Daemon::RunAgents() {
   while (const auto next = registry_->queue().Take()) {
     const auto notification = registry_->BeginNotification(*next);
     if (!notification || notification->agent.empty()) continue;
+    const Dialect& dialect = DialectOf(notification->dialect);
+    const auto path = PathForAgent(notification->path, dialect);
+    if (!path) {
+      log::Warn("{}: no agent for a path of {} bytes", notification->hierarchy,
+                notification->path.size());
+      continue;
+    }
     KeepSpawnerInRoots();
     agents_->Start({.agent = notification->agent,
-                    .path = notification->path,
+                    .path = *path,
                     .hierarchy = notification->hierarchy,
-                    .user = notification->agent_user});
+                    .user = notification->agent_user,
+                    .no_new_privs = dialect.agent_loses_privileges});
   }
 }
 

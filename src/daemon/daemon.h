@@ -14,6 +14,7 @@
 
 #include "agent/agent_starter.h"
 #include "base/fd.h"
+#include "control/proc_view.h"
 #include "control/tree.h"
 #include "core/registry.h"
 #include "daemon/bell_loop.h"
@@ -49,6 +50,7 @@ class Daemon {
 
  private:
   Daemon(std::string instance, std::unique_ptr<AgentStarter> agents);
+  void PlaceProcView(HierarchyId built_in);
   void RunAgents();
   void KeepSpawnerInRoots();
 
@@ -62,6 +64,8 @@ class Daemon {
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<Tree> tree_;
   std::unique_ptr<MountTable> mounts_;
+  std::unique_ptr<ProcView> proc_view_;
+  std::unique_ptr<FuseMount> proc_mount_;
   std::unique_ptr<BellLoop> bells_;
   std::thread agent_thread_;
 };

@@ -17,6 +17,7 @@
 
 #include "agent/agent_starter.h"
 #include "base/fd.h"
+#include "daemon/pid_view.h"
 
 namespace corral {
 namespace {
@@ -55,6 +56,30 @@ class ProcTask final : public TaskHandle {
       return Fail(ESRCH, "the task's user cannot be read");
     }
     return Owner{.real_uid = real, .saved_uid = saved};
+  }
+
+  Result<Tgid> process() const override {
+    auto status = ReadAt(directory_.get(), "status");
+    if (!status) return Fail(status.error());
+    const auto line = StatusLine(*status, "Tgid");
+    if (!line) return Fail(ESRCH, "the task's process cannot be read");
+    return Tgid{static_cast<std::uint32_t>(std::strtoul(line->c_str(), nullptr, 10))};
+  }
+
+  bool is_bound_kthread() const override {
+    constexpr unsigned kKernelThread = 0x00200000;  // PF_KTHREAD
+    constexpr unsigned kFixedAffinity = 0x04000000;  // PF_NO_SETAFFINITY
+    const auto stat = ReadAt(directory_.get(), "stat");
+    if (!stat) return false;
+    const auto after_name = stat->rfind(')');  // the name may hold anything
+    unsigned parent = 0, flags = 0;
+    if (after_name == std::string::npos ||
+        std::sscanf(stat->c_str() + after_name + 1, " %*c %u %*d %*d %*d %*d %u", &parent,
+                    &flags) != 2) {
+      return false;
+    }
+    // kthreadd alone has no parent.
+    return (flags & kKernelThread) != 0 && ((flags & kFixedAffinity) != 0 || parent == 0);
   }
 
   Result<void> StillThere() const override {
@@ -129,6 +154,8 @@ Result<void> LinuxHost::CheckAgent(const std::string& agent) const {
   if (!checked && checked.error().code == ENOENT) return {};  // may come later
   return checked;
 }
+
+std::unique_ptr<PidView> LinuxHost::PidViewOf(Tid caller) const { return MakePidView(caller); }
 
 Tgid LinuxHost::OwnProcess() const { return Tgid{static_cast<std::uint32_t>(::getpid())}; }
 

@@ -17,6 +17,7 @@ class LinuxHost final : public Host {
   Result<std::unique_ptr<ProcessHandle>> OpenProcess(Tgid tgid) const override;
   bool IsSysAdmin(Tid tid) const override;
   Result<void> CheckAgent(const std::string& agent) const override;
+  std::unique_ptr<PidView> PidViewOf(Tid caller) const override;
   Tgid OwnProcess() const override;
 };
 

@@ -1,14 +1,13 @@
 #include "daemon/mount_options.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <utility>
+#include <vector>
 
 namespace corral {
 namespace {
 
-constexpr std::size_t kMaxName = 63;
+constexpr std::size_t kMaxHierarchyName = 63;
 
 struct FlagOption {
   std::string_view name;
@@ -16,56 +15,113 @@ struct FlagOption {
   bool value;
 };
 
-// Generic options that the mount takes; atime options mean nothing to us and are ignored.
 constexpr FlagOption kFlags[] = {
-    {"ro", &MountOptions::read_only, true},   {"rw", &MountOptions::read_only, false},
-    {"nosuid", &MountOptions::nosuid, true},  {"suid", &MountOptions::nosuid, false},
-    {"nodev", &MountOptions::nodev, true},    {"dev", &MountOptions::nodev, false},
-    {"noexec", &MountOptions::noexec, true},  {"exec", &MountOptions::noexec, false},
+    {"ro", &MountOptions::read_only, true},
+    {"rw", &MountOptions::read_only, false},
+    {"nosuid", &MountOptions::nosuid, true},
+    {"suid", &MountOptions::nosuid, false},
+    {"nodev", &MountOptions::nodev, true},
+    {"dev", &MountOptions::nodev, false},
+    {"noexec", &MountOptions::noexec, true},
+    {"exec", &MountOptions::noexec, false},
+    {"all", &MountOptions::all, true},
     {"none", &MountOptions::none, true},
+    {"noprefix", &MountOptions::noprefix, true},
+    {"clone_children", &MountOptions::clone_children, true},
+    {"remount", &MountOptions::remount, true},
 };
 
-constexpr std::string_view kIgnored[] = {"defaults", "relatime", "noatime", "nodiratime",
-                                         "strictatime", "async", "auto", "noauto", "user",
-                                         "nouser", "_netdev", "nofail"};
-
-constexpr std::string_view kNotYet[] = {"noprefix", "clone_children", "remount"};
+// What mount(8) and fstab hand on and what means nothing here; and what FUSE shows of a mount,
+// which mount(8) gives back at a remount.
+constexpr std::string_view kIgnored[] = {
+    "defaults",   "relatime", "norelatime", "atime",  "noatime",  "nodiratime", "strictatime",
+    "lazytime",   "async",    "auto",       "noauto", "user",     "nouser",     "_netdev",
+    "nofail",     "silent",   "loud",       "default_permissions", "allow_other"};
+constexpr std::string_view kIgnoredKeys[] = {"user_id", "group_id", "rootmode", "fd",
+                                             "max_read", "blksize", "x-"};
 
 Result<void> CheckName(std::string_view name) {
-  const bool characters = std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return std::isalnum(c) || c == '_' || c == '.' || c == '-';
+  const bool characters = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           c == '_' || c == '.' || c == '-';
   });
-  if (name.empty() || name.size() > kMaxName || !characters) {
+  if (name.empty() || name.size() > kMaxHierarchyName || !characters) {
     return Fail(EINVAL, "name='{}': a name has 1 to {} characters of [A-Za-z0-9_.-]", name,
-                kMaxName);
+                kMaxHierarchyName);
   }
   return {};
 }
+
+std::string DialectNames() {
+  std::string names;
+  for (const Dialect& dialect : Dialects()) {
+    if (!names.empty()) names += ", ";
+    names += dialect.name;
+  }
+  return names;
+}
+
+Result<void> SetName(std::string_view value, MountOptions* options) {
+  if (options->name) return Fail(EINVAL, "name= is given twice");
+  if (auto ok = CheckName(value); !ok) return ok;
+  options->name = value;
+  return {};
+}
+
+// Whether an empty one is fine is the dialect's, which may be named later.
+Result<void> SetAgent(std::string_view value, MountOptions* options) {
+  if (options->release_agent) return Fail(EINVAL, "release_agent= is given twice");
+  if (value.size() > kMaxPath) {
+    return Fail(EINVAL, "release_agent=: a path of {} bytes, more than {}", value.size(), kMaxPath);
+  }
+  options->release_agent = value;
+  return {};
+}
+
+Result<void> SetAgentUser(std::string_view value, MountOptions* options) {
+  if (!options->agent_user.empty()) return Fail(EINVAL, "agent_user= is given twice");
+  if (value.empty()) return Fail(EINVAL, "agent_user= is empty");
+  options->agent_user = value;
+  return {};
+}
+
+Result<void> SetDialect(std::string_view value, MountOptions* options) {
+  const Dialect* dialect = FindDialect(value);
+  if (!dialect) {
+    return Fail(EINVAL, "compat={}: there is no such dialect; known are {}", value,
+                DialectNames());
+  }
+  if (options->dialect && options->dialect != dialect) {
+    return Fail(EINVAL, "compat= is given twice, with different dialects");
+  }
+  options->dialect = dialect;
+  return {};
+}
+
+struct ValueOption {
+  std::string_view key;
+  Result<void> (*set)(std::string_view value, MountOptions* options);
+};
+
+constexpr ValueOption kValues[] = {
+    {"name", SetName},
+    {"release_agent", SetAgent},
+    {"agent_user", SetAgentUser},
+    {"compat", SetDialect},
+};
 
 Result<void> ApplyValue(std::string_view key, std::string_view value, MountOptions* options) {
-  if (key == "name") {
-    if (options->name) return Fail(EINVAL, "name= is given twice");
-    if (auto ok = CheckName(value); !ok) return ok;
-    options->name = value;
-  } else if (key == "release_agent") {
-    if (options->release_agent) return Fail(EINVAL, "release_agent= is given twice");
-    if (value.empty()) return Fail(EINVAL, "release_agent= is empty");
-    options->release_agent = value;
-  } else if (key == "agent_user") {
-    if (!options->agent_user.empty()) return Fail(EINVAL, "agent_user= is given twice");
-    if (value.empty()) return Fail(EINVAL, "agent_user= is empty");
-    options->agent_user = value;
-  } else if (key == "compat") {
-    if (value != "corral") {
-      return Fail(EINVAL, "compat={}: this version knows only the dialect 'corral'", value);
-    }
-  } else {
-    return Fail(EINVAL, "unknown mount option '{}='", key);
+  for (const ValueOption& option : kValues) {
+    if (option.key == key) return option.set(value, options);
   }
-  return {};
+  const bool ignored = std::ranges::any_of(kIgnoredKeys, [&](std::string_view known) {
+    return known.ends_with('-') ? key.starts_with(known) : key == known;
+  });
+  if (key.empty() || ignored) return {};
+  return Fail(EINVAL, "unknown mount option '{}='", key);
 }
 
-Result<void> Apply(std::string_view token, MountOptions* options, bool* all) {
+Result<void> Apply(std::string_view token, MountOptions* options) {
   if (const auto equals = token.find('='); equals != std::string_view::npos) {
     return ApplyValue(token.substr(0, equals), token.substr(equals + 1), options);
   }
@@ -74,31 +130,45 @@ Result<void> Apply(std::string_view token, MountOptions* options, bool* all) {
     options->*flag.field = flag.value;
     return {};
   }
-  if (token == "all") {
-    *all = true;
+  if (std::ranges::find(kIgnored, token) != std::end(kIgnored) || token.starts_with("x-")) {
     return {};
   }
-  if (std::ranges::find(kIgnored, token) != std::end(kIgnored)) return {};
-  if (std::ranges::find(kNotYet, token) != std::end(kNotYet)) {
-    return Fail(EINVAL, "the mount option '{}' is not available in this version", token);
-  }
   return Fail(EINVAL, "unknown mount option or subsystem '{}'", token);
+}
+
+// What only all of them together can tell.
+Result<void> CheckTogether(MountOptions* options) {
+  const Dialect& dialect = DialectOf(options->dialect);
+  if (dialect.one_hierarchy) {
+    options->all = options->none = options->noprefix = false;
+    options->name.reset();
+  }
+  if (options->none && options->all) return Fail(EINVAL, "'none' and 'all' exclude each other");
+  if (options->none && !options->name) return Fail(EINVAL, "'none' needs a name=NAME");
+  if (options->noprefix && !options->name && !options->all) {
+    return Fail(EINVAL, "'noprefix' says nothing by itself: name a subsystem or a hierarchy");
+  }
+  if (options->release_agent && options->release_agent->empty()) {
+    if (dialect.empty_agent == EmptyAgent::kRefused) {
+      return Fail(EINVAL, "release_agent= is empty");
+    }
+    if (dialect.empty_agent == EmptyAgent::kIgnored) options->release_agent.reset();
+  }
+  return {};
 }
 
 }  // namespace
 
 Result<MountOptions> ParseMountOptions(std::string_view text) {
   MountOptions options;
-  bool all = false;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const std::string_view token = text.substr(begin, end - begin);
     begin = end + 1;
     if (token.empty()) continue;
-    if (auto ok = Apply(token, &options, &all); !ok) return Fail(ok.error());
+    if (auto ok = Apply(token, &options); !ok) return Fail(ok.error());
   }
-  if (options.none && all) return Fail(EINVAL, "'none' and 'all' exclude each other");
-  if (options.none && !options.name) return Fail(EINVAL, "'none' needs a name=NAME");
+  if (auto ok = CheckTogether(&options); !ok) return Fail(ok.error());
   return options;
 }
 

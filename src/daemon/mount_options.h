@@ -8,13 +8,20 @@
 #include <string>
 #include <string_view>
 
+#include "control/dialect.h"
+
 namespace corral {
 
 struct MountOptions {
+  bool all = false;                          // every subsystem
   bool none = false;                         // no subsystem: pure grouping
   std::optional<std::string> name;           // absent: the anonymous hierarchy (spec 3.3)
-  std::optional<std::string> release_agent;  // absent: leave as it is
+  std::optional<std::string> release_agent;  // absent: none is set; empty: none shall be
   std::string agent_user;                    // empty: root
+  const Dialect* dialect = nullptr;          // null: not given
+  bool noprefix = false;
+  bool clone_children = false;
+  bool remount = false;
   bool read_only = false;
   bool nosuid = false;
   bool nodev = false;

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <tuple>
 #include <vector>
 
 #include "base/log.h"
@@ -40,55 +41,86 @@ std::vector<std::string> MountPointsOf(dev_t device) {
   return points;
 }
 
+std::string Escaped(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (std::string_view(" \t\n\\").find(c) == std::string_view::npos) {
+      escaped += c;
+    } else {
+      escaped += fmt::format("\\{:03o}", static_cast<unsigned char>(c));
+    }
+  }
+  return escaped;
+}
+
 }  // namespace
 
 std::string MountTable::OptionsText(const HierarchyInfo& info) {
+  const Dialect& dialect = DialectOf(info.dialect);
   std::string text;
-  const auto add = [&](std::string_view option) {
+  const auto add = [&](bool shown, std::string_view option) {
+    if (!shown) return;
     if (!text.empty()) text += ',';
     text += option;
   };
-  if (!info.release_agent.empty()) add("release_agent=" + info.release_agent);
-  if (!info.agent_user.empty()) add("agent_user=" + info.agent_user);
-  if (!info.name.empty()) add("name=" + info.name);
+  add(info.noprefix, "noprefix");
+  add(!info.release_agent.empty(), "release_agent=" + info.release_agent);
+  add(!info.agent_user.empty(), "agent_user=" + info.agent_user);
+  add(info.clone_children, "clone_children");
+  add(!info.name.empty() && !dialect.one_hierarchy, "name=" + info.name);
+  add(&dialect != &DefaultDialect(), fmt::format("compat={}", dialect.name));
   return text;
+}
+
+std::string MountTable::EscapedOptions(const HierarchyInfo& info) {
+  return Escaped(OptionsText(info));
+}
+
+Result<void> MountTable::CheckAgent(const MountOptions& options) const {
+  if (!options.agent_user.empty() && !::getpwnam(options.agent_user.c_str())) {
+    return Fail(EINVAL, "agent_user={}: there is no such user", options.agent_user);
+  }
+  if (!options.release_agent || options.release_agent->empty()) return {};
+  return tree_.host().CheckAgent(*options.release_agent);
 }
 
 Result<HierarchyId> MountTable::FindOrCreateLocked(const MountOptions& options, bool* created) {
   Registry& registry = tree_.registry();
-  const std::string name = options.name.value_or("");
+  const Dialect& dialect = DialectOf(options.dialect);
+  const std::string name = dialect.one_hierarchy ? std::string(dialect.name)
+                                                 : options.name.value_or("");
   if (const auto known = registry.FindHierarchy(name)) {
     return *known;  // the same tree, whatever other options are given (spec 3.7)
   }
-  if (!options.none && options.name) {
+  if (options.name && !options.none && !options.all) {
     return Fail(EINVAL, "there is no hierarchy named '{}'; 'none,name={}' makes one", name, name);
   }
-  const std::string agent = options.release_agent.value_or("");
-  if (!agent.empty()) {
-    if (auto ok = tree_.host().CheckAgent(agent); !ok) return Fail(ok.error());
-  }
-  if (!options.agent_user.empty() && !::getpwnam(options.agent_user.c_str())) {
-    return Fail(EINVAL, "agent_user={}: there is no such user", options.agent_user);
-  }
+  if (auto ok = CheckAgent(options); !ok) return Fail(ok.error());
   *created = true;
   return registry.CreateHierarchy(
-      {.name = name, .release_agent = agent, .agent_user = options.agent_user});
+      {.name = name,
+       .release_agent = options.release_agent.value_or(std::string(dialect.default_agent)),
+       .agent_user = options.agent_user,
+       .built_in = dialect.one_hierarchy,  // there until shutdown (spec 2)
+       .clone_children = options.clone_children,
+       .noprefix = options.noprefix,
+       .dialect = &dialect,
+       .rules = dialect.releases});
 }
 
 Result<MountTable::Mounted> MountTable::Mount(std::string_view text, const std::string& source) {
   auto options = ParseMountOptions(text);
   if (!options) return Fail(options.error());
+  if (options->remount) return Fail(EINVAL, "'remount' changes a mount that is there");
   MutexLock lock(mounts_mu_);
   SweepLocked();
   bool created = false;
   auto hierarchy = FindOrCreateLocked(*options, &created);
   if (!hierarchy) return Fail(hierarchy.error());
   Registry& registry = tree_.registry();
-  std::string shown;
-  for (const HierarchyInfo& info : registry.Hierarchies()) {
-    if (info.id == *hierarchy) shown = OptionsText(info);
-  }
-  auto mount = FuseMount::Create(tree_, *registry.Root(*hierarchy),
+  const HierarchyInfo info = registry.InfoOf(*hierarchy).value();
+  const std::string shown = OptionsText(info);
+  auto mount = FuseMount::Create(tree_, info.root,
                                  {.source = shown.empty() ? source : shown,
                                   .read_only = options->read_only,
                                   .nosuid = options->nosuid,
@@ -98,10 +130,39 @@ Result<MountTable::Mounted> MountTable::Mount(std::string_view text, const std::
     if (created) (void)registry.DestroyHierarchy(*hierarchy);
     return Fail(mount.error());
   }
-  Mounted result{.descriptor = (*mount)->TakeMountFd(), .hierarchy = options->name.value_or("")};
-  mounts_.push_back({*hierarchy, std::move(*mount)});
-  log::Info("hierarchy '{}' mounted ({})", options->name.value_or(""), text);
+  Mounted result{.descriptor = (*mount)->TakeMountFd(), .hierarchy = info.name};
+  mounts_.push_back({*hierarchy, source, std::move(*mount)});
+  log::Info("hierarchy '{}' mounted ({})", info.name, text);
   return result;
+}
+
+// Everything is looked at before anything is changed.
+Result<MountOptions> MountTable::Remount(dev_t device, std::string_view text) {
+  auto options = ParseMountOptions(text);
+  if (!options) return options;
+  const auto hierarchy = HierarchyOnDevice(device);
+  const auto info = hierarchy ? tree_.registry().InfoOf(*hierarchy) : std::nullopt;
+  if (!info) return Fail(ENOENT, "no mount of this instance");
+  const Dialect& dialect = DialectOf(info->dialect);
+  if (options->dialect && options->dialect != &dialect) {
+    return Fail(EINVAL, "the dialect of a hierarchy cannot be changed (it is {})", dialect.name);
+  }
+  if (!dialect.one_hierarchy && options->name && *options->name != info->name) {
+    return Fail(EINVAL, "the name of a hierarchy cannot be changed (it is '{}')", info->name);
+  }
+  if (options->noprefix != info->noprefix) {
+    return Fail(EINVAL, "'noprefix' cannot be changed while a hierarchy is there");
+  }
+  if (info->cgroups > 1) {
+    return Fail(EBUSY, "hierarchy '{}' has child cgroups; only one without can be remounted",
+                info->name);
+  }
+  if (auto ok = CheckAgent(*options); !ok) return Fail(ok.error());
+  Registry& registry = tree_.registry();
+  if (options->release_agent) (void)registry.SetReleaseAgent(info->id, *options->release_agent);
+  if (!options->agent_user.empty()) (void)registry.SetAgentUser(info->id, options->agent_user);
+  log::Info("hierarchy '{}' remounted ({})", info->name, text);
+  return options;
 }
 
 // Mounts whose last user is gone, and hierarchies nobody can reach any more: not mounted,
@@ -120,12 +181,19 @@ void MountTable::SweepLocked() {
   }
 }
 
-std::optional<CgroupId> MountTable::RootOnDevice(dev_t device) {
+std::optional<HierarchyId> MountTable::HierarchyOnDevice(dev_t device) {
   MutexLock lock(mounts_mu_);
   for (const Entry& entry : mounts_) {
-    if (entry.mount->device() == device && !entry.mount->Ended()) return entry.mount->root();
+    if (entry.mount->device() == device && !entry.mount->Ended()) return entry.hierarchy;
   }
   return std::nullopt;
+}
+
+std::optional<CgroupId> MountTable::RootOnDevice(dev_t device) {
+  const auto hierarchy = HierarchyOnDevice(device);
+  if (!hierarchy) return std::nullopt;
+  const auto root = tree_.registry().Root(*hierarchy);
+  return root ? std::optional(*root) : std::nullopt;
 }
 
 std::size_t MountTable::CountOf(HierarchyId hierarchy) {
@@ -134,6 +202,31 @@ std::size_t MountTable::CountOf(HierarchyId hierarchy) {
   return static_cast<std::size_t>(
       std::count_if(mounts_.begin(), mounts_.end(),
                     [&](const Entry& entry) { return entry.hierarchy == hierarchy; }));
+}
+
+std::string MountTable::MountsText() {
+  std::vector<std::tuple<std::string, dev_t, HierarchyId>> mounts;
+  {
+    MutexLock lock(mounts_mu_);
+    for (const Entry& entry : mounts_) {
+      if (!entry.mount->Ended()) {
+        mounts.emplace_back(entry.source, entry.mount->device(), entry.hierarchy);
+      }
+    }
+  }
+  std::string text;
+  for (const auto& [source, device, hierarchy] : mounts) {
+    const auto info = tree_.registry().InfoOf(hierarchy);
+    if (!info) continue;
+    auto points = MountPointsOf(device);
+    if (points.empty()) points.emplace_back("-");
+    const std::string options = EscapedOptions(*info);
+    for (const std::string& point : points) {
+      text += fmt::format("{} {} container {} 0 0\n", Escaped(source), Escaped(point),
+                          options.empty() ? "rw" : options);
+    }
+  }
+  return text;
 }
 
 std::size_t MountTable::size() {

@@ -35,14 +35,27 @@ class MountTable {
   // Joins or makes the hierarchy and makes a mount of it. Errors: spec 3.4 to 3.7.
   Result<Mounted> Mount(std::string_view options, const std::string& source);
 
+  // Gives the hierarchy mounted as `device` these options (spec 3.9); returns them, for what the
+  // mount itself has to change. ENOENT: no mount of ours; EINVAL, EBUSY, EPERM: nothing changed.
+  Result<MountOptions> Remount(dev_t device, std::string_view options);
+
   // Whether this device is one of our mounts; then the hierarchy's root.
   std::optional<CgroupId> RootOnDevice(dev_t device);
 
   std::size_t CountOf(HierarchyId hierarchy);
+
+  // A line for each mount, as in /proc/mounts: SOURCE DIR container OPTIONS 0 0. DIR is `-` for
+  // one that is in other mount namespaces only.
+  std::string MountsText();
   std::size_t size();
 
   // What is shown of a hierarchy's options (spec 3.12).
   static std::string OptionsText(const HierarchyInfo& info);
+  // The same with \ooo for blanks and backslashes, as in /proc/mounts.
+  static std::string EscapedOptions(const HierarchyInfo& info);
+
+  // The hierarchy that has `device` mounted.
+  std::optional<HierarchyId> HierarchyOnDevice(dev_t device);
 
   // Wakes pollers of a cgroup. From a thread that serves no requests.
   void NotifyChanged(CgroupId cgroup);
@@ -53,10 +66,12 @@ class MountTable {
  private:
   struct Entry {
     HierarchyId hierarchy;
+    std::string source;
     std::shared_ptr<FuseMount> mount;
   };
   Result<HierarchyId> FindOrCreateLocked(const MountOptions& options, bool* created)
       REQUIRES(mounts_mu_);
+  Result<void> CheckAgent(const MountOptions& options) const;
   void SweepLocked() REQUIRES(mounts_mu_);
 
   Tree& tree_;

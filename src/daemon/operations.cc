@@ -77,7 +77,7 @@ Result<Json> Status(Request& rq) {
     if (!d.registry().Root(info.id)) continue;  // that look swept it away
     hierarchies.push_back({{"id", info.id.value},
                            {"name", info.name},
-                           {"options", ToJsonText(MountTable::OptionsText(info))},
+                           {"options", ToJsonText(MountTable::EscapedOptions(info))},
                            {"built_in", info.built_in},
                            {"cgroups", info.cgroups},
                            {"mounts", mounts},
@@ -107,6 +107,16 @@ Result<Json> Status(Request& rq) {
                 {"displaced", misses.displaced},
                 {"retries", misses.retries},
                 {"recursion", misses.recursion}}}};
+}
+
+Result<Json> Remount(Request& rq) {
+  const auto options = rq.daemon.mounts().Remount(rq.json.at("dev").get<std::uint64_t>(),
+                                                  FromJsonText(rq.json.value("options", "")));
+  if (!options) return Fail(options.error());
+  return Json{{"read_only", options->read_only},
+              {"nosuid", options->nosuid},
+              {"nodev", options->nodev},
+              {"noexec", options->noexec}};
 }
 
 Result<Json> Mount(Request& rq) {
@@ -348,7 +358,7 @@ struct Operation {
 };
 
 constexpr Operation kOperations[] = {
-    {"ping", Ping},     {"status", Status}, {"mount", Mount}, {"mkdir", Mkdir},
+    {"ping", Ping},     {"status", Status}, {"mount", Mount}, {"remount", Remount}, {"mkdir", Mkdir},
     {"rmdir", Rmdir},   {"attach", Attach}, {"tasks", Tasks}, {"tree", ListTree},
     {"info", Info},     {"wait", Wait},     {"kill", Kill},   {"audit", Audit},
     {"shutdown", Shutdown},

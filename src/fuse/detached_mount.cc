@@ -29,7 +29,7 @@ Result<void> SetFlag(const Fd& context, const char* key) {
 Result<void> Configure(const Fd& context, const Fd& fuse, const FuseMountOptions& options) {
   const std::pair<const char*, std::string> strings[] = {
       {"source", options.source.substr(0, kMaxValue)},
-      {"subtype", "container"},
+      {"subtype", options.subtype},
       {"fd", std::to_string(fuse.get())},
       {"rootmode", "40000"},
       {"user_id", "0"},

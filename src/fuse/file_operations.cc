@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "fuse/entries.h"
 #include "fuse/request.h"
 
 namespace corral {
@@ -29,7 +30,7 @@ T* HandleOf(const fuse_file_info* info) {
 
 void Open(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
   const bool readable = (info->flags & O_ACCMODE) != O_WRONLY;
-  auto file = Mounted(req).tree.Open(InodeOf(req, node), readable);
+  auto file = Mounted(req).tree.Open(CallerOf(req), InodeOf(req, node), readable);
   if (!file) {
     fuse_reply_err(req, file.error().code);
     return;
@@ -113,19 +114,7 @@ void ReadDir(fuse_req_t req, fuse_ino_t node, std::size_t size, off_t offset,
     }
     entries = std::move(*listed);
   }
-  std::vector<char> reply(size);
-  std::size_t used = 0;
-  for (auto next = static_cast<std::size_t>(offset); next < entries.size(); ++next) {
-    struct stat attr {};
-    attr.st_ino = entries[next].ino;
-    attr.st_mode = entries[next].is_directory ? S_IFDIR : S_IFREG;
-    const std::size_t length =
-        fuse_add_direntry(req, reply.data() + used, size - used, entries[next].name.c_str(), &attr,
-                          static_cast<off_t>(next + 1));
-    if (length > size - used) break;
-    used += length;
-  }
-  fuse_reply_buf(req, reply.data(), used);
+  ReplyEntries(req, entries, size, offset);
 }
 
 }  // namespace

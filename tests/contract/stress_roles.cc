@@ -169,7 +169,7 @@ void Stress::Look() {
   registry_.Settle();
   for (const Event& event : registry_.TakeEvents()) ledger_.Heard(event);
   while (const auto next = registry_.queue().TryTake()) {
-    if (registry_.BeginNotification(*next)) ledger_.Told(*next);
+    if (registry_.BeginNotification(*next)) ledger_.Told(next->cgroup);
   }
   for (const auto& family : families_) LookAtAnchor(*family);
   std::this_thread::yield();  // the tree lock is not fair

@@ -22,6 +22,8 @@ class FakeHost final : public Host {
  public:
   std::map<Tid, TaskHandle::Owner> owners;  // tasks the host knows; others give ESRCH
   std::set<Tid> recycled;                   // tids whose task is another one once a handle is open
+  std::set<Tid> bound_kthreads;             // kernel threads that have their place for good
+  std::map<Tid, std::map<Tid, std::uint32_t>> views;  // by caller: the numbers it sees
   std::set<Tid> admins;                     // with CAP_SYS_ADMIN
   std::set<std::string> bad_agents;         // writable by others
   Tgid own{1};
@@ -43,14 +45,39 @@ class FakeHost final : public Host {
     if (bad_agents.contains(agent)) return Fail(EPERM, "{} is writable by others", agent);
     return {};
   }
+  std::unique_ptr<PidView> PidViewOf(Tid caller) const override {
+    const auto view = views.find(caller);
+    if (view == views.end()) return nullptr;
+    return std::make_unique<View>(view->second);
+  }
   Tgid OwnProcess() const override { return own; }
   std::uint64_t TaskCount() const override { return tasks; }
 
  private:
+  class View final : public PidView {
+   public:
+    explicit View(const std::map<Tid, std::uint32_t>& seen) : seen_(seen) {}
+    std::optional<std::uint32_t> Seen(Tid tid) const override {
+      const auto at = seen_.find(tid);
+      if (at == seen_.end()) return std::nullopt;
+      return at->second;
+    }
+    Result<Tid> HostTid(std::uint32_t seen) const override {
+      for (const auto& [tid, number] : seen_) {
+        if (number == seen) return tid;
+      }
+      return Fail(ESRCH, "no task {} there", seen);
+    }
+
+   private:
+    const std::map<Tid, std::uint32_t>& seen_;
+  };
   class Task final : public TaskHandle {
    public:
     Task(const FakeHost& host, Tid tid) : host_(host), tid_(tid) {}
     Result<Owner> owner() const override { return host_.owners.at(tid_); }
+    Result<Tgid> process() const override { return Tgid{tid_.value}; }
+    bool is_bound_kthread() const override { return host_.bound_kthreads.contains(tid_); }
     Result<void> StillThere() const override {
       if (host_.recycled.contains(tid_)) return Fail(ESRCH, "task {} is gone", tid_.value);
       return {};

@@ -31,7 +31,6 @@ class FaultyTracker final : public Tracker {
   mutable std::atomic<std::size_t> passes = 0;       // over the live words
   mutable std::atomic<std::size_t> counts_read = 0;  // counters of css_sets
   std::atomic<std::size_t> walks = 0;                // for leavers, over all tasks
-  std::atomic<std::size_t> asked_again = 0;          // tasks that were looked at once more
 
   std::string_view name() const override { return "faulty"; }
   std::uint32_t set_capacity() const override { return real_.set_capacity(); }
@@ -64,10 +63,6 @@ class FaultyTracker final : public Tracker {
     std::vector<Leaver> leavers = real_.Leavers();
     if (after_walk) after_walk();
     return leavers;
-  }
-  std::vector<Leaver> LeaversAmong(const std::vector<Tid>& tids) override {
-    asked_again += tids.size();
-    return real_.LeaversAmong(tids);
   }
   int bell_fd() const override { return real_.bell_fd(); }
   void Drain(Listener& listener) override { real_.Drain(listener); }

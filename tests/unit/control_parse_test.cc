@@ -9,6 +9,8 @@
 namespace corral {
 namespace {
 
+bool LooseFlag(std::string_view text) { return ParseFlag(text, Numbers::kLoose).value(); }
+
 using namespace std::string_view_literals;
 
 struct PidCase {
@@ -54,7 +56,7 @@ TEST(ParsePid, ReadsLikeScanf) {
        EIO, 0},
   };
   for (const auto& [text, error, pid] : cases) {
-    const auto parsed = ParsePid(text);
+    const auto parsed = ParsePid(text, Numbers::kLoose);
     EXPECT_EQ(parsed ? 0 : parsed.error().code, error) << "'" << text << "'";
     if (parsed) {
       EXPECT_EQ(*parsed, pid) << "'" << text << "'";
@@ -71,7 +73,7 @@ TEST(ParseFlag, ReadsLikeStrtoulAndNeverFails) {
       {"0x1", false}, {"\n", false},        {"1 0", true},
       {"0 1", false}, {"4294967296", true}, {"18446744073709551616", true},
   };
-  for (const auto& [text, flag] : cases) EXPECT_EQ(ParseFlag(text), flag) << "'" << text << "'";
+  for (const auto& [text, flag] : cases) EXPECT_EQ(LooseFlag(text), flag) << "'" << text << "'";
 }
 
 TEST(CheckName, AllowsAnyBytesButThreeUpTo255OfThem) {

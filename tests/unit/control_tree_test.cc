@@ -89,7 +89,7 @@ TEST_F(Directories, ThatWereRemovedListNothingAndNameNothing) {
   EXPECT_EQ(tree_.Lookup(held, "tasks").error().code, ENOENT);
   EXPECT_EQ(tree_.Mkdir(root_caller_, held, "x", 0755).error().code, ENOENT);
   EXPECT_EQ(tree_.GetAttr(held).error().code, ENOENT);
-  EXPECT_EQ(tree_.Open(Inode::File(held.cgroup(), 0), true).error().code, ENODEV);
+  EXPECT_EQ(tree_.Open(root_caller_, Inode::File(held.cgroup(), 0), true).error().code, ENODEV);
   Make("/a");
   EXPECT_NE(At("/a"), held);
 }

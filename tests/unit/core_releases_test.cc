@@ -151,8 +151,7 @@ TEST_F(Release, AfterItsNotificationStartedIsQueuedAnew) {
   const CgroupId job = MkdirNotifying("/job");
   Exit(StartIn(job));
   Pump();
-  ASSERT_EQ(registry_.queue().TryTake(), job);
-  ASSERT_TRUE(registry_.BeginNotification(job));
+  ASSERT_TRUE(registry_.BeginNotification(registry_.queue().TryTake().value()));
   Exit(StartIn(job));
   EXPECT_THAT(Told(), ElementsAre("/job"));
 }
@@ -169,6 +168,71 @@ TEST_F(Release, IsDroppedWhenTheCgroupIsRemovedWhileItWaits) {
   Pump();
   ASSERT_THAT(Rmdir("/job"), IsOk());
   EXPECT_THAT(Told(), IsEmpty());
+}
+
+// ---- where dialects differ (spec 2)
+
+class OutlivingRelease : public CoreTest {
+ protected:
+  void Create(ReleaseRules rules) {
+    other_ = registry_.CreateHierarchy({.name = "other", .release_agent = "/bin/agent", .rules = rules})
+                 .value();
+  }
+  CgroupId MkdirIn(const std::string& path) {
+    const CgroupId made = Mkdir(path, other_);
+    EXPECT_THAT(registry_.SetNotifyOnRelease(made, true), IsOk());
+    return made;
+  }
+  void Empty(CgroupId cgroup) {
+    Exit(StartIn(cgroup));
+    Pump();
+  }
+  HierarchyId other_;
+};
+
+TEST_F(OutlivingRelease, IsToldThoughTheCgroupWasRemovedWhileItWaited) {
+  Create({.outlives_removal = true});
+  Empty(MkdirIn("/job"));
+  ASSERT_THAT(registry_.Rename(At("/", other_), "job", At("/", other_), "late"), IsOk());
+  ASSERT_THAT(Rmdir("/late", other_), IsOk());
+  EXPECT_THAT(Told(), ElementsAre("/late"));
+}
+
+TEST_F(OutlivingRelease, OfARemovedCgroupWaitsForATaskOnItsWayOut) {
+  Create({.outlives_removal = true});
+  Mkdir("/up", other_);
+  const Tid slow = StartIn(MkdirIn("/up/job"));
+  machine_.BeginDeath(slow);
+  ASSERT_THAT(Rmdir("/up/job", other_), IsOk());
+  ASSERT_THAT(Rmdir("/up", other_), IsOk());
+  EXPECT_THAT(Told(), IsEmpty());
+  machine_.EndDeath(slow);
+  EXPECT_THAT(Told(), ElementsAre("/up/job"));
+  EXPECT_THAT(Told(), IsEmpty());
+}
+
+TEST_F(OutlivingRelease, OutlivesItsHierarchyToo) {
+  Create({.outlives_removal = true});
+  Empty(MkdirIn("/job"));
+  const Tid slow = StartIn(MkdirIn("/slow"));
+  machine_.BeginDeath(slow);
+  ASSERT_THAT(Rmdir("/job", other_), IsOk());
+  ASSERT_THAT(Rmdir("/slow", other_), IsOk());
+  ASSERT_THAT(registry_.DestroyHierarchy(other_), IsOk());
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+  machine_.EndDeath(slow);
+  EXPECT_THAT(Told(), ElementsAre("/slow"));
+}
+
+TEST_F(OutlivingRelease, IsToldForEachEmptyingWithThePathOfThatMoment) {
+  Create({.per_emptying = true, .outlives_removal = true});
+  const CgroupId job = MkdirIn("/job");
+  Empty(job);
+  ASSERT_THAT(registry_.Rename(At("/", other_), "job", At("/", other_), "late"), IsOk());
+  Empty(job);
+  ASSERT_THAT(registry_.Rename(At("/", other_), "late", At("/", other_), "last"), IsOk());
+  ASSERT_THAT(Rmdir("/last", other_), IsOk());
+  EXPECT_THAT(Told(), ElementsAre("/job", "/late"));
 }
 
 TEST_F(Release, IsToldWithThePathAndAgentOfTheMomentItStarts) {

@@ -47,7 +47,7 @@ class CoreStress : public CoreTest {
     while (const auto next = registry_.queue().TryTake()) {
       if (registry_.BeginNotification(*next)) {
         MutexLock lock(told_mu_);
-        ++told_[*next];
+        ++told_[next->cgroup];
       }
     }
   }

@@ -320,6 +320,14 @@ void BpfTracker::Drain(Listener& listener) {
     }
   }
   const MissCounts now = misses();
+  if (now.adopted != seen_.adopted) {
+    std::string tids;
+    for (const corral_bell& bell : bells_) {
+      if (bell.kind == CORRAL_BELL_RESYNC) tids += fmt::format(" {}", bell.id);
+    }
+    log::Warn("{} live tasks were not known and are in every root now; among them some of:{}",
+              now.adopted - seen_.adopted, tids);
+  }
   if (now.bells != seen_.bells) {
     log::Warn("the doorbell overflowed; looking at every css_set");
     for (std::uint32_t set = CORRAL_SET_FIRST; set <= highest_set_; ++set) {

@@ -42,6 +42,7 @@ std::uint32_t StateInProc(std::uint32_t tgid, std::uint32_t tid) {
   if (!file && errno != ENOENT && errno != ESRCH) return 0;
   char text[1024];
   const ssize_t n = file ? ::read(file.get(), text, sizeof text - 1) : 0;
+  if (n < 0 && errno != ESRCH) return 0;
   if (n <= 0) return CORRAL_TASK_GONE;
   text[n] = '\0';
   const char* after_name = std::strrchr(text, ')');  // the name may hold anything

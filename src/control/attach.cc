@@ -1,0 +1,118 @@
+#include "control/attach.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "control/parse.h"
+
+namespace corral {
+namespace {
+
+// As the opener's pid namespace numbers them; those it does not see are left out (spec 7.5).
+template <typename Id>
+Result<TaskNumbers> Numbered(const ControlContext& context, const Result<std::vector<Id>>& ids) {
+  if (!ids) return Fail(ids.error());
+  TaskNumbers numbers;
+  numbers.reserve(ids->size());
+  const auto view = context.host.PidViewOf(context.opener.tid);
+  if (!view) {
+    for (const Id id : *ids) numbers.push_back(id.value);
+    return numbers;
+  }
+  for (const Id id : *ids) {
+    if (const auto seen = view->Seen(Tid{id.value})) numbers.push_back(*seen);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+using Attach = Result<void> (Registry::*)(CgroupId, Tid, const AttachGuard&);
+
+// One write's task, and whether `0` named it.
+struct Named {
+  Tid tid;
+  bool self;
+};
+
+Result<Named> ReadName(const ControlContext& context, const Caller& caller,
+                       std::string_view bytes) {
+  const auto pid = ParsePid(bytes, context.dialect.numbers);
+  if (!pid) return Fail(pid.error());
+  // A caller whose pid namespace is not below ours has no number here.
+  if (caller.tid.value == 0) return Fail(ESRCH, "the caller is not visible from here");
+  if (*pid == 0) return Named{caller.tid, true};
+  const auto view = context.host.PidViewOf(caller.tid);
+  if (!view) return Named{Tid{*pid}, false};
+  const auto tid = view->HostTid(*pid);
+  if (!tid) return Fail(tid.error());
+  return Named{*tid, false};
+}
+
+// Spec 8.2: the mover's uid is 0, or the target's real or saved one.
+Result<void> CheckOwner(const TaskHandle& task, uid_t uid, Tid tid) {
+  if (uid == 0) return {};
+  auto owner = task.owner();
+  if (!owner) return Fail(owner.error());
+  if (uid == owner->real_uid || uid == owner->saved_uid) return {};
+  return Fail(EACCES, "task {} is not of uid {}", tid.value, uid);
+}
+
+// A tid may be recycled between the look at its owner and the move. So the task is held
+// from before that look, and asked once moved whether it is there still.
+Result<void> AttachHeld(const ControlContext& context, uid_t uid, Named named, Attach attach) {
+  const auto task = context.host.OpenTask(named.tid);
+  if (!task) return Fail(task.error());
+  // A zombie still has an owner: where it is no task any more, ESRCH comes before EACCES (6.5).
+  Registry& registry = context.registry;
+  const bool live = attach == &Registry::AttachProcess
+                        ? registry.ProcessOf(named.tid).has_value()
+                        : registry.tracker().Describe(named.tid).has_value();
+  if (!live && !context.dialect.exiting_is_no_error) {
+    return Fail(ESRCH, "task {} has exited", named.tid.value);
+  }
+  if (context.dialect.bound_kthreads_stay && (*task)->is_bound_kthread()) {
+    return Fail(EINVAL, "kernel thread {} stays where it is", named.tid.value);
+  }
+  if (auto allowed = CheckOwner(**task, uid, named.tid); !allowed) return allowed;
+  auto moved = (context.registry.*attach)(context.cgroup, named.tid,
+                                          [&] { return (*task)->StillThere(); });
+  const bool exited = !moved && moved.error().code == ESRCH && (*task)->StillThere();
+  if (exited && context.dialect.exiting_is_no_error) return {};
+  return moved;
+}
+
+Result<void> WriteTask(const ControlContext& context, const Caller& caller, std::string_view bytes,
+                       Attach attach) {
+  const Dialect& dialect = context.dialect;
+  const auto named = ReadName(context, caller, bytes);
+  if (!named) return Fail(named.error());
+  uid_t mover = dialect.opener_attaches ? context.opener.uid : caller.uid;
+  if (named->self && !dialect.zero_needs_right) mover = 0;
+  // Whom nothing else is asked about is not held: the usual case, in one step.
+  if (mover == 0 && !dialect.bound_kthreads_stay && !dialect.exiting_is_no_error) {
+    return (context.registry.*attach)(context.cgroup, named->tid, {});
+  }
+  return AttachHeld(context, mover, *named, attach);
+}
+
+}  // namespace
+
+Result<TaskNumbers> ListTasks(const ControlContext& context) {
+  return Numbered(context, context.registry.Tasks(context.cgroup));
+}
+
+Result<TaskNumbers> ListProcesses(const ControlContext& context) {
+  return Numbered(context, context.registry.Processes(context.cgroup));
+}
+
+Result<void> WriteTasks(const ControlContext& context, const Caller& caller,
+                        std::string_view bytes) {
+  return WriteTask(context, caller, bytes, &Registry::Attach);
+}
+
+Result<void> WriteProcesses(const ControlContext& context, const Caller& caller,
+                            std::string_view bytes) {
+  return WriteTask(context, caller, bytes, &Registry::AttachProcess);
+}
+
+}  // namespace corral

@@ -1,0 +1,98 @@
+// ProcView: in which cgroups each task is, in the shape of /proc (spec 12).
+//
+//   PID/container, PID/cgroup, PID/task/TID/container, PID/task/TID/cgroup
+//   self, thread-self            links for the task that asks
+//   cgroups, mounts              tables
+//
+// Knows nothing of FUSE and keeps nothing: a node's number says what it is. Numbers of tasks are
+// the host's. Owned by the daemon; any thread.
+#ifndef CORRAL_CONTROL_PROC_VIEW_H_
+#define CORRAL_CONTROL_PROC_VIEW_H_
+
+#include <corral/ids.h>
+#include <corral/result.h>
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/host.h"
+#include "control/tree.h"
+#include "core/registry.h"
+
+namespace corral {
+
+// What a node of the view is; its number is the inode number.
+struct ProcNode {
+  enum Kind : std::uint8_t {
+    kRoot = 1,
+    kSelf,
+    kThreadSelf,
+    kCgroups,
+    kMounts,
+    kProcess,     // PID
+    kTasks,       // PID/task
+    kThread,      // PID/task/TID
+    kContainer,   // in either
+    kCgroup,
+  };
+  Kind kind = kRoot;
+  Tid tid;
+  Tgid tgid;           // 0: below PID, not below PID/task
+  std::uint64_t number() const;
+  static ProcNode Of(std::uint64_t number);
+  bool is_directory() const;
+  bool is_link() const { return kind == kSelf || kind == kThreadSelf; }
+};
+
+// One open file of the view.
+class ProcFile {
+ public:
+  using Make = std::function<Result<std::string>()>;
+  explicit ProcFile(Make make) : make_(std::move(make)) {}
+  // Made anew from the start. ESRCH: the task that it was opened for is gone. ENAMETOOLONG: spec 2.
+  Result<std::string> Read(std::size_t size, std::uint64_t offset);
+
+ private:
+  const Make make_;
+  std::string text_;
+};
+
+class ProcView {
+ public:
+  struct Source {
+    // Whether a hierarchy is mounted, and the table of what is mounted where.
+    std::function<bool(HierarchyId)> is_mounted;
+    std::function<std::string()> mounts;
+  };
+  // The hierarchy `built_in` is named in `container` where no other is (spec 12.1).
+  ProcView(Registry& registry, const Host& host, HierarchyId built_in, Source source);
+
+  Result<ProcNode> Lookup(ProcNode parent, std::string_view name) const;  // ENOENT, ENOTDIR
+  Result<struct stat> GetAttr(ProcNode node) const;                       // ENOENT
+  Result<std::string> ReadLink(ProcNode node, Tid caller) const;          // EINVAL, ENOENT
+  Result<std::vector<DirEntry>> ReadDir(ProcNode node) const;
+  Result<std::unique_ptr<ProcFile>> Open(ProcNode node) const;            // ENOENT, EISDIR
+
+ private:
+  // The process of a task that exists, be it a zombie. ENOENT.
+  Result<Tgid> ProcessOf(Tid tid) const;
+  Result<void> Exists(ProcNode node) const;
+  Result<std::string> ContainerLine(Tid tid) const;
+  Result<std::string> CgroupLines(Tid tid) const;
+  Result<std::string> PathIn(const HierarchyInfo& hierarchy, Tid tid) const;
+  std::string CgroupsTable() const;
+
+  Registry& registry_;
+  const Host& host_;
+  const HierarchyId built_in_;
+  const Source source_;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_CONTROL_PROC_VIEW_H_

@@ -1,0 +1,86 @@
+// Notifications: from the decision to the start of the agent, and across a removal (spec 2,
+// 10.7, 10.9).
+#include <cerrno>
+#include <utility>
+
+#include "core/registry.h"
+
+namespace corral {
+
+// At most one waits to be announced, but where each emptying is told by itself.
+void Registry::DecideNotificationLocked(Cgroup& cgroup) {
+  const bool each = cgroup.hierarchy->rules.per_emptying;
+  if (!each && !cgroup.notify_decided.empty()) return;
+  cgroup.notify_decided.push_back(each ? BuildPath(cgroup) : std::string());
+}
+
+void Registry::QueueNotificationsLocked(Cgroup& cgroup) {
+  for (std::string& path : std::exchange(cgroup.notify_decided, {})) {
+    if (cgroup.queued && !cgroup.hierarchy->rules.per_emptying) continue;  // spec 10.7
+    cgroup.queued = true;
+    ++cgroup.hierarchy->waiting;
+    queue_.Push({.cgroup = cgroup.id, .hierarchy = cgroup.hierarchy->id, .path = std::move(path)});
+  }
+}
+
+// Takes over a cgroup that was just removed. What was decided for it may still have to wait
+// for tasks on their way out (spec 10.10); it is announced like any other, but nobody finds it.
+void Registry::DepartLocked(std::unique_ptr<Cgroup> cgroup, std::string path) {
+  const ReleaseRules& rules = cgroup->hierarchy->rules;
+  if (!rules.outlives_removal) return;
+  if (cgroup->notify_decided.empty()) {
+    if (cgroup->queued && !rules.per_emptying) last_paths_[cgroup->id] = std::move(path);
+    return;
+  }
+  for (std::string& told : cgroup->notify_decided) {
+    if (told.empty()) told = path;
+  }
+  if (cgroup->queued && !rules.per_emptying) {  // one waits already, and is told for both
+    last_paths_[cgroup->id] = std::move(path);
+    return;
+  }
+  cgroup->parent = nullptr;  // it may be removed as well
+  cgroup->settling = true;   // what was decided and not announced is in settling_ still
+  ++cgroup->hierarchy->waiting;
+  departed_.emplace(cgroup->id, std::move(cgroup));
+}
+
+Cgroup* Registry::FindSettlingLocked(CgroupId id) const {
+  if (const auto found = cgroups_.find(id); found != cgroups_.end()) return found->second;
+  const auto departed = departed_.find(id);
+  return departed == departed_.end() ? nullptr : departed->second.get();
+}
+
+// The last of an ended hierarchy's notifications is told.
+void Registry::ForgetEndedLocked(Hierarchy& hierarchy) {
+  if (hierarchy.waiting == 0) ended_.erase(hierarchy.id);
+}
+
+std::optional<Notification> Registry::BeginNotification(const Waiting& waiting) {
+  MutexLock lock(tree_mu_);
+  const auto live = hierarchies_.find(waiting.hierarchy);
+  Hierarchy& hierarchy = live != hierarchies_.end() ? *live->second : *ended_.at(waiting.hierarchy);
+  Notification told{.cgroup = waiting.cgroup,
+                    .hierarchy = hierarchy.name,
+                    .path = waiting.path,
+                    .agent = hierarchy.release_agent,
+                    .agent_user = hierarchy.agent_user,
+                    .dialect = hierarchy.dialect};
+  --hierarchy.waiting;
+  ForgetEndedLocked(hierarchy);
+
+  const auto found = cgroups_.find(waiting.cgroup);
+  const auto last = last_paths_.extract(waiting.cgroup);
+  if (found != cgroups_.end()) found->second->queued = false;
+  if (!told.path.empty()) return told;
+  if (found != cgroups_.end()) {
+    told.path = BuildPath(*found->second);
+  } else if (last) {
+    told.path = last.mapped();
+  } else {
+    return std::nullopt;  // removed while it waited: dropped (spec 2)
+  }
+  return told;
+}
+
+}  // namespace corral

@@ -1,0 +1,138 @@
+#include "fuse/proc_operations.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <memory>
+#include <vector>
+
+#include "control/proc_view.h"
+#include "fuse/entries.h"
+
+namespace corral {
+namespace {
+
+const ProcView& View(fuse_req_t req) {
+  return *static_cast<const ProcView*>(fuse_req_userdata(req));
+}
+
+Tid CallerOf(fuse_req_t req) { return Tid{static_cast<std::uint32_t>(fuse_req_ctx(req)->pid)}; }
+
+void Lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
+  const auto node = View(req).Lookup(ProcNode::Of(parent), name);
+  const auto attr = node ? View(req).GetAttr(*node) : Result<struct stat>(Fail(node.error()));
+  if (!attr) {
+    fuse_reply_err(req, attr.error().code);
+    return;
+  }
+  fuse_entry_param entry{};  // nothing is cached: tasks come and go
+  entry.ino = attr->st_ino;
+  entry.generation = 1;
+  entry.attr = *attr;
+  fuse_reply_entry(req, &entry);
+}
+
+void Forget(fuse_req_t req, fuse_ino_t, std::uint64_t) { fuse_reply_none(req); }
+
+void ForgetMulti(fuse_req_t req, std::size_t, fuse_forget_data*) { fuse_reply_none(req); }
+
+void GetAttr(fuse_req_t req, fuse_ino_t number, fuse_file_info*) {
+  const auto attr = View(req).GetAttr(ProcNode::Of(number));
+  if (attr) {
+    fuse_reply_attr(req, &*attr, 0);
+  } else {
+    fuse_reply_err(req, attr.error().code);
+  }
+}
+
+void ReadLink(fuse_req_t req, fuse_ino_t number) {
+  const auto target = View(req).ReadLink(ProcNode::Of(number), CallerOf(req));
+  if (target) {
+    fuse_reply_readlink(req, target->c_str());
+  } else {
+    fuse_reply_err(req, target.error().code);
+  }
+}
+
+// ---- files
+
+void Open(fuse_req_t req, fuse_ino_t number, fuse_file_info* info) {
+  auto file = View(req).Open(ProcNode::Of(number));
+  if (!file) {
+    fuse_reply_err(req, file.error().code);
+    return;
+  }
+  info->direct_io = 1;
+  info->noflush = 1;
+  info->fh = reinterpret_cast<std::uint64_t>(file->get());
+  if (fuse_reply_open(req, info) == 0) file->release();
+}
+
+void Release(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
+  delete reinterpret_cast<ProcFile*>(info->fh);
+  fuse_reply_err(req, 0);
+}
+
+void Read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_file_info* info) {
+  const auto bytes =
+      reinterpret_cast<ProcFile*>(info->fh)->Read(size, static_cast<std::uint64_t>(offset));
+  if (bytes) {
+    fuse_reply_buf(req, bytes->data(), bytes->size());
+  } else {
+    fuse_reply_err(req, bytes.error().code);
+  }
+}
+
+// ---- directories: a listing from its start takes a snapshot, positions are places in it
+
+using Entries = std::vector<DirEntry>;
+
+void OpenDir(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
+  auto entries = std::make_unique<Entries>();
+  info->fh = reinterpret_cast<std::uint64_t>(entries.get());
+  if (fuse_reply_open(req, info) == 0) entries.release();
+}
+
+void ReleaseDir(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
+  delete reinterpret_cast<Entries*>(info->fh);
+  fuse_reply_err(req, 0);
+}
+
+void ReadDir(fuse_req_t req, fuse_ino_t number, std::size_t size, off_t offset,
+             fuse_file_info* info) {
+  Entries& entries = *reinterpret_cast<Entries*>(info->fh);
+  if (offset == 0) {
+    auto listed = View(req).ReadDir(ProcNode::Of(number));
+    if (!listed) {
+      fuse_reply_err(req, listed.error().code);
+      return;
+    }
+    entries = std::move(*listed);
+  }
+  ReplyEntries(req, entries, size, offset);
+}
+
+fuse_lowlevel_ops MakeOperations() {
+  fuse_lowlevel_ops operations{};
+  operations.lookup = Lookup;
+  operations.forget = Forget;
+  operations.forget_multi = ForgetMulti;
+  operations.getattr = GetAttr;
+  operations.readlink = ReadLink;
+  operations.open = Open;
+  operations.release = Release;
+  operations.read = Read;
+  operations.opendir = OpenDir;
+  operations.releasedir = ReleaseDir;
+  operations.readdir = ReadDir;
+  return operations;
+}
+
+}  // namespace
+
+const fuse_lowlevel_ops& ProcOperations() {
+  static const fuse_lowlevel_ops kOperations = MakeOperations();
+  return kOperations;
+}
+
+}  // namespace corral
