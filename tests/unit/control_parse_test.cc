@@ -11,6 +11,7 @@ namespace {
 
 bool LooseFlag(std::string_view text) { return ParseFlag(text, Numbers::kLoose).value(); }
 
+using namespace std::string_literals;
 using namespace std::string_view_literals;
 
 struct PidCase {
@@ -60,6 +61,88 @@ TEST(ParsePid, ReadsLikeScanf) {
     EXPECT_EQ(parsed ? 0 : parsed.error().code, error) << "'" << text << "'";
     if (parsed) {
       EXPECT_EQ(*parsed, pid) << "'" << text << "'";
+    }
+  }
+}
+
+TEST(ParsePid, StrictTakesANumberAndNothingElse) {
+  const PidCase cases[] = {
+      {"0", 0, 0},
+      {" \t12\n ", 0, 12},
+      {"+12", 0, 12},
+      {"-0", 0, 0},
+      {"0x1f", 0, 31},
+      {"0X1F", 0, 31},
+      {"010", 0, 8},
+      {"12\0rest"sv, 0, 12},
+      {"2147483647", 0, 2147483647},
+      {"2147483648", EINVAL, 0},
+      {"99999999999999999999999999", EINVAL, 0},
+      {"-1", EINVAL, 0},
+      {"", EINVAL, 0},
+      {"\n", EINVAL, 0},
+      {"12abc", EINVAL, 0},
+      {"12 34", EINVAL, 0},
+      {"08", EINVAL, 0},
+      {"0x", EINVAL, 0},
+      {"0xg", EINVAL, 0},
+      {"1.5", EINVAL, 0},
+      {"--1", EINVAL, 0},
+      {"+ 1", EINVAL, 0},
+  };
+  for (const auto& [text, error, pid] : cases) {
+    const auto parsed = ParsePid(text, Numbers::kStrict);
+    EXPECT_EQ(parsed ? 0 : parsed.error().code, error) << "'" << text << "'";
+    if (parsed) {
+      EXPECT_EQ(*parsed, pid) << "'" << text << "'";
+    }
+  }
+}
+
+TEST(ParseFlag, StrictTakesANumberAndNothingElse) {
+  const PidCase cases[] = {
+      {"0", 0, 0},         {"1\n", 0, 1},   {"+2", 0, 1},      {"0x0", 0, 0},
+      {"00", 0, 0},        {"017", 0, 1},   {"1\0x"sv, 0, 1},  {"18446744073709551615", 0, 1},
+      {"18446744073709551616", ERANGE, 0},  {"0x10000000000000000", ERANGE, 0},
+      {"", EINVAL, 0},     {"\n", EINVAL, 0}, {"1\n\n", EINVAL, 0}, {" 1", EINVAL, 0},
+      {"1 ", EINVAL, 0},   {"-1", EINVAL, 0}, {"-0", EINVAL, 0}, {"1x", EINVAL, 0},
+      {"99999999999999999999x", EINVAL, 0},
+  };
+  for (const auto& [text, error, on] : cases) {
+    const auto parsed = ParseFlag(text, Numbers::kStrict);
+    EXPECT_EQ(parsed ? 0 : parsed.error().code, error) << "'" << text << "'";
+    if (parsed) {
+      EXPECT_EQ(*parsed, on != 0) << "'" << text << "'";
+    }
+  }
+}
+
+TEST(ParseAgent, HasALengthAndAnEndThatAreTheDialects) {
+  const std::string longest(4095, 'a');
+  struct Case {
+    AgentText form;
+    std::string text;
+    int error;
+    std::string agent;
+  };
+  const Case cases[] = {
+      {AgentText::kLine, longest + "\n", 0, longest},
+      {AgentText::kLine, longest + "a", ENOSPC, ""},
+      {AgentText::kLineCounted, longest.substr(1) + "\n", 0, longest.substr(1)},
+      {AgentText::kLineCounted, longest + "\n", ENOSPC, ""},
+      {AgentText::kLineCounted, longest, 0, longest},
+      {AgentText::kTrimmed, " /bin/x \t\n", 0, "/bin/x"},
+      {AgentText::kTrimmed, longest + "\n", 0, longest},
+      {AgentText::kTrimmed, longest + "a", E2BIG, ""},
+      {AgentText::kLine, " /bin/x \n\n", 0, " /bin/x \n"},
+      {AgentText::kLine, "/bin/x\0y"s, 0, "/bin/x"},
+      {AgentText::kLine, "\n", 0, ""},
+  };
+  for (const auto& [form, text, error, agent] : cases) {
+    const auto parsed = ParseAgent(text, form);
+    EXPECT_EQ(parsed ? 0 : parsed.error().code, error) << text.substr(0, 20);
+    if (parsed) {
+      EXPECT_EQ(*parsed, agent);
     }
   }
 }
