@@ -8,13 +8,13 @@
 namespace corral {
 namespace {
 
-// As the opener's pid namespace numbers them; those it does not see are left out (spec 7.5).
+// As the reader's pid namespace numbers them; those it does not see are left out (spec 7.5).
 template <typename Id>
-Result<TaskNumbers> Numbered(const ControlContext& context, const Result<std::vector<Id>>& ids) {
+Result<TaskNumbers> Numbered(const Host& host, Tid reader, const Result<std::vector<Id>>& ids) {
   if (!ids) return Fail(ids.error());
   TaskNumbers numbers;
   numbers.reserve(ids->size());
-  const auto view = context.host.PidViewOf(context.opener.tid);
+  const auto view = host.PidViewOf(reader);
   if (!view) {
     for (const Id id : *ids) numbers.push_back(id.value);
     return numbers;
@@ -97,12 +97,12 @@ Result<void> WriteTask(const ControlContext& context, const Caller& caller, std:
 
 }  // namespace
 
-Result<TaskNumbers> ListTasks(const ControlContext& context) {
-  return Numbered(context, context.registry.Tasks(context.cgroup));
+Result<TaskNumbers> ListTasks(const ControlContext& context, Tid reader) {
+  return Numbered(context.host, reader, context.registry.Tasks(context.cgroup));
 }
 
-Result<TaskNumbers> ListProcesses(const ControlContext& context) {
-  return Numbered(context, context.registry.Processes(context.cgroup));
+Result<TaskNumbers> ListProcesses(const ControlContext& context, Tid reader) {
+  return Numbered(context.host, reader, context.registry.Processes(context.cgroup));
 }
 
 Result<void> WriteTasks(const ControlContext& context, const Caller& caller,

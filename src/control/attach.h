@@ -11,9 +11,9 @@
 
 namespace corral {
 
-// ENODEV: the cgroup is gone. Numbers are those of the opener's pid namespace.
-Result<TaskNumbers> ListTasks(const ControlContext& context);
-Result<TaskNumbers> ListProcesses(const ControlContext& context);
+// ENODEV: the cgroup is gone. Numbers are those of the reader's pid namespace.
+Result<TaskNumbers> ListTasks(const ControlContext& context, Tid reader);
+Result<TaskNumbers> ListProcesses(const ControlContext& context, Tid reader);
 
 // Errors: spec 6.5.
 Result<void> WriteTasks(const ControlContext& context, const Caller& caller,

@@ -34,6 +34,7 @@ struct ControlContext {
   const Dialect& dialect;
   CgroupId cgroup;
   Caller opener = {};
+  bool opener_is_admin = false;  // asked for rows that are `for_admins` only
 };
 
 enum class Scope { kEveryCgroup, kTopOnly, kNotTop };
@@ -57,9 +58,11 @@ struct ControlFile {
   bool pollable = false;  // POLLPRI|POLLERR after each change
   // Missing handlers: read gives EINVAL, write gives EINVAL (spec 9.3, 13.4).
   Result<std::string> (*read)(const ControlContext&) = nullptr;
-  Result<TaskNumbers> (*list)(const ControlContext&) = nullptr;  // instead of `read`
+  // Instead of `read`: in the numbers of this task's pid namespace.
+  Result<TaskNumbers> (*list)(const ControlContext&, Tid reader) = nullptr;
   Result<void> (*write)(const ControlContext&, const Caller&, std::string_view bytes) = nullptr;
   unsigned dialects = kEveryDialect;  // that have it
+  bool for_admins = false;            // written with CAP_SYS_ADMIN only (spec 8.4)
   mode_t mode = 0;  // 0: 0644 with a write handler, the dialect's read-only mode without
 };
 

@@ -68,7 +68,9 @@ Result<std::string> ReadAgent(const ControlContext& context) {
 
 Result<void> WriteAgent(const ControlContext& context, const Caller& caller,
                         std::string_view bytes) {
-  if (!context.host.IsSysAdmin(caller.tid)) {
+  const bool allowed = context.dialect.opener_attaches ? context.opener_is_admin
+                                                       : context.host.IsSysAdmin(caller.tid);
+  if (!allowed) {
     return Fail(EPERM, "only CAP_SYS_ADMIN sets a release agent");
   }
   const auto agent = ParseAgent(bytes, context.dialect.agent_text);
@@ -115,7 +117,8 @@ constexpr ControlFile kFiles[] = {
      .scope = Scope::kTopOnly,
      .read = ReadAgent,
      .write = WriteAgent,
-     .dialects = kV11 | kCorral | kLinux},
+     .dialects = kV11 | kCorral | kLinux,
+     .for_admins = true},
     {.name = "cgroup.events", .pollable = true, .read = ReadEvents, .dialects = kCorral},
     // Not in the top cgroup: one write there would kill the machine.
     {.name = "cgroup.kill", .scope = Scope::kNotTop, .write = WriteKill, .dialects = kCorral},

@@ -63,6 +63,8 @@ struct Dialect {
   bool newline_in_names;         // allowed in a cgroup's name, else EINVAL
   std::size_t max_name;          // bytes of a cgroup's name, else ENAMETOOLONG
   bool set_group_id;             // a set-group-ID directory hands its group and bit on
+  bool rename_takes_flags;       // RENAME_NOREPLACE; else EINVAL for any
+  bool directories_sync;         // fsync of a directory; else EINVAL
   bool rename_looks_at_parent_first;  // another directory: EIO though the name exists there
 };
 

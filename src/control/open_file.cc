@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace corral {
 
@@ -13,7 +14,7 @@ std::optional<std::size_t> OpenFile::kept_size() const {
 
 Result<std::string> OpenFile::MakeLocked() {
   if (row_.read) return row_.read(context_);
-  auto numbers = row_.list(context_);
+  auto numbers = row_.list(context_, context_.opener.tid);
   if (!numbers) return Fail(numbers.error());
   return Lines(*numbers);
 }
@@ -42,16 +43,11 @@ Result<void> OpenFile::Load() {
 
 // Goes on after the last number until so many bytes are there, a page at a time as the kernel
 // does: the next reader may find the list renewed.
-Result<void> OpenFile::ExtendLocked(std::size_t wanted, bool fresh) {
+Result<void> OpenFile::ExtendLocked(Tid reader, std::uint64_t wanted) {
   constexpr std::size_t kPageOfNumbers = 512;
-  if (fresh) {
-    snapshot_.clear();
-    last_listed_ = 0;
-  }
-  while (fresh || snapshot_.size() < wanted) {
-    const auto list = lists_.Get(context_, row_, fresh);
+  while (snapshot_.size() < wanted) {
+    const auto list = lists_.Get(context_, row_, reader, !std::exchange(was_read_, true));
     if (!list) return Fail(list.error());
-    fresh = false;
     auto next = std::upper_bound((*list)->begin(), (*list)->end(), last_listed_);
     const auto left = static_cast<std::size_t>((*list)->end() - next);
     if (left == 0) return {};
@@ -62,22 +58,39 @@ Result<void> OpenFile::ExtendLocked(std::size_t wanted, bool fresh) {
   return {};
 }
 
-Result<std::string> OpenFile::Read(std::size_t size, std::uint64_t offset) {
+// What is served from `offset` on: in order, what this descriptor began with; else made anew, but
+// for a list that is made once.
+Result<void> OpenFile::PrepareLocked(Tid reader, std::uint64_t offset, std::uint64_t end) {
+  const bool in_order = was_read_ && offset != 0 && offset == next_offset_;
+  if (shares_list()) {
+    if (!in_order) {
+      snapshot_.clear();
+      last_listed_ = 0;
+    }
+    return ExtendLocked(reader, end);
+  }
+  was_read_ = true;
+  if (row_.list) return {};
+  if (!in_order) return LoadLocked();
+  const bool at_end = offset >= snapshot_.size();
+  if (at_end && removed()) return Fail(ENODEV, "cgroup {} is gone", context_.cgroup.value);
+  return {};
+}
+
+Result<std::string> OpenFile::Read(Tid reader, std::size_t size, std::uint64_t offset) {
   if (!readable()) return Fail(EINVAL, "'{}' cannot be read", row_.name);
   MutexLock lock(file_mu_);
-  const bool served_on = context_.dialect.serves_after_removal && !row_.pollable;
-  Result<void> loaded;
-  if (shares_list()) {
-    loaded = ExtendLocked(offset + size, offset == 0);
-  } else if (offset == 0 && (!row_.list || !context_.dialect.serves_after_removal)) {
-    loaded = LoadLocked();
+  const auto ready = PrepareLocked(reader, offset, offset + size);
+  if (!ready) {
+    const bool served_on = context_.dialect.serves_after_removal
+                               ? !row_.pollable
+                               : offset != 0 && offset < snapshot_.size();
+    if (ready.error().code != ENODEV || !served_on) return Fail(ready.error());
   }
-  const bool has_rest = offset != 0 && offset < snapshot_.size();
-  if (!loaded && !(loaded.error().code == ENODEV && (served_on || has_rest))) {
-    return Fail(loaded.error());
-  }
-  if (offset >= snapshot_.size()) return std::string();
-  return snapshot_.substr(offset, size);
+  const std::string bytes =
+      offset >= snapshot_.size() ? std::string() : snapshot_.substr(offset, size);
+  next_offset_ = offset + bytes.size();
+  return bytes;
 }
 
 Result<void> OpenFile::Write(const Caller& caller, std::string_view bytes) {
@@ -90,6 +103,8 @@ Result<void> OpenFile::Write(const Caller& caller, std::string_view bytes) {
   if (!row_.write) return Fail(EINVAL, "'{}' cannot be written", row_.name);
   return row_.write(context_, caller, bytes);
 }
+
+bool OpenFile::removed() const { return !context_.registry.Exists(context_.cgroup); }
 
 Result<bool> OpenFile::Changed() {
   if (!row_.pollable) return Fail(EINVAL, "'{}' cannot be waited for", row_.name);

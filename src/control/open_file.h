@@ -5,7 +5,7 @@
 // the snapshot be served on (spec 5.6).
 //
 //   auto file = tree.Open(caller, inode, /*readable=*/true);
-//   (*file)->Read(4096, 0);         // "17\n23\n"
+//   (*file)->Read(caller.tid, 4096, 0);   // "17\n23\n"
 //   (*file)->Write(caller, "42");   // moves task 42
 #ifndef CORRAL_CONTROL_OPEN_FILE_H_
 #define CORRAL_CONTROL_OPEN_FILE_H_
@@ -33,6 +33,7 @@ class OpenFile {
 
   CgroupId cgroup() const { return context_.cgroup; }
   bool pollable() const { return row_.pollable; }
+  bool removed() const;  // its cgroup is gone
 
   // Bytes of a snapshot that stays as it is until the descriptor is closed.
   std::optional<std::size_t> kept_size() const EXCLUDES(file_mu_);
@@ -43,7 +44,7 @@ class OpenFile {
   // Up to `size` bytes from `offset` of the snapshot; short only at its end. EINVAL: the
   // file has no read handler. ENODEV, of a removed cgroup: a pollable file, so that a poller
   // does not read "populated 1" for ever; any file in some dialects.
-  Result<std::string> Read(std::size_t size, std::uint64_t offset) EXCLUDES(file_mu_);
+  Result<std::string> Read(Tid reader, std::size_t size, std::uint64_t offset) EXCLUDES(file_mu_);
   // One write, offset ignored (spec 6.1); success means all of it. Errors: spec 6.5.
   Result<void> Write(const Caller& caller, std::string_view bytes);
   // True when the content changed since this descriptor was opened or read from its
@@ -55,13 +56,17 @@ class OpenFile {
   bool shares_list() const { return row_.list && context_.dialect.shared_lists; }
   Result<void> LoadLocked() REQUIRES(file_mu_);
   Result<std::string> MakeLocked() REQUIRES(file_mu_);
-  Result<void> ExtendLocked(std::size_t wanted, bool fresh) REQUIRES(file_mu_);
+  Result<void> PrepareLocked(Tid reader, std::uint64_t offset, std::uint64_t end)
+      REQUIRES(file_mu_);
+  Result<void> ExtendLocked(Tid reader, std::uint64_t wanted) REQUIRES(file_mu_);
 
   const ControlContext context_;
   const ControlFile& row_;
   SharedLists& lists_;
   mutable Mutex file_mu_;  // before the registry's locks
   std::string snapshot_ GUARDED_BY(file_mu_);
+  std::uint64_t next_offset_ GUARDED_BY(file_mu_) = 0;  // where a reader in order goes on
+  bool was_read_ GUARDED_BY(file_mu_) = false;
   std::uint32_t last_listed_ GUARDED_BY(file_mu_) = 0;  // in snapshot_, of a shared list
   std::uint64_t seen_serial_ GUARDED_BY(file_mu_) = 0;
 };

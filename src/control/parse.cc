@@ -9,6 +9,7 @@ namespace {
 
 // Not isspace(3) and isdigit(3): those follow the locale of the program we are in.
 constexpr std::string_view kSpace = " \t\n\v\f\r";
+constexpr std::string_view kKernelSpace = " \t\n\v\f\r\xa0";
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
@@ -116,9 +117,9 @@ Result<std::string> ParseAgent(std::string_view text, AgentText form) {
 }
 
 std::string_view Trim(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(kSpace);
+  const std::size_t first = text.find_first_not_of(kKernelSpace);
   if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+  return text.substr(first, text.find_last_not_of(kKernelSpace) - first + 1);
 }
 
 Result<void> CheckName(std::string_view name, const Dialect& dialect) {

@@ -33,7 +33,8 @@ Result<bool> ParseFlag(std::string_view text, Numbers numbers);
 // ENOSPC, E2BIG: too long. REQUIRES: the dialect has the file.
 Result<std::string> ParseAgent(std::string_view text, AgentText form);
 
-// White space cut off at both ends.
+// White space cut off at both ends; as strict numbers and agents have it, with the no-break space
+// of Latin-1, as the kernel does.
 std::string_view Trim(std::string_view text);
 
 // Whether a cgroup may have this name (spec 5.1). ENAMETOOLONG: too many bytes. EINVAL: empty, ".", "..", or with '/', NUL or, where the dialect says so, a newline.

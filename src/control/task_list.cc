@@ -20,16 +20,17 @@ std::string Lines(const TaskNumbers& numbers) {
 }
 
 Result<std::shared_ptr<const TaskNumbers>> SharedLists::Get(const ControlContext& context,
-                                                            const ControlFile& row, bool fresh) {
+                                                            const ControlFile& row, Tid reader,
+                                                            bool fresh) {
   MutexLock lock(lists_mu_);
   const auto now = Clock::now();
   const std::pair key{context.cgroup, &row};
-  const bool shared = context.host.PidViewOf(context.opener.tid) == nullptr;
+  const bool shared = context.host.PidViewOf(reader) == nullptr;
   const auto known = lists_.find(key);
   if (shared && !fresh && known != lists_.end() && now - known->second.made < kOld) {
     return known->second.numbers;
   }
-  auto made = row.list(context);
+  auto made = row.list(context, reader);
   if (!made) return Fail(made.error());
   auto numbers = std::make_shared<const TaskNumbers>(std::move(*made));
   if (shared) lists_[key] = {numbers, now};

@@ -2,8 +2,8 @@
 //
 // In most dialects one list for each descriptor, made when it is opened. With shared lists
 // (`linux`) it is made at the first read, shared by all descriptors of the file, and renewed by
-// a descriptor that reads from the start and when it is a second old; who is in the middle goes
-// on after the last number he got. Owned by an OpenFile, guarded by its lock.
+// the first read of another descriptor and when it is a second old; who is in the middle goes on
+// after the last number he got. Owned by an OpenFile, guarded by its lock.
 #ifndef CORRAL_CONTROL_TASK_LIST_H_
 #define CORRAL_CONTROL_TASK_LIST_H_
 
@@ -26,7 +26,7 @@ class SharedLists {
  public:
   // The list as it is; made anew when `fresh`, or when it is too old. Errors: of the row's list.
   Result<std::shared_ptr<const TaskNumbers>> Get(const ControlContext& context,
-                                                 const ControlFile& row, bool fresh)
+                                                 const ControlFile& row, Tid reader, bool fresh)
       EXCLUDES(lists_mu_);
   void Forget(CgroupId cgroup) EXCLUDES(lists_mu_);
 

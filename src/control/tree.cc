@@ -184,9 +184,10 @@ Result<void> Tree::Unlink(Inode parent, std::string_view name) {
 // Spec 5.5: directories only, to a name that is free, in the same directory.
 Result<void> Tree::Rename(Inode parent, std::string_view name, Inode new_parent,
                           std::string_view new_name, unsigned flags) {
-  if ((flags & ~unsigned{RENAME_NOREPLACE}) != 0) return Fail(EINVAL, "rename flags {:#x}", flags);
   const auto from = LocateDirectory(parent);
   if (!from) return Fail(from.error());
+  const unsigned known = from->dialect.rename_takes_flags ? RENAME_NOREPLACE : 0;
+  if ((flags & ~known) != 0) return Fail(EINVAL, "rename flags {:#x}", flags);
   const auto to = LocateDirectory(new_parent);
   if (!to) return Fail(to.error());
   if (auto valid = CheckName(new_name, from->dialect); !valid) return valid;
@@ -242,16 +243,26 @@ Result<std::unique_ptr<OpenFile>> Tree::Open(const Caller& opener, Inode inode, 
   }
   const auto node = Locate(inode);
   if (!node) return Fail(node.error());
-  auto file = std::make_unique<OpenFile>(ControlContext{.registry = registry_,
-                                                        .host = host_,
-                                                        .dialect = node->dialect,
-                                                        .cgroup = inode.cgroup(),
-                                                        .opener = opener},
-                                         ControlFiles()[inode.row()], lists_);
+  const ControlFile& row = ControlFiles()[inode.row()];
+  const bool ask = row.for_admins && node->dialect.opener_attaches;
+  auto file = std::make_unique<OpenFile>(
+      ControlContext{.registry = registry_,
+                     .host = host_,
+                     .dialect = node->dialect,
+                     .cgroup = inode.cgroup(),
+                     .opener = opener,
+                     .opener_is_admin = ask && host_.IsSysAdmin(opener.tid)},
+      row, lists_);
   if (readable) {
     if (auto loaded = file->Load(); !loaded) return Fail(loaded.error());
   }
   return file;
+}
+
+Result<void> Tree::SyncDirectory(Inode inode) const {
+  const auto node = LocateDirectory(inode);
+  if (node && !node->dialect.directories_sync) return Fail(EINVAL, "a directory cannot be synced");
+  return {};
 }
 
 Result<std::vector<Tgid>> Tree::Kill(CgroupId cgroup) {

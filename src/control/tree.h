@@ -53,6 +53,9 @@ class Tree {
   // "." and ".." included. Empty for a removed directory (spec 5.6).
   Result<std::vector<DirEntry>> ReadDir(Inode inode) const;
 
+  // EINVAL in some dialects.
+  Result<void> SyncDirectory(Inode inode) const;
+
   // ENODEV when a file's cgroup is gone, ENOENT for an inode that never was.
   Result<std::unique_ptr<OpenFile>> Open(const Caller& opener, Inode inode, bool readable);
 

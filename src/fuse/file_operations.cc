@@ -53,7 +53,8 @@ void Release(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
 }
 
 void Read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_file_info* info) {
-  const auto bytes = HandleOf<OpenFile>(info)->Read(size, static_cast<std::uint64_t>(offset));
+  const auto bytes = HandleOf<OpenFile>(info)->Read(CallerOf(req).tid, size,
+                                                       static_cast<std::uint64_t>(offset));
   if (!bytes) {
     fuse_reply_err(req, bytes.error().code);
     return;
@@ -84,7 +85,9 @@ void Poll(fuse_req_t req, fuse_ino_t, fuse_file_info* info, fuse_pollhandle* han
   } else if (handle) {
     fuse_pollhandle_destroy(handle);
   }
-  if (file.pollable() && file.Changed().value_or(true)) events |= POLLPRI | POLLERR;
+  if (file.removed() || (file.pollable() && file.Changed().value_or(true))) {
+    events |= POLLPRI | POLLERR;
+  }
   fuse_reply_poll(req, events);
 }
 
@@ -117,6 +120,11 @@ void ReadDir(fuse_req_t req, fuse_ino_t node, std::size_t size, off_t offset,
   ReplyEntries(req, entries, size, offset);
 }
 
+void SyncDirectory(fuse_req_t req, fuse_ino_t node, int, fuse_file_info*) {
+  const auto done = Mounted(req).tree.SyncDirectory(InodeOf(req, node));
+  fuse_reply_err(req, done ? 0 : done.error().code);
+}
+
 }  // namespace
 
 void AddFileOperations(fuse_lowlevel_ops* operations) {
@@ -129,6 +137,7 @@ void AddFileOperations(fuse_lowlevel_ops* operations) {
   operations->opendir = OpenDir;
   operations->releasedir = ReleaseDir;
   operations->readdir = ReadDir;
+  operations->fsyncdir = SyncDirectory;
 }
 
 }  // namespace corral

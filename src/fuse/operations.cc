@@ -128,7 +128,9 @@ void Symlink(fuse_req_t req, const char*, fuse_ino_t, const char*) { fuse_reply_
 
 void Link(fuse_req_t req, fuse_ino_t, fuse_ino_t, const char*) { fuse_reply_err(req, EPERM); }
 
-void Mknod(fuse_req_t req, fuse_ino_t, const char*, mode_t, dev_t) { fuse_reply_err(req, EPERM); }
+void Mknod(fuse_req_t req, fuse_ino_t, const char*, mode_t mode, dev_t) {
+  fuse_reply_err(req, S_ISREG(mode) ? EACCES : EPERM);
+}
 
 void Create(fuse_req_t req, fuse_ino_t, const char*, mode_t, fuse_file_info*) {
   fuse_reply_err(req, EACCES);

@@ -65,7 +65,7 @@ class ControlTest : public testing::Test, private Tracker::Listener {
   std::unique_ptr<OpenFile> Open(std::string_view path, bool readable = true) {
     return std::move(tree_.Open(root_caller_, At(path), readable)).value();
   }
-  std::string Read(std::string_view path) { return Open(path)->Read(1 << 20, 0).value(); }
+  std::string Read(std::string_view path) { return Open(path)->Read(Tid{1}, 1 << 20, 0).value(); }
   static int Write(OpenFile& file, const Caller& caller, std::string_view bytes) {
     auto written = file.Write(caller, bytes);
     return written ? 0 : written.error().code;

@@ -19,7 +19,7 @@ class LinuxFiles : public ControlTest {
     Make("/a");
   }
   int ReadError(OpenFile& file, std::uint64_t offset) {
-    const auto read = file.Read(4096, offset);
+    const auto read = file.Read(Tid{1}, 4096, offset);
     return read ? 0 : read.error().code;
   }
 };
@@ -58,13 +58,13 @@ TEST_F(LinuxFiles, AListGoesOnAfterTheLastNumberAndAFreshReaderRenewsIt) {
     ASSERT_EQ(Write("/a/tasks", std::to_string(tid)), 0);
   }
   const auto file = Open("/a/tasks");
-  EXPECT_EQ(file->Read(10, 0).value(), "1000\n1001\n");
+  EXPECT_EQ(file->Read(Tid{1}, 10, 0).value(), "1000\n1001\n");
   Fork(1, 5000);
   ASSERT_EQ(Write("/a/tasks", "5000"), 0);
   const std::string fresh = Read("/a/tasks");
   EXPECT_TRUE(fresh.ends_with("2999\n5000\n"));
   std::string rest;
-  for (std::string piece; !(piece = file->Read(4096, 10 + rest.size()).value()).empty();) {
+  for (std::string piece; !(piece = file->Read(Tid{1}, 4096, 10 + rest.size()).value()).empty();) {
     rest += piece;
   }
   EXPECT_EQ("1000\n1001\n" + rest, fresh);
@@ -72,9 +72,10 @@ TEST_F(LinuxFiles, AListGoesOnAfterTheLastNumberAndAFreshReaderRenewsIt) {
 
 TEST_F(LinuxFiles, AReadAfterTheRemovalFails) {
   const auto held = Open("/a/notify_on_release");
-  EXPECT_EQ(held->Read(1, 0).value(), "0");
+  EXPECT_EQ(held->Read(Tid{1}, 1, 0).value(), "0");
   ASSERT_EQ(Remove("/a"), 0);
-  EXPECT_EQ(held->Read(9, 1).value(), "\n");  // of what was read once
+  EXPECT_EQ(held->Read(Tid{1}, 9, 1).value(), "\n");  // of what was read once
+  EXPECT_EQ(ReadError(*held, 2), ENODEV);  // not an end of file
   EXPECT_EQ(ReadError(*held, 0), ENODEV);
   EXPECT_EQ(Write(*held, root_caller_, "1"), ENODEV);
 }
@@ -105,7 +106,7 @@ TEST_F(PidViews, AListHasTheOpenersNumbersAndAWriteTheWriters) {
   EXPECT_EQ(Write("/a/tasks", inside, "0"), 0);
   EXPECT_EQ(Write("/a/tasks", inside, "301"), ESRCH);
   const auto file = std::move(tree_.Open(inside, At("/a/tasks"), true)).value();
-  EXPECT_EQ(file->Read(4096, 0).value(), "1\n2\n");
+  EXPECT_EQ(file->Read(Tid{1}, 4096, 0).value(), "1\n2\n");
 }
 
 }  // namespace

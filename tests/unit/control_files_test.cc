@@ -59,10 +59,10 @@ TEST_F(Tasks, ServesTheSnapshotOfTheOpenInAnyPieces) {
   const auto file = Open("/a/tasks");
   for (unsigned tid = 1000; tid < 3000; ++tid) tracker_.Death(Tid{tid});
   std::string pieces;
-  while (pieces.size() < all.size()) pieces += *file->Read(7, pieces.size());
+  while (pieces.size() < all.size()) pieces += *file->Read(Tid{1}, 7, pieces.size());
   EXPECT_EQ(pieces, all);
-  EXPECT_EQ(*file->Read(1 << 20, 0), all);
-  EXPECT_EQ(*file->Read(10, all.size()), "");
+  EXPECT_EQ(*file->Read(Tid{1}, 1 << 20, 0), all);
+  EXPECT_EQ(*file->Read(Tid{1}, 10, all.size()), "");
   EXPECT_EQ(Read("/a/tasks"), "");
 }
 
@@ -83,7 +83,7 @@ TEST_F(Tasks, AreRefusedInTheOrderOfTheSpecification) {
   EXPECT_EQ(Remove("/a"), 0);
   EXPECT_EQ(Write(*file, root_caller_, std::string(4097, ' ')), E2BIG);
   EXPECT_EQ(Write(*file, root_caller_, "x"), ENODEV);
-  EXPECT_EQ(*file->Read(100, 0), "");
+  EXPECT_EQ(*file->Read(Tid{1}, 100, 0), "");
 }
 
 TEST_F(Tasks, AnswerESRCHForAZombieOfAnother) {
@@ -128,10 +128,10 @@ TEST_F(Flags, AreInheritedAtMkdirAndNeverLater) {
 
 TEST_F(Flags, AreReadAnewFromTheStart) {
   const auto file = Open("/notify_on_release");
-  EXPECT_EQ(*file->Read(10, 0), "0\n");
+  EXPECT_EQ(*file->Read(Tid{1}, 10, 0), "0\n");
   EXPECT_EQ(Write(*file, root_caller_, "1"), 0);
-  EXPECT_EQ(*file->Read(10, 1), "\n");
-  EXPECT_EQ(*file->Read(10, 0), "1\n");
+  EXPECT_EQ(*file->Read(Tid{1}, 10, 1), "\n");
+  EXPECT_EQ(*file->Read(Tid{1}, 10, 0), "1\n");
 }
 
 TEST_F(Flags, AnyWriteToNotifyClearsReleasable) {
@@ -151,7 +151,7 @@ TEST_F(Flags, OfARemovedCgroupAreServedStill) {
   Make("/a");
   const auto file = Open("/a/notify_on_release");
   EXPECT_EQ(Remove("/a"), 0);
-  EXPECT_EQ(*file->Read(10, 0), "0\n");
+  EXPECT_EQ(*file->Read(Tid{1}, 10, 0), "0\n");
   EXPECT_EQ(Write(*file, root_caller_, "1"), ENODEV);
 }
 
@@ -218,12 +218,12 @@ TEST_F(Events, ChangedUntilReadFromTheStart) {
   EXPECT_FALSE(*file->Changed());
   Write("/a/tasks", "7");
   EXPECT_TRUE(*file->Changed());
-  EXPECT_EQ(*file->Read(100, 0), "populated 1\nreleases 0\n");
+  EXPECT_EQ(*file->Read(Tid{1}, 100, 0), "populated 1\nreleases 0\n");
   EXPECT_FALSE(*file->Changed());
   tracker_.Death(Tid{7});
   Settle();
   EXPECT_TRUE(*file->Changed());
-  EXPECT_EQ(*file->Read(100, 0), "populated 0\nreleases 1\n");
+  EXPECT_EQ(*file->Read(Tid{1}, 100, 0), "populated 0\nreleases 1\n");
   EXPECT_EQ(Open("/a/tasks")->Changed().error().code, EINVAL);
 }
 
@@ -232,7 +232,7 @@ TEST_F(Events, OfARemovedCgroupAreChangedAndGone) {
   const auto file = Open("/a/cgroup.events");
   EXPECT_EQ(Remove("/a"), 0);
   EXPECT_TRUE(*file->Changed());
-  EXPECT_EQ(file->Read(100, 0).error().code, ENODEV);
+  EXPECT_EQ(file->Read(Tid{1}, 100, 0).error().code, ENODEV);
 }
 
 class Kill : public ControlTest {
@@ -295,7 +295,7 @@ TEST_F(Kill, SparesTheDaemonAndTheTopAndWantsAOne) {
   for (const char* text : {"0", "2", "", "11", "1 1", "x", "\n"}) {
     EXPECT_EQ(Write("/a/cgroup.kill", text), EINVAL) << text;
   }
-  EXPECT_EQ(Open("/a/cgroup.kill")->Read(10, 0).error().code, EINVAL);
+  EXPECT_EQ(Open("/a/cgroup.kill")->Read(Tid{1}, 10, 0).error().code, EINVAL);
   EXPECT_EQ(Find("/cgroup.kill").error().code, ENOENT);
   EXPECT_EQ(tree_.Kill(root_).error().code, EPERM);
 }
