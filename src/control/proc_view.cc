@@ -203,6 +203,7 @@ Result<std::string> ProcView::PathIn(const HierarchyInfo& hierarchy, Tid tid) co
 // In the v6 hierarchy if it is in use, else in the one mounted without options, else in the
 // built-in one.
 Result<std::string> ProcView::ContainerLine(Tid tid) const {
+  source_.sweep();
   std::optional<HierarchyInfo> chosen;
   int chosen_rank = 0;
   for (const HierarchyInfo& info : registry_.Hierarchies()) {
@@ -220,6 +221,7 @@ Result<std::string> ProcView::ContainerLine(Tid tid) const {
 }
 
 Result<std::string> ProcView::CgroupLines(Tid tid) const {
+  source_.sweep();
   std::string lines;
   auto all = registry_.Hierarchies();
   std::reverse(all.begin(), all.end());

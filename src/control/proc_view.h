@@ -65,6 +65,8 @@ class ProcFile {
 class ProcView {
  public:
   struct Source {
+    // Ends what nobody can reach any more (spec 3.11).
+    std::function<void()> sweep;
     // Whether a hierarchy is mounted, and the table of what is mounted where.
     std::function<bool(HierarchyId)> is_mounted;
     std::function<std::string()> mounts;

@@ -55,7 +55,8 @@ Daemon::~Daemon() {
 void Daemon::PlaceProcView(HierarchyId built_in) {
   proc_view_ = std::make_unique<ProcView>(
       *registry_, host_, built_in,
-      ProcView::Source{.is_mounted = [this](HierarchyId id) { return mounts_->CountOf(id) != 0; },
+      ProcView::Source{.sweep = [this] { (void)mounts_->size(); },
+                       .is_mounted = [this](HierarchyId id) { return mounts_->CountOf(id) != 0; },
                        .mounts = [this] { return mounts_->MountsText(); }});
   const std::string dir = ProcDir(instance_);
   // What a daemon that died has left there.

@@ -133,6 +133,7 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
   if (!agents) return Fail(agents.error());
   const Fd signals = SignalsThatEnd();  // after the fork: agents start with none blocked
   RaiseDescriptorLimit();
+  std::vector<Fd> peers;  // closed last: who waits for our end finds nothing left of us
   {
     auto daemon = Daemon::Create(arguments.instance, std::move(*agents));
     if (!daemon) return Fail(daemon.error());
@@ -142,7 +143,7 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
               (*daemon)->tracker().name());
     Tell(std::exchange(*ready_fd, -1), "ok");
     if (!arguments.foreground) LeaveTerminal();
-    (*server)->Run(signals.get());
+    peers = (*server)->Run(signals.get());
   }
   log::Info("instance '{}' ended", arguments.instance);
   if (!arguments.foreground) ::unlink((directory + "/corrald.log").c_str());

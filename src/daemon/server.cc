@@ -61,7 +61,7 @@ void Server::ReapLocked() {
   }
 }
 
-void Server::Run(int stop_fd) {
+std::vector<Fd> Server::Run(int stop_fd) {
   for (;;) {
     pollfd fds[] = {{.fd = socket_.get(), .events = POLLIN, .revents = 0},
                     {.fd = daemon_.shutdown_fd(), .events = POLLIN, .revents = 0},
@@ -84,8 +84,7 @@ void Server::Run(int stop_fd) {
   {
     MutexLock lock(connections_mu_);
     for (Connection& connection : connections_) {
-      // Half: an answer that is being written still arrives; the peer sees the end when the
-      // process ends, which is what `corral shutdown` waits for.
+      // Half: an answer that is being written still arrives.
       ::shutdown(connection.socket.get(), SHUT_RD);
     }
   }
@@ -94,7 +93,12 @@ void Server::Run(int stop_fd) {
     MutexLock lock(connections_mu_);
     rest.splice(rest.end(), connections_);
   }
-  for (Connection& connection : rest) connection.thread.join();
+  std::vector<Fd> peers;
+  for (Connection& connection : rest) {
+    connection.thread.join();
+    peers.push_back(std::move(connection.socket));
+  }
+  return peers;
 }
 
 void Server::Serve(Connection& connection) {

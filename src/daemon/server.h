@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/mutex.h"
@@ -21,9 +22,10 @@ class Server {
   static Result<std::unique_ptr<Server>> Listen(Daemon& daemon, const std::string& path);
   ~Server();
 
-  // Serves until shutdown is requested or `stop_fd` is readable; then ends every
-  // connection and returns.
-  void Run(int stop_fd);
+  // Serves until shutdown is requested or `stop_fd` is readable; then ends every connection.
+  // Returns their sockets: a peer sees the end when they are closed, which is what `corral
+  // shutdown` waits for.
+  std::vector<Fd> Run(int stop_fd);
 
  private:
   struct Connection {
