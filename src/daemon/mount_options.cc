@@ -143,6 +143,11 @@ Result<void> CheckTogether(MountOptions* options) {
     options->all = options->none = options->noprefix = false;
     options->name.reset();
   }
+  for (const Dialect& other : Dialects()) {
+    if (other.one_hierarchy && options->name == other.name) {
+      return Fail(EINVAL, "the name '{0}' belongs to the one hierarchy of compat={0}", other.name);
+    }
+  }
   if (options->none && options->all) return Fail(EINVAL, "'none' and 'all' exclude each other");
   if (options->none && !options->name) return Fail(EINVAL, "'none' needs a name=NAME");
   if (options->noprefix && !options->name && !options->all) {

@@ -31,7 +31,7 @@ TEST(MountOptions, ThatCannotBeAreRefused) {
        {"bogus", "bogus=1", "none", "none,all", "none,all,name=x", "noprefix", "noprefix,ro",
         "name=", "name", "name=a b", "name=a/b", "none,name=x,name=x", "release_agent=",
         "release_agent=/a,release_agent=/a", "compat=", "compat=v7", "compat=v6,compat=linux",
-        "agent_user=", "none=1,name=x", "agent_user=a,agent_user=b"}) {
+        "none,name=v6", "agent_user=", "none=1,name=x", "agent_user=a,agent_user=b"}) {
     const auto options = ParseMountOptions(text);
     ASSERT_FALSE(options) << text;
     EXPECT_EQ(options.error().code, EINVAL) << text;
