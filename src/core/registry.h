@@ -119,8 +119,9 @@ struct Event {
   Kind kind;
   CgroupId cgroup;
   HierarchyId hierarchy;
-  std::string path;  // as it was when this happened
+  std::string path;  // as it was when this happened; empty for kChanged
   bool auto_remove = false;
+  std::optional<bool> populated;  // kChanged: it became so; nothing: only `releases` changed
 };
 
 // What an agent is started with (spec 10.4).
@@ -285,7 +286,8 @@ class Registry {
   EventsInfo EventsLocked(const Cgroup& cgroup) const REQUIRES(tree_mu_);
   void AnnounceLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void SetPopulatedLocked(Cgroup& cgroup, bool populated) REQUIRES(tree_mu_);
-  void EmitLocked(Event::Kind kind, const Cgroup& cgroup) REQUIRES(tree_mu_);
+  void EmitLocked(Event::Kind kind, const Cgroup& cgroup,
+                  std::optional<bool> populated = std::nullopt) REQUIRES(tree_mu_);
   void DecideNotificationLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void QueueNotificationsLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void DepartLocked(std::unique_ptr<Cgroup> cgroup, std::string path) REQUIRES(tree_mu_);

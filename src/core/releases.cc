@@ -218,7 +218,7 @@ void Registry::SetPopulatedLocked(Cgroup& cgroup, bool populated) {
   Cgroup* at = &cgroup;
   for (bool changed = at->populated() != was; changed;) {
     ++at->event_serial;
-    EmitLocked(Event::Kind::kChanged, *at);
+    EmitLocked(Event::Kind::kChanged, *at, at->populated());
     Cgroup* parent = at->parent;
     if (!parent) return;
     const bool parent_was = parent->populated();
@@ -228,13 +228,14 @@ void Registry::SetPopulatedLocked(Cgroup& cgroup, bool populated) {
   }
 }
 
-void Registry::EmitLocked(Event::Kind kind, const Cgroup& cgroup) {
+void Registry::EmitLocked(Event::Kind kind, const Cgroup& cgroup, std::optional<bool> populated) {
   MutexLock lock(events_mu_);
   events_.push_back({.kind = kind,
                      .cgroup = cgroup.id,
                      .hierarchy = cgroup.hierarchy->id,
                      .path = kind == Event::Kind::kChanged ? std::string() : BuildPath(cgroup),
-                     .auto_remove = cgroup.auto_remove});
+                     .auto_remove = cgroup.auto_remove,
+                     .populated = populated});
   wake_();
 }
 

@@ -23,8 +23,14 @@ constexpr auto kResyncPauseMost = std::chrono::milliseconds(1600);
 
 }  // namespace
 
-BellLoop::BellLoop(Registry& registry, Tree& tree, MountTable& mounts, Waiters& waiters, int wake)
-    : registry_(registry), tree_(tree), mounts_(mounts), waiters_(waiters), wake_(wake) {}
+BellLoop::BellLoop(Registry& registry, Tree& tree, MountTable& mounts, Waiters& waiters,
+                   EventFeed& feed, int wake)
+    : registry_(registry),
+      tree_(tree),
+      mounts_(mounts),
+      waiters_(waiters),
+      feed_(feed),
+      wake_(wake) {}
 
 BellLoop::~BellLoop() { Stop(); }
 
@@ -78,7 +84,7 @@ void BellLoop::Run() {
     } else {
       backoff_ms = std::min(2 * backoff_ms, kSettleMostMs);
     }
-    for (const Event& event : registry_.TakeEvents()) Dispatch(event);
+    for (const Event& event : feed_.Collect()) Dispatch(event);
   }
 }
 

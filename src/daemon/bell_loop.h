@@ -1,7 +1,7 @@
 // BellLoop: the thread that looks when the tracker rings.
 //
-// It passes hints to the registry, announces what settled, wakes pollers and waiters, removes
-// groups made for one run, and has a second thread compare everything (resync) when a hook
+// It passes hints to the registry, announces what settled, tells subscribers, wakes pollers and
+// waiters, removes groups made for one run, and has a second thread compare everything (resync) when a hook
 // missed something. Both serve no requests and hold no lock of the registry while acting.
 #ifndef CORRAL_DAEMON_BELL_LOOP_H_
 #define CORRAL_DAEMON_BELL_LOOP_H_
@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/mutex.h"
 #include "core/registry.h"
+#include "daemon/event_feed.h"
 #include "daemon/mount_table.h"
 #include "daemon/waiters.h"
 
@@ -20,7 +21,8 @@ namespace corral {
 class BellLoop final : public Tracker::Listener {
  public:
   // `wake` is the eventfd that the registry's wake callback writes.
-  BellLoop(Registry& registry, Tree& tree, MountTable& mounts, Waiters& waiters, int wake);
+  BellLoop(Registry& registry, Tree& tree, MountTable& mounts, Waiters& waiters, EventFeed& feed,
+           int wake);
   ~BellLoop() override;
 
   void Start();
@@ -39,6 +41,7 @@ class BellLoop final : public Tracker::Listener {
   Tree& tree_;
   MountTable& mounts_;
   Waiters& waiters_;
+  EventFeed& feed_;
   const int wake_;
   std::atomic<bool> stopping_ = false;
   std::thread looker_;

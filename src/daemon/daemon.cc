@@ -33,7 +33,8 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   if (!built_in) return Fail(built_in.error());
   d.tree_ = std::make_unique<Tree>(*d.registry_, d.host_);
   d.mounts_ = std::make_unique<MountTable>(*d.tree_);
-  d.bells_ = std::make_unique<BellLoop>(*d.registry_, *d.tree_, *d.mounts_, d.waiters_,
+  d.feed_ = std::make_unique<EventFeed>(*d.registry_);
+  d.bells_ = std::make_unique<BellLoop>(*d.registry_, *d.tree_, *d.mounts_, d.waiters_, *d.feed_,
                                         d.wake_.get());
   d.bells_->Start();
   d.PlaceProcView(*built_in);
@@ -91,6 +92,7 @@ void Daemon::RunAgents() {
                 notification->path.size());
       continue;
     }
+    feed_->Notified(*notification);
     KeepSpawnerInRoots();
     agents_->Start({.agent = notification->agent,
                     .path = *path,

@@ -18,6 +18,7 @@
 #include "control/tree.h"
 #include "core/registry.h"
 #include "daemon/bell_loop.h"
+#include "daemon/event_feed.h"
 #include "daemon/linux_host.h"
 #include "daemon/mount_table.h"
 #include "daemon/waiters.h"
@@ -40,6 +41,7 @@ class Daemon {
   Tree& tree() { return *tree_; }
   MountTable& mounts() { return *mounts_; }
   Waiters& waiters() { return waiters_; }
+  EventFeed& feed() { return *feed_; }
   const AgentStarter& agents() const { return *agents_; }
 
   // EBUSY: mounts or child cgroups are there; `force` ends them all the same.
@@ -66,6 +68,7 @@ class Daemon {
   std::unique_ptr<MountTable> mounts_;
   std::unique_ptr<ProcView> proc_view_;
   std::unique_ptr<FuseMount> proc_mount_;
+  std::unique_ptr<EventFeed> feed_;
   std::unique_ptr<BellLoop> bells_;
   std::thread agent_thread_;
 };

@@ -4,15 +4,23 @@
 
 #include <corral/result.h>
 
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/fd.h"
 #include "daemon/daemon.h"
+#include "daemon/event_feed.h"
 
 namespace corral {
 
+// What a connection keeps between its requests.
+struct Session {
+  std::unique_ptr<EventFeed::Subscriber> subscriber;
+};
+
 struct Request {
   Daemon& daemon;
+  Session& session;
   const nlohmann::json& json;
   int connection;      // readable or hung up: the peer does not wait any more
   Fd descriptor;       // a handler may put one here; it travels with the answer

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -88,6 +89,7 @@ std::vector<Fd> Server::Run(int stop_fd) {
       ::shutdown(connection.socket.get(), SHUT_RD);
     }
   }
+  AwaitConnections();
   std::list<Connection> rest;  // their threads keep pointing at the same nodes
   {
     MutexLock lock(connections_mu_);
@@ -101,15 +103,34 @@ std::vector<Fd> Server::Run(int stop_fd) {
   return peers;
 }
 
+// A peer that is stopped and reads nothing must not keep us: after a while its answer is cut.
+void Server::AwaitConnections() {
+  constexpr int kLooks = 200;
+  const auto all_done = [this] {
+    MutexLock lock(connections_mu_);
+    return std::ranges::all_of(connections_, &Connection::done);
+  };
+  for (int look = 0; look < kLooks && !all_done(); ++look) ::usleep(10'000);
+  MutexLock lock(connections_mu_);
+  for (Connection& connection : connections_) {
+    if (!connection.done) ::shutdown(connection.socket.get(), SHUT_RDWR);
+  }
+}
+
 void Server::Serve(Connection& connection) {
   const int socket = connection.socket.get();
   const bool allowed = IsRoot(socket);
+  Session session;
   for (;;) {
     auto frame = RecvFrame(socket, kMaxRequest);
     if (!frame || !*frame) break;
     nlohmann::json json;
     if (allowed) json = nlohmann::json::parse((*frame)->payload, nullptr, /*exceptions=*/false);
-    Request request{.daemon = daemon_, .json = json, .connection = socket, .descriptor = Fd()};
+    Request request{.daemon = daemon_,
+                    .session = session,
+                    .json = json,
+                    .connection = socket,
+                    .descriptor = Fd()};
     const nlohmann::json answer =
         allowed ? Answer(request)
                 : nlohmann::json{{"ok", false},

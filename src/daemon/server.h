@@ -36,6 +36,7 @@ class Server {
 
   Server(Daemon& daemon, std::string path, Fd socket);
   void Serve(Connection& connection);
+  void AwaitConnections();
   void ReapLocked() REQUIRES(connections_mu_);
 
   Daemon& daemon_;

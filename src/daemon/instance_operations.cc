@@ -1,0 +1,93 @@
+// Operations on the instance as a whole: ping, status, mount, audit, shutdown.
+#include <unistd.h>
+
+#include "base/log.h"
+#include "client/bytes.h"
+#include "daemon/handlers.h"
+#include "daemon/version.h"
+
+namespace corral::operation {
+
+Result<Json> Ping(Request& rq) {
+  return Json{{"instance", rq.daemon.instance()},
+              {"daemon_pid", ::getpid()},
+              {"version", kVersion}};
+}
+
+Result<Json> Status(Request& rq) {
+  Daemon& d = rq.daemon;
+  Json hierarchies = Json::array();
+  for (const HierarchyInfo& info : d.registry().Hierarchies()) {
+    const std::size_t mounts = d.mounts().CountOf(info.id);
+    if (!d.registry().Root(info.id)) continue;  // that look swept it away
+    hierarchies.push_back({{"id", info.id.value},
+                           {"name", info.name},
+                           {"options", ToJsonText(MountTable::EscapedOptions(info))},
+                           {"built_in", info.built_in},
+                           {"cgroups", info.cgroups},
+                           {"mounts", mounts},
+                           {"release_agent", ToJsonText(info.release_agent)}});
+  }
+  const AgentCounts agents = d.agents().counts();
+  const MissCounts misses = d.tracker().misses();
+  return Json{{"instance", d.instance()},
+              {"daemon_pid", ::getpid()},
+              {"version", kVersion},
+              {"tracker", d.tracker().name()},
+              {"tid_capacity", d.tracker().tid_capacity()},
+              {"css_sets", d.registry().css_sets()},
+              {"hierarchies", hierarchies},
+              {"pending_notifications", d.registry().queue().size()},
+              {"agents",
+               {{"started", agents.started},
+                {"refused", agents.refused},
+                {"not_started", agents.not_started},
+                {"succeeded", agents.succeeded},
+                {"failed", agents.failed}}},
+              {"misses",
+               {{"bells", misses.bells},
+                {"out_of_table", misses.out_of_table},
+                {"unknown_deaths", misses.unknown_deaths},
+                {"adopted", misses.adopted},
+                {"displaced", misses.displaced},
+                {"retries", misses.retries},
+                {"recursion", misses.recursion}}}};
+}
+
+Result<Json> Mount(Request& rq) {
+  auto mounted = rq.daemon.mounts().Mount(FromJsonText(rq.json.value("options", "")),
+                                          FromJsonText(rq.json.value("source", "none")));
+  if (!mounted) return Fail(mounted.error());
+  rq.descriptor = std::move(mounted->descriptor);
+  return Json{{"hierarchy", mounted->hierarchy}};
+}
+
+Result<Json> Remount(Request& rq) {
+  const auto options = rq.daemon.mounts().Remount(rq.json.at("dev").get<std::uint64_t>(),
+                                                  FromJsonText(rq.json.value("options", "")));
+  if (!options) return Fail(options.error());
+  return Json{{"read_only", options->read_only},
+              {"nosuid", options->nosuid},
+              {"nodev", options->nodev},
+              {"noexec", options->noexec}};
+}
+
+Result<Json> Audit(Request& rq) {
+  const AuditReport report = rq.daemon.tracker().Audit();
+  std::size_t cgroups = 0;
+  for (const HierarchyInfo& info : rq.daemon.registry().Hierarchies()) cgroups += info.cgroups;
+  return Json{{"tasks", report.tasks},
+              {"tracked", report.tracked},
+              {"unsettled", report.unsettled},
+              {"differences", report.differences},
+              {"cgroups_checked", cgroups}};
+}
+
+Result<Json> Shutdown(Request& rq) {
+  if (auto ok = rq.daemon.CheckShutdown(Flag(rq, "force")); !ok) return Fail(ok.error());
+  log::Info("shutdown asked for");
+  rq.daemon.RequestShutdown();
+  return Json::object();
+}
+
+}  // namespace corral::operation
