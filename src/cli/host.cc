@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
+
 namespace corral::cli {
 namespace {
 
@@ -10,9 +12,13 @@ constexpr ino_t kInitialPidNamespace = 4026531836;
 
 }  // namespace
 
-bool InHostPidNamespace() {
+Result<void> CheckPidNamespace(const char* command) {
   struct stat st;
-  return ::stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == kInitialPidNamespace;
+  if (::stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == kInitialPidNamespace) return {};
+  return Fail(EXDEV,
+              "this is a pid namespace of its own: its numbers mean other tasks to the daemon; "
+              "use corral {} on the host",
+              command);
 }
 
 }  // namespace corral::cli

@@ -2,10 +2,13 @@
 #ifndef CORRAL_CLI_HOST_H_
 #define CORRAL_CLI_HOST_H_
 
+#include <corral/result.h>
+
 namespace corral::cli {
 
-// Whether task numbers here are the host's: the hooks know no others.
-bool InHostPidNamespace();
+// EXDEV unless task numbers here are the host's: the daemon knows no others. The sentence names
+// the command that may not be used here.
+Result<void> CheckPidNamespace(const char* command);
 
 }  // namespace corral::cli
 

@@ -15,11 +15,32 @@ std::size_t Width(std::string_view text) {
   return width;
 }
 
+// A sentence may hold a name from an error of the daemon's.
+std::string WithoutControl(std::string_view text) {
+  std::string harmless;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7F) {
+      harmless += fmt::format("\\x{:02x}", byte);
+    } else {
+      harmless += c;
+    }
+  }
+  return harmless;
+}
+
 }  // namespace
+
+void Table::AddLine(std::string line) {
+  lines_.insert(rows_.size());
+  rows_.push_back({std::move(line)});
+}
 
 void Table::Print() const {
   std::vector<std::size_t> widths;
-  for (const auto& row : rows_) {
+  for (std::size_t at = 0; at < rows_.size(); ++at) {
+    if (lines_.contains(at)) continue;
+    const auto& row = rows_[at];
     if (widths.size() < row.size()) widths.resize(row.size());
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], Width(row[i]));
   }
@@ -36,7 +57,7 @@ void Table::Print() const {
 
 void Say(std::string_view sentence) {
   std::fflush(stdout);
-  std::fprintf(stderr, "corral: %.*s\n", static_cast<int>(sentence.size()), sentence.data());
+  std::fprintf(stderr, "corral: %s\n", WithoutControl(sentence).c_str());
 }
 
 int Complain(const Error& error) {
@@ -47,6 +68,12 @@ int Complain(const Error& error) {
 void PrintJson(const nlohmann::json& value) {
   using nlohmann::json;
   std::puts(value.dump(2, ' ', false, json::error_handler_t::replace).c_str());
+}
+
+void PrintJsonLine(std::FILE* to, const nlohmann::json& value) {
+  using nlohmann::json;
+  std::fprintf(to, "%s\n", value.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+  std::fflush(to);
 }
 
 std::string Text(const nlohmann::json& object, const char* key) {

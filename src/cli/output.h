@@ -4,29 +4,42 @@
 
 #include <corral/result.h>
 
+#include <cstdio>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace corral::cli {
 
-// Documented in corral(1). `run` ends with its command's status instead; what fails before
-// the command could run is kRunFailed, as with env(1) and timeout(1).
-enum Exit { kOk = 0, kFailed = 1, kUsage = 2, kNoDaemon = 3, kRunFailed = 125 };
+// Documented in corral(1). `run` and `exec` end with their command's status instead; what fails
+// before the command could run is one of the last three, as with env(1) and timeout(1).
+enum Exit {
+  kOk = 0,
+  kFailed = 1,
+  kUsage = 2,
+  kNoDaemon = 3,
+  kRunFailed = 125,
+  kNotExecutable = 126,
+  kNotFound = 127,
+};
 
 // Rows of cells, columns as wide as their widest cell; the last one is not padded.
 class Table {
  public:
   explicit Table(std::vector<std::string> header) { Add(std::move(header)); }
   void Add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  // A line of its own after the rows so far; no column is wider for it.
+  void AddLine(std::string line);
   void Print() const;
 
  private:
+  std::set<std::size_t> lines_;  // which rows are such lines
   std::vector<std::vector<std::string>> rows_;
 };
 
-// `corral: SENTENCE` on standard error.
+// `corral: SENTENCE` on standard error; control characters in it are escaped.
 void Say(std::string_view sentence);
 
 // Says what went wrong; the exit code that belongs to it.
@@ -34,6 +47,9 @@ int Complain(const Error& error);
 
 // One JSON value on standard output.
 void PrintJson(const nlohmann::json& value);
+
+// One JSON value on one line, at once.
+void PrintJsonLine(std::FILE* to, const nlohmann::json& value);
 
 // A name or path out of an answer, as bytes; empty where it is missing.
 std::string Text(const nlohmann::json& object, const char* key);

@@ -34,9 +34,7 @@ struct RunOptions {
 
 // What --json tells at the end, on standard error: standard output is the command's.
 void PrintSummary(const Context& context, const json& summary) {
-  if (!context.json) return;
-  const std::string text = summary.dump(-1, ' ', false, json::error_handler_t::replace);
-  std::fprintf(stderr, "%s\n", text.c_str());
+  if (context.json) PrintJsonLine(stderr, summary);
 }
 
 class Run {
@@ -82,7 +80,7 @@ Result<HeldChild> Run::StartInGroup(int& exit_code) {
   // Not before: a signal that ends us up to here ends the held child as well.
   signals_.emplace();
   if (const int error = child->Release(); error != 0) {
-    exit_code = error == ENOENT ? 127 : 126;
+    exit_code = error == ENOENT ? kNotFound : kNotExecutable;
     return Fail(error, "{}: {}", Printable(options_.command[0]),
                 error == ENOENT ? "command not found" : std::strerror(error));
   }
@@ -121,14 +119,12 @@ void Run::KillRest() {
     return;
   }
   summary_["killed"] = json::array();
-  std::string names;
-  for (const RunGroup::Victim& victim : *killed) {
+  for (const Victim& victim : *killed) {
     summary_["killed"].push_back({{"pid", victim.pid}, {"command", victim.command}});
-    names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", victim.command, victim.pid);
   }
   if (killed->empty()) return;
   Say(fmt::format("killed {} left in {}: {}", Counted(killed->size(), "process", "processes"),
-                  Printable(group_.name()), names));
+                  Printable(group_.name()), NamesOf(*killed)));
 }
 
 int Run::WaitForRest() {
@@ -212,9 +208,8 @@ int SetOut(const Context& context, const RunOptions& options) {
     Say("run: no command; usage: corral run [OPTIONS] -- COMMAND...");
     return kUsage;
   }
-  if (!InHostPidNamespace()) {
-    Say("this is a pid namespace of its own: its numbers mean other tasks to the daemon; "
-        "use corral run on the host");
+  if (auto host = CheckPidNamespace("run"); !host) {
+    Say(host.error().message);
     return kRunFailed;
   }
   auto client = Client::ConnectOrStart(context.instance);
@@ -239,9 +234,6 @@ int SetOut(const Context& context, const RunOptions& options) {
 
 Action SetUpRun(CLI::App& parser) {
   auto options = std::make_shared<RunOptions>();
-  parser.footer(
-      "Usage: corral run [OPTIONS] -- COMMAND [ARGUMENT...]\n"
-      "Ends with the command's exit status, 128+N for signal N.");
   parser.add_option(
       "-g,--group", options->group,
       "Run in this group, made if missing: a directory inside a mount, or HIERARCHY:/path");
@@ -256,13 +248,7 @@ Action SetUpRun(CLI::App& parser) {
   // The first word that is no option of ours begins the command.
   parser.prefix_command();
   return [options, &parser](const Context& context) {
-    options->command = parser.remaining();
-    if (context.after_dashes) {
-      // `run make -- all`: those dashes are make's.
-      if (!options->command.empty()) options->command.push_back("--");
-      options->command.insert(options->command.end(), context.after_dashes->begin(),
-                              context.after_dashes->end());
-    }
+    options->command = CommandWords(parser, context);
     return SetOut(context, *options);
   };
 }

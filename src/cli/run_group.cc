@@ -4,11 +4,9 @@
 
 #include <cerrno>
 #include <cstring>
-#include <map>
 
 #include "cli/output.h"
 #include "cli/target.h"
-#include "cli/task_info.h"
 #include "client/bytes.h"
 
 namespace corral::cli {
@@ -102,25 +100,10 @@ Result<void> RunGroup::Attach(Client& client, pid_t pid) const {
   return {};
 }
 
-Result<std::vector<RunGroup::Victim>> RunGroup::Kill(Client& client) const {
-  // Names first: who is killed has none any more.
-  auto before = client.Call({{"op", "tasks"}, {"id", id_}, {"subtree", true}});
-  if (!before && IsGone(before.error())) return std::vector<Victim>();
-  if (!before) return Fail(before.error());
-  std::map<pid_t, std::string> commands;
-  for (const json& task : List(*before, "tasks")) {
-    const auto pid = static_cast<pid_t>(Number(task, "tgid"));
-    if (!commands.contains(pid)) commands[pid] = CommandName(pid);
-  }
-  auto killed = client.Call({{"op", "kill"}, {"id", id_}});
-  if (!killed && !IsGone(killed.error())) return Fail(killed.error());
-  std::vector<Victim> victims;
-  if (!killed) return victims;
-  for (const json& one : List(*killed, "killed")) {
-    const auto pid = one.get<pid_t>();
-    victims.push_back({pid, commands.contains(pid) ? commands[pid] : "?"});
-  }
-  return victims;
+Result<std::vector<Victim>> RunGroup::Kill(Client& client) const {
+  auto killed = KillGroup(client, id_);
+  if (!killed && IsGone(killed.error())) return std::vector<Victim>();
+  return killed;
 }
 
 Result<void> RunGroup::SendWait(Client& client) const {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/kill_group.h"
 #include "client/client.h"
 
 namespace corral::cli {
@@ -30,10 +31,6 @@ class RunGroup {
 
   Result<void> Attach(Client& client, pid_t pid) const;
 
-  struct Victim {
-    pid_t pid;
-    std::string command;
-  };
   // Kills every process in it and below, and says which those were.
   Result<std::vector<Victim>> Kill(Client& client) const;
 

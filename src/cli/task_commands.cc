@@ -60,14 +60,13 @@ Action SetUpPs(CLI::App& parser) {
   };
   auto options = std::make_shared<Options>();
   parser.add_flag("-r,--recursive", options->subtree, "Also the groups below");
-  parser.add_option("PATH", options->path, "A directory inside a mount, or HIERARCHY:/path")
-      ->required();
+  parser.add_option("PATH", options->path, kPathHelp)->required();
   return [options](const Context& context) { return Ps(context, options->path, options->subtree); };
 }
 
 Action SetUpWait(CLI::App& parser) {
   auto path = std::make_shared<std::string>();
-  parser.add_option("PATH", *path, "A directory inside a mount, or HIERARCHY:/path")->required();
+  parser.add_option("PATH", *path, kPathHelp)->required();
   return [path](const Context& context) { return Wait(context, *path); };
 }
 

@@ -1,10 +1,16 @@
 // What /proc tells about a task beyond its number, for showing it to people.
+//
+// Only files are read that no task can keep from answering; the one exception, a process's
+// arguments, is read by a thread that can be left behind.
 #ifndef CORRAL_CLI_TASK_INFO_H_
 #define CORRAL_CLI_TASK_INFO_H_
 
 #include <sys/types.h>
 
+#include <cstdint>
+#include <map>
 #include <string>
+#include <vector>
 
 namespace corral::cli {
 
@@ -14,9 +20,36 @@ std::string CommandName(pid_t tid);
 struct TaskInfo {
   std::string state = "?";  // the letter of ps(1)
   std::string name = "?";   // as CommandName()
+  pid_t parent = 0;         // a process; 0: none, or the task is gone
+  std::int64_t age_s = -1;  // seconds since it was born; -1: unknown
 };
-// Both with one look: a listing may have a hundred thousand tasks.
+// All with one look: a listing may have a hundred thousand tasks.
 TaskInfo InfoOfTask(pid_t tid);
+
+// "S" -> "sleeping"
+std::string StateWord(const std::string& letter);
+
+// Where in the kernel it sleeps; empty when it does not, or is gone.
+std::string WaitsIn(pid_t tid);
+
+struct Ancestor {
+  pid_t pid;
+  std::string name;
+};
+// From the parent of a task up to init.
+std::vector<Ancestor> AncestorsOf(pid_t parent);
+
+// The words of processes' commands. Reading them touches the process's memory, and a page of that
+// may hang: such a process has none. After a few of those no further one is asked.
+class CommandLines {
+ public:
+  // Escaped for a terminal; empty for a kernel thread, or when it cannot be read.
+  const std::string& Of(pid_t pid);
+
+ private:
+  std::map<pid_t, std::string> known_;
+  int hung_ = 0;
+};
 
 }  // namespace corral::cli
 

@@ -122,7 +122,7 @@ int Ls(const Context& context, const std::string& path) {
 
 Action WithPath(CLI::App& parser, int (*run)(const Context&, const std::string&)) {
   auto path = std::make_shared<std::string>();
-  parser.add_option("PATH", *path, "A directory inside a mount, or HIERARCHY:/path");
+  parser.add_option("PATH", *path, kPathHelp);
   return [path, run](const Context& context) { return run(context, *path); };
 }
 

@@ -71,8 +71,9 @@ Result<Json> Events(Request& rq) {
                     {.fd = rq.connection, .events = POLLRDHUP, .revents = 0},
                     {.fd = rq.daemon.shutdown_fd(), .events = POLLIN, .revents = 0}};
     ::poll(fds, 3, -1);
-    if (fds[1].revents) return Fail(ECANCELED, "the peer does not wait any more");
+    // In this order: at the end of the daemon connections are shut down as well.
     if (fds[2].revents) return Fail(ESHUTDOWN, "the daemon ends");
+    if (fds[1].revents) return Fail(ECANCELED, "the peer does not wait any more");
   }
 }
 

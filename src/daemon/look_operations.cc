@@ -139,9 +139,11 @@ Result<Json> Wait(Request& rq) {
                     {.fd = rq.connection, .events = POLLRDHUP, .revents = 0},
                     {.fd = rq.daemon.shutdown_fd(), .events = POLLIN, .revents = 0}};
     ::poll(fds, 3, -1);
+    // In this order: at the end of the daemon connections are shut down as well.
+    if (fds[2].revents) {
+      return Fail(ESHUTDOWN, "the daemon ends; {} may still have tasks", FullPath(*info));
+    }
     if (fds[1].revents) return Fail(ECANCELED, "the peer does not wait any more");
-    if (fds[2].revents) return Fail(ESHUTDOWN, "the daemon ends; {} may still have tasks",
-                                    FullPath(*info));
   }
 }
 

@@ -1,0 +1,98 @@
+// The table of corral's commands.
+#include "cli/command.h"
+
+namespace corral::cli {
+namespace {
+
+constexpr Command kCommands[] = {
+    {"run", "[-g PATH] [--wait|--kill|--detach] [--] COMMAND [ARGUMENT...]",
+     "Run a command in a group and wait until the whole group is empty",
+     "  corral run --kill -- make -j8\n"
+     "  Builds, ends what the build left behind, and has make's exit status.",
+     SetUpRun, true},
+    {"exec", "PATH [--] COMMAND [ARGUMENT...]",
+     "Become a command inside a group that is there",
+     "  corral exec jobs:/build -- gdb -p 4711\n"
+     "  Starts gdb in jobs:/build, with the process number and the terminal of corral itself.",
+     SetUpExec, true},
+    {"attach", "[-p] PATH TID...", "Move running tasks into a group",
+     "  corral attach -p jobs:/build $(pidof httpd)\n"
+     "  Moves all threads of these processes; children they have already stay where they are.",
+     SetUpAttach},
+    {"mkdir", "HIERARCHY:/PATH", "Make a group without a mount",
+     "  corral mkdir corral:/night/backup\n"
+     "  Makes the group, and corral:/night if it is missing.",
+     SetUpMkdir},
+    {"rm", "[-r] PATH", "Remove a group that is empty",
+     "  corral rm -r jobs:/night\n"
+     "  Removes the group and those below it, unless one of them holds a task.",
+     SetUpRm},
+    {"kill", "PATH", "Kill every process in a group and below it",
+     "  corral kill jobs:/build && corral wait jobs:/build\n"
+     "  Sends SIGKILL, says to whom, and waits until all of them have ended.",
+     SetUpKill},
+    {"wait", "PATH", "Wait until a group and all groups below it are empty",
+     "  corral wait jobs:/build && umount /scratch\n"
+     "  Nothing of the group holds files there any more.",
+     SetUpWait},
+    {"why", "[-a] PATH", "Tell why a group is not empty",
+     "  corral why jobs:/build\n"
+     "  Tasks with their parents, state and age, groups below, and who has a file of it open.",
+     SetUpWhy},
+    {"events", "[-n N] [PATH]", "Tell what happens to groups, as it happens",
+     "  corral events jobs:/build --json | jq -r 'select(.event == \"released\").path'\n"
+     "  Prints the path of each group that is released, until interrupted.",
+     SetUpEvents},
+    {"tree", "[PATH]", "Show hierarchies and their groups",
+     "  corral tree jobs:/night\n"
+     "  Shows this group and all below it.",
+     SetUpTree},
+    {"ls", "[PATH]", "List the groups directly inside a group",
+     "  corral ls jobs:/\n"
+     "  Without a path: the hierarchies.",
+     SetUpLs},
+    {"ps", "[-r] PATH", "List the tasks in a group",
+     "  corral ps -r jobs:/night\n"
+     "  Also those of the groups below.",
+     SetUpPs},
+    {"mount", "[-o OPTIONS] SOURCE DIR", "Mount a hierarchy on a directory",
+     "  corral mount -o none,name=jobs none /mnt/jobs\n"
+     "  Makes the hierarchy `jobs` if there is none, and shows it in /mnt/jobs.",
+     SetUpMount},
+    {"umount", "[-l] DIR", "Unmount a hierarchy from a directory",
+     "  corral umount /mnt/jobs\n"
+     "  The hierarchy lives on if it has groups.",
+     SetUpUmount},
+    {"status", "", "Show the daemon's state",
+     "  corral status --json | jq .agents\n"
+     "  How many release agents started, failed, were refused.",
+     SetUpStatus},
+    {"audit", "", "Compare the daemon's tables with the tasks of the machine",
+     "  corral audit\n"
+     "  Ends with status 1 if there is a difference.",
+     SetUpAudit},
+    {"doctor", "", "Check whether this machine can run corral, and what is missing",
+     "  corral doctor\n"
+     "  Needs no daemon.",
+     SetUpDoctor},
+    {"shutdown", "[--force]", "End the daemon",
+     "  corral shutdown\n"
+     "  Refused while there are mounts or groups; --force ends them as well.",
+     SetUpShutdown},
+};
+
+}  // namespace
+
+std::span<const Command> Commands() { return kCommands; }
+
+std::vector<std::string> CommandWords(const CLI::App& parser, const Context& context) {
+  std::vector<std::string> words = parser.remaining();
+  if (context.after_dashes) {
+    // `run make -- all`: those dashes are make's.
+    if (!words.empty()) words.push_back("--");
+    words.insert(words.end(), context.after_dashes->begin(), context.after_dashes->end());
+  }
+  return words;
+}
+
+}  // namespace corral::cli
