@@ -1,4 +1,6 @@
 // Operations that change a cgroup or what is in it: mkdir, rmdir, attach, kill.
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cerrno>
 
@@ -24,6 +26,18 @@ Result<CgroupId> MakeOne(Daemon& d, CgroupId parent, const std::string& name, bo
     if (!fresh) return d.registry().Child(parent, name);
   }
   return Fail(EEXIST, "no free name for '{}'", name);
+}
+
+// A task by the number it has in the peer's pid namespace (spec 7.5).
+Result<Tid> TaskNamed(const Request& rq, std::uint32_t number) {
+  ucred peer = {};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(rq.connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0) {
+    return Fail(EPERM, "the peer is not visible from here; its numbers mean nothing");
+  }
+  const auto view =
+      rq.daemon.tree().host().PidViewOf(Tid{static_cast<std::uint32_t>(peer.pid)});
+  return view ? view->HostTid(number) : Result<Tid>(Tid{number});
 }
 
 }  // namespace
@@ -68,10 +82,11 @@ Result<Json> Rmdir(Request& rq) {
 Result<Json> Attach(Request& rq) {
   auto id = CgroupOf(rq);
   if (!id) return Fail(id.error());
-  const Tid tid{rq.json.at("tid").get<std::uint32_t>()};
+  const auto tid = TaskNamed(rq, rq.json.at("tid").get<std::uint32_t>());
+  if (!tid) return Fail(tid.error());
   Registry& registry = rq.daemon.registry();
-  auto done = Flag(rq, "process") ? registry.AttachProcess(*id, tid, {})
-                                  : registry.Attach(*id, tid, {});
+  auto done = Flag(rq, "process") ? registry.AttachProcess(*id, *tid, {})
+                                  : registry.Attach(*id, *tid, {});
   if (!done) return Fail(done.error());
   return Json::object();
 }
