@@ -38,6 +38,18 @@ std::size_t SequenceLength(std::string_view text, std::uint32_t& code) {
   return overlong || surrogate || code > 0x10FFFF ? 0 : length;
 }
 
+// How much of it, from the beginning, is UTF-8. fmt's {:?} gets no more than that: in fmt 9 it
+// ends the program, or looks beyond the end, where a sequence is cut off there.
+std::size_t ValidPrefix(std::string_view text) {
+  std::size_t valid = 0;
+  for (std::uint32_t code = 0; valid < text.size();) {
+    const std::size_t length = SequenceLength(text.substr(valid), code);
+    if (length == 0) break;
+    valid += length;
+  }
+  return valid;
+}
+
 }  // namespace
 
 std::string ToJsonText(std::string_view bytes) {
@@ -78,7 +90,17 @@ std::string FromJsonText(std::string_view text) {
 }
 
 std::string Printable(std::string_view bytes) {
-  std::string quoted = fmt::format("{:?}", bytes);
+  std::string quoted = "\"";
+  for (std::string_view rest = bytes; !rest.empty();) {
+    const std::size_t valid = ValidPrefix(rest);
+    const std::string piece = fmt::format("{:?}", rest.substr(0, valid));
+    quoted += std::string_view(piece).substr(1, piece.size() - 2);
+    rest.remove_prefix(valid);
+    if (rest.empty()) break;
+    quoted += fmt::format("\\x{:02x}", static_cast<unsigned char>(rest[0]));
+    rest.remove_prefix(1);
+  }
+  quoted += '"';
   const std::string_view inside = std::string_view(quoted).substr(1, quoted.size() - 2);
   return inside == bytes ? std::string(bytes) : quoted;
 }

@@ -107,6 +107,9 @@ TEST(Printable, QuotesWhatCouldDriveATerminal) {
   EXPECT_EQ(Printable("plain name"), "plain name");
   EXPECT_EQ(Printable("a\x1b[2Jb"), "\"a\\x1b[2Jb\"");
   EXPECT_EQ(Printable("a\nb"), "\"a\\nb\"");
+  EXPECT_EQ(Printable("cut off \xc6"), "\"cut off \\xc6\"");  // ended a debug build
+  EXPECT_EQ(Printable("\xe2\x82"), "\"\\xe2\\x82\"");
+  EXPECT_EQ(Printable("\xff \xe2\x82\xac"), "\"\\xff \xe2\x82\xac\"");
 }
 
 TEST(Instance, NamesAreShortAndPlain) {

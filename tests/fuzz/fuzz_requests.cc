@@ -1,0 +1,52 @@
+// Requests of the socket protocol, one a line, over a daemon without a kernel (stand_in/).
+#include <sys/socket.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/check.h"
+#include "daemon/operations.h"
+
+namespace corral {
+namespace {
+
+using Json = nlohmann::json;
+
+// One whose peer has gone: a request that waits ends at once.
+Fd AbandonedConnection() {
+  int fds[2];
+  CORRAL_CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+  const Fd peer(fds[1]);
+  return Fd(fds[0]);
+}
+
+void Ask(Daemon& daemon, World& world, int connection, std::string_view text) {
+  const Json json = Json::parse(text, nullptr, /*exceptions=*/false);
+  Request request{.daemon = daemon, .json = json, .connection = connection, .descriptor = Fd()};
+  const Json answer = Answer(request);
+  CORRAL_CHECK(answer.is_object() && answer.at("ok").is_boolean());
+  if (!answer.at("ok").get<bool>()) {
+    CORRAL_CHECK(answer.at("errno").get<int>() > 0);
+    CORRAL_CHECK(!answer.at("error").get<std::string>().empty());
+  }
+  (void)answer.dump();  // throws where a string is not UTF-8
+  world.Settle();
+  CORRAL_CHECK(world.tracker.Audit().differences.empty());
+}
+
+}  // namespace
+}  // namespace corral
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  corral::World world({.name = "fuzz"});
+  corral::Daemon daemon(world);
+  const corral::Fd connection = corral::AbandonedConnection();
+  std::string_view rest(reinterpret_cast<const char*>(data), size);
+  for (int requests = 0; requests < 16 && !rest.empty(); ++requests) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    corral::Ask(daemon, world, connection.get(), rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return 0;
+}

@@ -1,0 +1,68 @@
+// Daemon, as daemon/operations.cc needs it, over a World: no kernel, no mounts, no agents. It
+// comes before src/daemon in the search for headers, and for fuzz_requests only.
+#ifndef CORRAL_TESTS_FUZZ_STAND_IN_DAEMON_DAEMON_H_
+#define CORRAL_TESTS_FUZZ_STAND_IN_DAEMON_DAEMON_H_
+
+#include <sys/eventfd.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "agent/agent_starter.h"
+#include "base/fd.h"
+#include "daemon/mount_table.h"
+#include "daemon/waiters.h"
+#include "fuzz/world.h"
+
+namespace corral {
+
+class Daemon {
+ public:
+  class Agents {
+   public:
+    AgentCounts counts() const { return {}; }
+  };
+  class NamedTracker {
+   public:
+    explicit NamedTracker(Tracker& tracker) : tracker_(tracker) {}
+    std::string_view name() const { return tracker_.name(); }
+    std::uint32_t tid_capacity() const { return 128; }
+    MissCounts misses() const { return tracker_.misses(); }
+    AuditReport Audit() { return tracker_.Audit(); }
+
+   private:
+    Tracker& tracker_;
+  };
+
+  explicit Daemon(World& world)
+      : world_(world), tracker_(world.tracker), mounts_(world.root),
+        shutdown_(::eventfd(0, EFD_CLOEXEC)) {}
+
+  const std::string& instance() const { return instance_; }
+  NamedTracker& tracker() { return tracker_; }
+  Registry& registry() { return world_.registry; }
+  Tree& tree() { return world_.tree; }
+  MountTable& mounts() { return mounts_; }
+  Waiters& waiters() { return waiters_; }
+  const Agents& agents() const { return agents_; }
+  Result<void> CheckShutdown(bool force) {
+    if (force) return {};
+    return Fail(EBUSY, "cgroups are there");
+  }
+  void RequestShutdown() { (void)::eventfd_write(shutdown_.get(), 1); }
+  int shutdown_fd() const { return shutdown_.get(); }
+
+ private:
+  const std::string instance_ = "fuzz";
+  World& world_;
+  NamedTracker tracker_;
+  MountTable mounts_;
+  Waiters waiters_;
+  Agents agents_;
+  const Fd shutdown_;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_TESTS_FUZZ_STAND_IN_DAEMON_DAEMON_H_
