@@ -302,6 +302,22 @@ int64_t TakeTidStorm(int64_t ms, const char* path) {
   return taken;
 }
 
+// ---- files and owners
+
+int WriteZero(const char* path) {
+  const int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  const int result = write(fd, "0", 1) == 1 ? 0 : -errno;
+  close(fd);
+  return result;
+}
+
+int SetUid(uint64_t id) {
+  // The system calls: libc's functions would change every thread.
+  if (syscall(SYS_setresgid, id, id, id) != 0) return -errno;
+  return syscall(SYS_setresuid, id, id, id) != 0 ? -errno : 0;
+}
+
 // ---- one command
 
 io_uring g_ring;
@@ -369,6 +385,10 @@ void Carry(int fd, const Command& command) {
       io_uring_queue_exit(&g_ring);
       Say(fd, Message::Kind::kReply, command.cookie, 0);
       break;
+    case Op::kWriteZero:
+      Say(fd, Message::Kind::kReply, command.cookie, WriteZero(command.path));
+      break;
+    case Op::kSetUid: Say(fd, Message::Kind::kReply, command.cookie, SetUid(command.number)); break;
     case Op::kExecStorm:
       RunExecStorm({command.cookie, NowMs() + static_cast<int64_t>(command.number), 0, command.path});
     case Op::kTakeTidStorm:

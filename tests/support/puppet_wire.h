@@ -23,6 +23,8 @@ enum class Op : std::uint32_t {
   kTakeTidStorm,  // for `number` ms: fork with the tid that an exec storm gives up; replies how many
   kHoldUring,     // an io_uring whose worker thread waits for a pipe; replies 0 or -errno
   kDropUring,     // and its end; replies
+  kWriteZero,     // writes `0` to the file `path`; replies 0 or -errno
+  kSetUid,        // all of this thread's uids and gids become `number`; replies 0 or -errno
 };
 
 // What a storm makes, each time anew, and waits for.
@@ -42,7 +44,7 @@ struct Command {
   std::uint32_t cookie;  // whoever is made says it in its hello
   std::uint64_t number;
   Storm storm;           // kStorm
-  char path[96];         // the page that storms share
+  char path[96];         // the page that storms share; kWriteZero: the file
 };
 
 struct Message {

@@ -80,9 +80,12 @@ Puppets::~Puppets() {
 }
 
 void Puppets::Send(Tid to, Op op, std::uint32_t cookie, std::uint64_t number,
-                   puppet::Storm storm) {
+                   puppet::Storm storm, std::string_view path) {
   Command command = {.op = op, .cookie = cookie, .number = number, .storm = storm, .path = {}};
-  if (::access(offer_path_.c_str(), F_OK) == 0) {
+  CORRAL_CHECK(path.size() < sizeof command.path);
+  if (!path.empty()) {
+    std::memcpy(command.path, path.data(), path.size());
+  } else if (::access(offer_path_.c_str(), F_OK) == 0) {
     std::strncpy(command.path, offer_path_.c_str(), sizeof command.path - 1);
   }
   CORRAL_CHECK(::send(tasks_.at(to).connection.get(), &command, sizeof command, MSG_NOSIGNAL) ==
@@ -255,6 +258,16 @@ void Puppets::BeginTakeTidStorm(Tid by, std::chrono::milliseconds time) {
   OfferTid();
   tasks_.at(by).storm_ms = static_cast<int>(time.count());
   Send(by, Op::kTakeTidStorm, 0, static_cast<std::uint64_t>(time.count()));
+}
+
+int Puppets::WriteZero(Tid by, const std::string& path) {
+  Send(by, Op::kWriteZero, 0, 0, {}, path);
+  return static_cast<int>(-AwaitReply(by));
+}
+
+int Puppets::SetUid(Tid by, unsigned uid) {
+  Send(by, Op::kSetUid, 0, uid);
+  return static_cast<int>(-AwaitReply(by));
 }
 
 bool Puppets::HoldUring(Tid by) {

@@ -23,6 +23,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "base/fd.h"
 #include "support/puppet_wire.h"
@@ -55,6 +56,10 @@ class Puppets {
   void BeginKill(Tgid process);                  // SIGKILL, and do not wait
   void EndKill(Tgid process);
 
+  // 0 or an errno. The path has fewer than 96 bytes.
+  int WriteZero(Tid by, const std::string& path);
+  int SetUid(Tid by, unsigned uid);  // this thread's, real, effective and saved; and its gids
+
   Tgid ProcessOf(Tid task) const { return tasks_.at(task).tgid; }
   std::map<Tid, Tgid> tasks() const;  // all that were met and have not been told to end
 
@@ -82,7 +87,7 @@ class Puppets {
   };
 
   void Send(Tid to, puppet::Op op, std::uint32_t cookie, std::uint64_t number = 0,
-            puppet::Storm storm = {});
+            puppet::Storm storm = {}, std::string_view path = {});
   puppet::Message AwaitHello(std::uint32_t cookie, int longer_ms = 0);
   std::int64_t AwaitReply(Tid from);
   Tid Make(Tid by, puppet::Op op);
