@@ -70,8 +70,7 @@ int Attach(const Context& context, const AttachOptions& options) {
     }
     Say(fmt::format("{} {} is not in {}: {}", options.process ? "process" : "task", tid,
                     Shown(*group, "path"), done.error().message));
-    failed.push_back(
-        {{"tid", tid}, {"errno", done.error().code}, {"error", done.error().message}});
+    failed.push_back({{"tid", tid}, {"errno", done.error().code}, {"error", done.error().message}});
   }
   if (context.json) {
     PrintJson({{"path", group->value("path", "")}, {"attached", attached}, {"failed", failed}});
@@ -125,8 +124,7 @@ int Exec(const Context& context, const std::string& path, const std::vector<std:
   if (const int error = LookForCommand(command[0])) return CannotExec(command[0], error);
   auto client = Client::Connect(context.instance);
   if (!client) return refuse(client.error());
-  auto moved =
-      CallOn(*client, {{"op", "attach"}, {"tid", ::getpid()}, {"process", true}}, path);
+  auto moved = CallOn(*client, {{"op", "attach"}, {"tid", ::getpid()}, {"process", true}}, path);
   if (!moved) return refuse(moved.error());
 
   std::vector<char*> argv;

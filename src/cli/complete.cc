@@ -125,8 +125,8 @@ void OfferMountOptions(Candidates& candidates) {
   const std::string before = word.substr(0, word.rfind(',') + 1);
   for (const char* option :
        {"none", "all", "name=", "release_agent=", "agent_user=", "compat=corral", "compat=linux",
-        "compat=v11", "compat=v6", "clone_children", "noprefix", "remount", "ro", "nosuid",
-        "nodev", "noexec"}) {
+        "compat=v11", "compat=v6", "clone_children", "noprefix", "remount", "ro", "nosuid", "nodev",
+        "noexec"}) {
     candidates.Offer(before + option);
   }
 }

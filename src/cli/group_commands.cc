@@ -70,8 +70,10 @@ Result<void> CheckRemovable(const std::vector<Group>& groups, bool recursive) {
   std::size_t tasks = 0;
   for (const Group& group : groups) tasks += group.tasks;
   if (groups.back().name.ends_with(":/")) {
-    return Fail(EPERM, "{} is the root of a hierarchy: it goes with its last mount; name a group "
-                "below it", top);
+    return Fail(EPERM,
+                "{} is the root of a hierarchy: it goes with its last mount; name a group "
+                "below it",
+                top);
   }
   if (below != 0 && !recursive) {
     return Fail(EBUSY, "{} has {} below it; remove {} as well with -r, or see `corral why {}`", top,
@@ -96,9 +98,9 @@ int Rm(const Context& context, const std::string& path, bool recursive) {
   for (const Group& group : groups) {
     auto done = client->Call({{"op", "rmdir"}, {"id", group.id}});
     if (!done && done.error().code == EBUSY) {  // somebody came after we had looked
-      return Complain({EBUSY, fmt::format("{0} is in use by now ({1} removed); see `corral why {0}`",
-                                          Printable(group.name),
-                                          Counted(removed.size(), "group", "groups"))});
+      return Complain(
+          {EBUSY, fmt::format("{0} is in use by now ({1} removed); see `corral why {0}`",
+                              Printable(group.name), Counted(removed.size(), "group", "groups"))});
     }
     if (!done && (done.error().code != ENOENT || groups.size() == 1)) {
       return Complain(done.error());
@@ -154,9 +156,8 @@ Action SetUpRm(CLI::App& parser) {
   auto options = std::make_shared<Options>();
   parser.add_flag("-r,--recursive", options->recursive, "Also the groups below");
   parser.add_option("PATH", options->path, kPathHelp)->required();
-  return [options](const Context& context) {
-    return Rm(context, options->path, options->recursive);
-  };
+  return
+      [options](const Context& context) { return Rm(context, options->path, options->recursive); };
 }
 
 }  // namespace corral::cli

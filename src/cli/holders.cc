@@ -125,10 +125,8 @@ void LookAtDescriptors(const std::string& process, const Mounts& mounts,
     if (!path.starts_with('/') || path.starts_with("/dev/")) continue;
     const auto named = ReadDescriptor(process + "/fdinfo/" + number, mounts);
     if (!named) continue;
-    holders.push_back({.pid = 0,
-                       .what = "descriptor " + number,
-                       .device = named->device,
-                       .inode = named->inode});
+    holders.push_back(
+        {.pid = 0, .what = "descriptor " + number, .device = named->device, .inode = named->inode});
   }
 }
 

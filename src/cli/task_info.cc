@@ -65,9 +65,9 @@ TaskInfo InfoOfTask(pid_t tid) {
 
 std::string StateWord(const std::string& letter) {
   static const std::map<std::string, std::string> kWords = {
-      {"R", "running"},      {"S", "sleeping"}, {"D", "blocked"}, {"T", "stopped"},
-      {"t", "being traced"}, {"Z", "zombie"},   {"X", "dead"},    {"I", "idle"},
-      {"P", "parked"}};
+      {"R", "running"}, {"S", "sleeping"},     {"D", "blocked"},
+      {"T", "stopped"}, {"t", "being traced"}, {"Z", "zombie"},
+      {"X", "dead"},    {"I", "idle"},         {"P", "parked"}};
   const auto word = kWords.find(letter);
   return word == kWords.end() ? "gone" : word->second;
 }

@@ -110,23 +110,26 @@ std::string Verdict(const json& why) {
   const std::string below =
       (groups == 0 ? "no groups" : Counted(groups, "group", "groups")) + " below";
   if (Flag(why, "root")) {
-    return fmt::format("{} is the root of a hierarchy: it holds every task that is nowhere else "
-                       "({} now), is never empty, and has {}.",
-                       path, Number(why, "own_tasks"), below);
+    return fmt::format(
+        "{} is the root of a hierarchy: it holds every task that is nowhere else "
+        "({} now), is never empty, and has {}.",
+        path, Number(why, "own_tasks"), below);
   }
   if (tasks != 0) {
     return fmt::format("{} is not empty: {} in {}, {}.", path, Counted(tasks, "task", "tasks"),
                        Counted(Processes(List(why, "tasks")), "process", "processes"), below);
   }
   if (awaited != 0) {
-    return fmt::format("{} has no tasks, {}; {} that ended {} memory or files yet, and its "
-                       "release waits for that.",
-                       path, below, Counted(awaited, "task", "tasks"),
-                       awaited == 1 ? "holds" : "hold");
+    return fmt::format(
+        "{} has no tasks, {}; {} that ended {} memory or files yet, and its "
+        "release waits for that.",
+        path, below, Counted(awaited, "task", "tasks"), awaited == 1 ? "holds" : "hold");
   }
   if (groups != 0) {
-    return fmt::format("{} has no tasks, but {}: it can be removed after them, or with them by "
-                       "`corral rm -r`.", path, below);
+    return fmt::format(
+        "{} has no tasks, but {}: it can be removed after them, or with them by "
+        "`corral rm -r`.",
+        path, below);
   }
   return fmt::format("{} is empty: no tasks, no groups below. It can be removed.", path);
 }

@@ -69,9 +69,8 @@ void EventFeed::Subscriber::Push(FeedEntry entry) {
     return;
   }
   if (lost_ != 0) {
-    queue_.push_back({.kind = FeedEntry::Kind::kLost,
-                      .time = entry.time,
-                      .lost = std::exchange(lost_, 0)});
+    queue_.push_back(
+        {.kind = FeedEntry::Kind::kLost, .time = entry.time, .lost = std::exchange(lost_, 0)});
   }
   bytes_ += SizeOf(entry);
   queue_.push_back(std::move(entry));

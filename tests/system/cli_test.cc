@@ -15,6 +15,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "client/client.h"
+#include "support/slow_close.h"
 #include "system/instance.h"
 
 namespace corral {
@@ -268,6 +270,29 @@ TEST_F(Cli, WhyIsNotHeldUpByAProcessWhoseArgumentsCannotBeRead) {
   if (!hangs) GTEST_SKIP() << "no userfaultfd here";
 }
 
+TEST_F(Cli, WhyShowsWhoHasEndedAndIsStillAwaited) {
+  SlowClose slow(work() + "/slow");
+  ASSERT_EQ(Sh("mkdir $MNT/a").status, 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool in = Write(mnt() + "/a/tasks", "0") == 0;
+    ::open(slow.file().c_str(), O_RDONLY);
+    ::_exit(in ? 0 : 1);
+  }
+  ASSERT_TRUE(slow.AwaitClosers(1));
+  const Outcome why = Sh("corral why jobs:/a");
+  EXPECT_NE(why.out.find("1 task that ended holds memory or files yet"), std::string::npos)
+      << why.out;
+  EXPECT_EQ(Sh("corral why jobs:/a --json | jq -c '[.awaited[0].tid, .awaited[0].path, "
+               "(.tasks | length), .populated]'").out,
+            "[" + std::to_string(child) + ",\"/a\",0,true]\n");
+  slow.LetGo();
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_NE(Sh("corral why jobs:/a").out.find("is empty"), std::string::npos);
+}
+
 // ---- events
 
 TEST_F(Cli, EventsTellEachStepInOrderAndEndWithTheGroup) {
@@ -329,6 +354,18 @@ TEST_F(Cli, AReaderThatStopsLosesNothingSilentlyAndHoldsUpNobody) {
   EXPECT_EQ(Sh("jq -n '[inputs | if .event == \"lost\" then .lost elif .path == \"/a\" then 1 else 0 "
                "end] | add' $WORK/stream").out, std::to_string(3 * rounds) + "\n");
   EXPECT_NE(Sh("grep -c '\"lost\"' $WORK/stream").out, "0\n") << "nothing was lost: nothing is tested";
+}
+
+// Its answer is larger than what the socket holds.
+TEST_F(Cli, AReaderThatNeverReadsItsAnswerDoesNotKeepTheDaemonFromEnding) {
+  auto client = Client::Connect(std::getenv("CORRAL_INSTANCE"));
+  ASSERT_TRUE(client && client->Call({{"op", "subscribe"}}));
+  // Each name 250 bytes: events of 2 KB each.
+  ASSERT_EQ(Sh("cd $MNT; n=$(printf %0250d 0); for i in 1 2 3 4 5 6 7 8; do mkdir $n; cd $n; done; "
+               "for i in $(seq 400); do mkdir x$i; rmdir x$i; done").status, 0);
+  ASSERT_TRUE(client->Send({{"op", "events"}}));
+  ::usleep(300'000);  // it is being sent by now
+  EXPECT_EQ(Sh("timeout 30 corral shutdown --force").status, 0);
 }
 
 TEST_F(Cli, AStoppedReaderDoesNotKeepTheDaemonFromEnding) {
