@@ -2,23 +2,23 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <ctime>
-#include <future>
 #include <sstream>
-#include <thread>
 
-#include "base/fd.h"
 #include "client/bytes.h"
 
 namespace corral::cli {
 namespace {
 
+constexpr std::size_t kMostRead = 4096;  // more than stat has, and enough of a command
+
 std::string ReadProc(pid_t tid, const char* file) {
   const Fd fd(::open(fmt::format("/proc/{}/{}", tid, file).c_str(), O_RDONLY | O_CLOEXEC));
-  char text[4096];  // more than stat has, and enough of a command
+  char text[kMostRead];
   const ssize_t size = fd ? ::read(fd.get(), text, sizeof text) : 0;
   return {text, size > 0 ? static_cast<std::size_t>(size) : 0};
 }
@@ -35,6 +35,27 @@ std::string WithSpaces(std::string words) {
     if (c == '\0') c = ' ';
   }
   return words;
+}
+
+// Holds nothing of ours open: who waits for the end of our output must not wait for a reader that
+// hangs. Its parent is gone when it ends; nobody has to reap it before.
+Fd StartReader() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return Fd();
+  Fd ours(ends[0]);
+  const Fd theirs(ends[1]);
+  const pid_t child = ::fork();
+  if (child < 0) return Fd();
+  if (child > 0) return ours;
+  ours.reset();
+  const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  for (int fd = 0; fd <= 2; ++fd) ::dup2(null.get(), fd);
+  for (pid_t pid; ::recv(theirs.get(), &pid, sizeof pid, 0) == sizeof pid;) {
+    const std::string words = ReadProc(pid, "cmdline");
+    // No words are one byte: an empty packet would look like the end.
+    ::send(theirs.get(), words.data(), words.empty() ? 1 : words.size(), MSG_NOSIGNAL);
+  }
+  ::_exit(0);
 }
 
 }  // namespace
@@ -90,21 +111,27 @@ std::vector<Ancestor> AncestorsOf(pid_t parent) {
 }
 
 const std::string& CommandLines::Of(pid_t pid) {
-  constexpr auto kPatience = std::chrono::milliseconds(500);
   constexpr int kMostHung = 3;
   const auto known = known_.find(pid);
   if (known != known_.end()) return known->second;
   std::string& line = known_[pid];
-  if (hung_ == kMostHung) return line;
-  std::packaged_task<std::string()> read([pid] { return ReadProc(pid, "cmdline"); });
-  auto answer = read.get_future();
-  std::thread(std::move(read)).detach();  // the program's end takes it along
-  if (answer.wait_for(kPatience) != std::future_status::ready) {
-    ++hung_;
-    return line;
-  }
-  line = Printable(WithSpaces(answer.get()));
+  if (hung_ < kMostHung) line = Printable(WithSpaces(Ask(pid)));
   return line;
+}
+
+std::string CommandLines::Ask(pid_t pid) {
+  constexpr int kPatienceMs = 500;
+  if (!reader_) reader_ = StartReader();
+  if (::send(reader_.get(), &pid, sizeof pid, MSG_NOSIGNAL) != sizeof pid) return "";
+  pollfd ready = {.fd = reader_.get(), .events = POLLIN, .revents = 0};
+  if (::poll(&ready, 1, kPatienceMs) != 1) {
+    ++hung_;
+    reader_.reset();
+    return "";
+  }
+  char words[kMostRead];
+  const ssize_t size = ::recv(reader_.get(), words, sizeof words, 0);
+  return {words, size > 0 ? static_cast<std::size_t>(size) : 0};
 }
 
 }  // namespace corral::cli

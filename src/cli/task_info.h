@@ -1,7 +1,7 @@
 // What /proc tells about a task beyond its number, for showing it to people.
 //
 // Only files are read that no task can keep from answering; the one exception, a process's
-// arguments, is read by a thread that can be left behind.
+// arguments, is read by a process that can be left behind.
 #ifndef CORRAL_CLI_TASK_INFO_H_
 #define CORRAL_CLI_TASK_INFO_H_
 
@@ -11,6 +11,8 @@
 #include <map>
 #include <string>
 #include <vector>
+
+#include "base/fd.h"
 
 namespace corral::cli {
 
@@ -40,14 +42,18 @@ struct Ancestor {
 std::vector<Ancestor> AncestorsOf(pid_t parent);
 
 // The words of processes' commands. Reading them touches the process's memory, and a page of that
-// may hang: such a process has none. After a few of those no further one is asked.
+// may hang for good. So another process reads, which is left behind with one that hangs; such a
+// process has no words. After a few of those no further one is asked.
 class CommandLines {
  public:
   // Escaped for a terminal; empty for a kernel thread, or when it cannot be read.
   const std::string& Of(pid_t pid);
 
  private:
+  std::string Ask(pid_t pid);
+
   std::map<pid_t, std::string> known_;
+  Fd reader_;  // a socket: a pid goes there, the words come back; closing ends it
   int hung_ = 0;
 };
 

@@ -1,14 +1,9 @@
 // The command line on a real daemon: every command, with good and with bad input.
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -228,46 +223,6 @@ TEST_F(Cli, WhyShowsHostileNamesHarmlessly) {
   }
   ExpectFailure("corral why \"jobs:/$(printf 'b\\033[2J')\"", 1, "x1b");
   ExpectFailure("corral why \"/$(printf 'b\\033[2J')\"", 1, "x1b");
-}
-
-// The page its arguments stand in is thrown away, and nobody will ever fill it again.
-[[noreturn]] void HangWhoeverReadsMyArguments(const std::string& mark) {
-  const int told = ::open(mark.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-  const long page = ::sysconf(_SC_PAGESIZE);
-  const auto address = reinterpret_cast<std::uintptr_t>(program_invocation_name) & -page;
-  const bool ours = reinterpret_cast<std::uintptr_t>(&address) >= address;  // we stand there, too
-  const int faults = static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC));
-  uffdio_api api{.api = UFFD_API, .features = 0, .ioctls = 0};
-  uffdio_register range{};
-  range.range = {.start = address, .len = static_cast<std::uint64_t>(page)};
-  range.mode = UFFDIO_REGISTER_MODE_MISSING;
-  const bool hangs = !ours && faults >= 0 && ::ioctl(faults, UFFDIO_API, &api) == 0 &&
-                     ::ioctl(faults, UFFDIO_REGISTER, &range) == 0 &&
-                     ::madvise(reinterpret_cast<void*>(address), page, MADV_DONTNEED) == 0;
-  (void)!::write(told, hangs ? "hangs\n" : "cannot\n", hangs ? 6 : 7);
-  for (;;) ::pause();
-}
-
-TEST_F(Cli, WhyIsNotHeldUpByAProcessWhoseArgumentsCannotBeRead) {
-  ASSERT_EQ(Sh("mkdir $MNT/a").status, 0);
-  const std::string mark = work() + "/mark";
-  const pid_t pid = ::fork();
-  if (pid == 0) HangWhoeverReadsMyArguments(mark);
-  ASSERT_TRUE(LineAppears("mark", "\n"));
-  const bool hangs = Read(mark) == "hangs\n";
-  if (hangs) {
-    EXPECT_EQ(Sh("corral attach jobs:/a " + std::to_string(pid)).status, 0);
-    EXPECT_EQ(Sh("timeout 1 cat /proc/" + std::to_string(pid) + "/cmdline").status, 124)
-        << "reading it does not hang: nothing is tested";
-    const auto begin = std::chrono::steady_clock::now();
-    const Outcome why = Sh("timeout 30 corral why jobs:/a");
-    EXPECT_EQ(why.status, 0) << why.out;
-    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
-    EXPECT_NE(why.out.find("[system_cli]"), std::string::npos) << why.out;
-  }
-  ::kill(pid, SIGKILL);
-  ::waitpid(pid, nullptr, 0);
-  if (!hangs) GTEST_SKIP() << "no userfaultfd here";
 }
 
 TEST_F(Cli, WhyShowsWhoHasEndedAndIsStillAwaited) {
