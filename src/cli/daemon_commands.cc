@@ -59,7 +59,7 @@ int Status(const Context& context) {
     table.Add({std::to_string(Number(hierarchy, "id")), Shown(hierarchy, "name"),
                std::to_string(Number(hierarchy, "cgroups")),
                std::to_string(mounts.is_array() ? mounts.size() : mounts.get<std::size_t>()),
-               agent.empty() ? "-" : agent, Shown(hierarchy, "options")});
+               agent.empty() ? "-" : agent, Text(hierarchy, "options")});
   }
   table.Print();
   return kOk;

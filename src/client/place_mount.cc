@@ -27,8 +27,7 @@ struct Attribute {
 };
 constexpr Attribute kAttributes[] = {{"read_only", MOUNT_ATTR_RDONLY},
                                      {"nosuid", MOUNT_ATTR_NOSUID},
-                                     {"nodev", MOUNT_ATTR_NODEV},
-                                     {"noexec", MOUNT_ATTR_NOEXEC}};
+                                     {"nodev", MOUNT_ATTR_NODEV}};
 
 Result<void> SetAttributes(const std::string& dir, const json& wanted) {
   mount_attr change = {};

@@ -29,7 +29,7 @@ enum class AgentText {
   kNone,         // there is no such file
   kLineCounted,  // one final newline dropped; 4095 bytes with it, else ENOSPC
   kLine,         // the same, 4095 bytes without it
-  kTrimmed,      // white space dropped at both ends; 4095 bytes, else E2BIG
+  kTrimmed,      // white space dropped at both ends; 4095 bytes with it, else E2BIG
 };
 
 // release_agent= at mount, without a value.

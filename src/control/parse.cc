@@ -106,9 +106,8 @@ Result<bool> ParseFlag(std::string_view text, Numbers numbers) {
 
 Result<std::string> ParseAgent(std::string_view text, AgentText form) {
   if (form == AgentText::kTrimmed) {
-    text = Trim(UpToNul(text));
-    if (text.size() > kMaxPath) return Fail(E2BIG, "a release agent's path of {} bytes", text.size());
-    return std::string(text);
+    if (text.size() > kMaxPath) return Fail(E2BIG, "a release agent of {} bytes", text.size());
+    return std::string(Trim(UpToNul(text)));
   }
   if (form == AgentText::kLine && text.ends_with('\n')) text.remove_suffix(1);
   if (text.size() > kMaxPath) return Fail(ENOSPC, "a release agent's path of {} bytes", text.size());

@@ -71,8 +71,7 @@ void Daemon::PlaceProcView(HierarchyId built_in) {
                                                  .subtype = "container_proc",
                                                  .read_only = true,
                                                  .nosuid = true,
-                                                 .nodev = true,
-                                                 .noexec = true});
+                                                 .nodev = true});
     placed = mount ? PlaceMount((*mount)->TakeMountFd().get(), dir)
                    : Result<void>(Fail(mount.error()));
     if (placed) proc_mount_ = std::move(*mount);

@@ -22,7 +22,7 @@ Result<Json> Status(Request& rq) {
     if (!d.registry().Root(info.id)) continue;  // that look swept it away
     hierarchies.push_back({{"id", info.id.value},
                            {"name", info.name},
-                           {"options", ToJsonText(MountTable::EscapedOptions(info))},
+                           {"options", ToJsonText(MountTable::OptionsText(info, /*escaped=*/true))},
                            {"built_in", info.built_in},
                            {"cgroups", info.cgroups},
                            {"mounts", mounts},
@@ -68,8 +68,7 @@ Result<Json> Remount(Request& rq) {
   if (!options) return Fail(options.error());
   return Json{{"read_only", options->read_only},
               {"nosuid", options->nosuid},
-              {"nodev", options->nodev},
-              {"noexec", options->noexec}};
+              {"nodev", options->nodev}};
 }
 
 Result<Json> Audit(Request& rq) {

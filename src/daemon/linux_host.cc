@@ -151,7 +151,8 @@ Result<void> LinuxHost::CheckAgent(const std::string& agent) const {
     return Fail(EPERM, "the agent {} cannot be examined: is it inside a corral mount?", agent);
   }
   auto checked = answer.get();
-  if (!checked && checked.error().code == ENOENT) return {};  // may come later
+  // What cannot be started now may come later, and is looked at again then.
+  if (!checked && checked.error().code != EPERM) return {};
   return checked;
 }
 

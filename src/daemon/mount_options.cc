@@ -22,8 +22,6 @@ constexpr FlagOption kFlags[] = {
     {"suid", &MountOptions::nosuid, false},
     {"nodev", &MountOptions::nodev, true},
     {"dev", &MountOptions::nodev, false},
-    {"noexec", &MountOptions::noexec, true},
-    {"exec", &MountOptions::noexec, false},
     {"all", &MountOptions::all, true},
     {"none", &MountOptions::none, true},
     {"noprefix", &MountOptions::noprefix, true},
@@ -36,7 +34,7 @@ constexpr FlagOption kFlags[] = {
 constexpr std::string_view kIgnored[] = {
     "defaults",   "relatime", "norelatime", "atime",  "noatime",  "nodiratime", "strictatime",
     "lazytime",   "async",    "auto",       "noauto", "user",     "nouser",     "_netdev",
-    "nofail",     "silent",   "loud",       "default_permissions", "allow_other"};
+    "nofail",     "silent",   "loud",       "exec",   "noexec",   "default_permissions", "allow_other"};
 constexpr std::string_view kIgnoredKeys[] = {"user_id", "group_id", "rootmode", "fd",
                                              "max_read", "blksize", "x-"};
 
@@ -136,13 +134,27 @@ Result<void> Apply(std::string_view token, MountOptions* options) {
   return Fail(EINVAL, "unknown mount option or subsystem '{}'", token);
 }
 
+std::vector<std::string_view> TokensOf(std::string_view text) {
+  std::vector<std::string_view> tokens;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    if (end > begin) tokens.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return tokens;
+}
+
+bool IsOneHierarchyDialect(std::string_view token) {
+  constexpr std::string_view kKey = "compat=";
+  if (!token.starts_with(kKey)) return false;
+  const Dialect* dialect = FindDialect(token.substr(kKey.size()));
+  return dialect && dialect->one_hierarchy;
+}
+
 // What only all of them together can tell.
 Result<void> CheckTogether(MountOptions* options) {
   const Dialect& dialect = DialectOf(options->dialect);
-  if (dialect.one_hierarchy) {
-    options->all = options->none = options->noprefix = false;
-    options->name.reset();
-  }
+  if (dialect.one_hierarchy) options->all = options->none = options->noprefix = false;
   for (const Dialect& other : Dialects()) {
     if (other.one_hierarchy && options->name == other.name) {
       return Fail(EINVAL, "the name '{0}' belongs to the one hierarchy of compat={0}", other.name);
@@ -165,12 +177,11 @@ Result<void> CheckTogether(MountOptions* options) {
 }  // namespace
 
 Result<MountOptions> ParseMountOptions(std::string_view text) {
+  const std::vector<std::string_view> tokens = TokensOf(text);
+  const bool names_mean_nothing = std::ranges::any_of(tokens, IsOneHierarchyDialect);
   MountOptions options;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    const std::string_view token = text.substr(begin, end - begin);
-    begin = end + 1;
-    if (token.empty()) continue;
+  for (const std::string_view token : tokens) {
+    if (names_mean_nothing && token.starts_with("name=")) continue;
     if (auto ok = Apply(token, &options); !ok) return Fail(ok.error());
   }
   if (auto ok = CheckTogether(&options); !ok) return Fail(ok.error());

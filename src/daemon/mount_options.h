@@ -25,7 +25,6 @@ struct MountOptions {
   bool read_only = false;
   bool nosuid = false;
   bool nodev = false;
-  bool noexec = false;
 };
 
 // EINVAL, with the option that was wrong and why.

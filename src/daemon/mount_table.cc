@@ -41,13 +41,15 @@ std::vector<std::string> MountPointsOf(dev_t device) {
   return points;
 }
 
+// As in /proc/mounts, with what a terminal would act on as well.
 std::string Escaped(std::string_view text) {
   std::string escaped;
   for (const char c : text) {
-    if (std::string_view(" \t\n\\").find(c) == std::string_view::npos) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte > ' ' && byte != 0x7f && c != '\\' && c != ',') {
       escaped += c;
     } else {
-      escaped += fmt::format("\\{:03o}", static_cast<unsigned char>(c));
+      escaped += fmt::format("\\{:03o}", byte);
     }
   }
   return escaped;
@@ -55,8 +57,9 @@ std::string Escaped(std::string_view text) {
 
 }  // namespace
 
-std::string MountTable::OptionsText(const HierarchyInfo& info) {
+std::string MountTable::OptionsText(const HierarchyInfo& info, bool escaped) {
   const Dialect& dialect = DialectOf(info.dialect);
+  const auto value = [&](const std::string& text) { return escaped ? Escaped(text) : text; };
   std::string text;
   const auto add = [&](bool shown, std::string_view option) {
     if (!shown) return;
@@ -64,16 +67,12 @@ std::string MountTable::OptionsText(const HierarchyInfo& info) {
     text += option;
   };
   add(info.noprefix, "noprefix");
-  add(!info.release_agent.empty(), "release_agent=" + info.release_agent);
-  add(!info.agent_user.empty(), "agent_user=" + info.agent_user);
+  add(!info.release_agent.empty(), "release_agent=" + value(info.release_agent));
+  add(!info.agent_user.empty(), "agent_user=" + value(info.agent_user));
   add(info.clone_children, "clone_children");
   add(!info.name.empty() && !dialect.one_hierarchy, "name=" + info.name);
   add(&dialect != &DefaultDialect(), fmt::format("compat={}", dialect.name));
   return text;
-}
-
-std::string MountTable::EscapedOptions(const HierarchyInfo& info) {
-  return Escaped(OptionsText(info));
 }
 
 Result<void> MountTable::CheckAgent(const MountOptions& options) const {
@@ -119,13 +118,12 @@ Result<MountTable::Mounted> MountTable::Mount(std::string_view text, const std::
   if (!hierarchy) return Fail(hierarchy.error());
   Registry& registry = tree_.registry();
   const HierarchyInfo info = registry.InfoOf(*hierarchy).value();
-  const std::string shown = OptionsText(info);
+  const std::string shown = OptionsText(info, /*escaped=*/false);
   auto mount = FuseMount::Create(tree_, info.root,
                                  {.source = shown.empty() ? source : shown,
                                   .read_only = options->read_only,
                                   .nosuid = options->nosuid,
-                                  .nodev = options->nodev,
-                                  .noexec = options->noexec});
+                                  .nodev = options->nodev});
   if (!mount) {
     if (created) (void)registry.DestroyHierarchy(*hierarchy);
     return Fail(mount.error());
@@ -220,7 +218,7 @@ std::string MountTable::MountsText() {
     if (!info) continue;
     auto points = MountPointsOf(device);
     if (points.empty()) points.emplace_back("-");
-    const std::string options = EscapedOptions(*info);
+    const std::string options = OptionsText(*info, /*escaped=*/true);
     for (const std::string& point : points) {
       text += fmt::format("{} {} container {} 0 0\n", Escaped(source), Escaped(point),
                           options.empty() ? "rw" : options);

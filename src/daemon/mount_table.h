@@ -49,10 +49,9 @@ class MountTable {
   std::string MountsText();
   std::size_t size();
 
-  // What is shown of a hierarchy's options (spec 3.12).
-  static std::string OptionsText(const HierarchyInfo& info);
-  // The same with \ooo for blanks and backslashes, as in /proc/mounts.
-  static std::string EscapedOptions(const HierarchyInfo& info);
+  // What is shown of a hierarchy's options (spec 3.12). Escaped: values as in /proc/mounts, a
+  // comma as well.
+  static std::string OptionsText(const HierarchyInfo& info, bool escaped);
 
   // The hierarchy that has `device` mounted.
   std::optional<HierarchyId> HierarchyOnDevice(dev_t device);

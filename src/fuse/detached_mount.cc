@@ -47,12 +47,12 @@ Result<void> Configure(const Fd& context, const Fd& fuse, const FuseMountOptions
   return {};
 }
 
+// Nothing here is a program, whatever its mode says (spec 4.5).
 unsigned MountAttributes(const FuseMountOptions& options) {
-  unsigned attributes = 0;
+  unsigned attributes = MOUNT_ATTR_NOEXEC;
   if (options.read_only) attributes |= MOUNT_ATTR_RDONLY;
   if (options.nosuid) attributes |= MOUNT_ATTR_NOSUID;
   if (options.nodev) attributes |= MOUNT_ATTR_NODEV;
-  if (options.noexec) attributes |= MOUNT_ATTR_NOEXEC;
   return attributes;
 }
 

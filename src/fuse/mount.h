@@ -27,7 +27,6 @@ struct FuseMountOptions {
   bool read_only = false;
   bool nosuid = false;
   bool nodev = false;
-  bool noexec = false;
 };
 
 class FuseMount {

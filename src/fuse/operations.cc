@@ -96,11 +96,8 @@ void SetAttr(fuse_req_t req, fuse_ino_t node, struct stat* to, int to_set, fuse_
   Tree& tree = Mounted(req).tree;
   const Inode inode = InodeOf(req, node);
   const auto attr = changes ? tree.SetAttr(inode, change) : tree.GetAttr(inode);
-  if (!attr) {
-    fuse_reply_err(req, attr.error().code);
-    return;
-  }
-  fuse_reply_attr(req, &*attr, kTimeout);
+  const struct stat now = attr ? *attr : RemovedNode(inode);  // through a held descriptor
+  fuse_reply_attr(req, &now, kTimeout);
 }
 
 // ---- names

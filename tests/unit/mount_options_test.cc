@@ -53,6 +53,7 @@ TEST(MountOptions, OfV6HaveNoNamesAndNoSubsystems) {
   const MountOptions options = Good("compat=v6,name=x,none");
   EXPECT_FALSE(options.name);
   EXPECT_FALSE(options.none);
+  EXPECT_FALSE(Good("name=,name=a/b,compat=v6").name);
 }
 
 TEST(MountOptions, ThatMount8HandsOnAreTaken) {
