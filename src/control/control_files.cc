@@ -91,6 +91,9 @@ Result<std::string> ReadEvents(const ControlContext& context) {
   });
 }
 
+// Nothing, rather than EINVAL: so that cp -r and Python's copytree go through a group.
+Result<std::string> ReadKill(const ControlContext&) { return std::string(); }
+
 Result<void> WriteKill(const ControlContext& context, const Caller&, std::string_view bytes) {
   if (Trim(bytes) != "1") return Fail(EINVAL, "only 1 may be written to cgroup.kill");
   const auto killed = KillSubtree(context.registry, context.host, context.cgroup);
@@ -121,7 +124,11 @@ constexpr ControlFile kFiles[] = {
      .for_admins = true},
     {.name = "cgroup.events", .pollable = true, .read = ReadEvents, .dialects = kCorral},
     // Not in the top cgroup: one write there would kill the machine.
-    {.name = "cgroup.kill", .scope = Scope::kNotTop, .write = WriteKill, .dialects = kCorral},
+    {.name = "cgroup.kill",
+     .scope = Scope::kNotTop,
+     .read = ReadKill,
+     .write = WriteKill,
+     .dialects = kCorral},
     {.name = "cgroup.clone_children", .read = ReadClone, .write = WriteClone, .dialects = kLinux},
     {.name = "cgroup.sane_behavior",
      .scope = Scope::kTopOnly,
