@@ -1,7 +1,7 @@
 // Writes to every control file in every dialect.
 //
-// An input is a byte for the dialect, then writes separated by 0xff: a selector (bits 0 to 2
-// the file, 3 and 4 the group, 5 who writes, 6 a descriptor of a removed group), then the bytes.
+// An input is a byte for the dialect, then writes separated by 0xff: a selector (bits 0 to 3
+// the file, 4 and 5 the group, 6 who writes, 7 a descriptor of a removed group), then the bytes.
 #include <cerrno>
 #include <string>
 #include <string_view>
@@ -20,7 +20,7 @@ class ControlFuzz : public World {
     const Inode gone{tree.Mkdir(kRoot, top, "gone", 0755).value().st_ino};
     for (const ControlFile& file : ControlFiles()) {
       const auto at = tree.Lookup(gone, file.name);
-      if (at) held_.push_back(tree.Open(Inode{at->st_ino}, false).value());
+      if (at) held_.push_back(tree.Open(kRoot, Inode{at->st_ino}, false).value());
     }
     CORRAL_CHECK(tree.Rmdir(top, "gone").has_value());
   }
@@ -29,25 +29,27 @@ class ControlFuzz : public World {
     if (record.empty()) return;
     const auto selector = static_cast<unsigned char>(record.front());
     const std::string_view bytes = record.substr(1);
-    const Caller& caller = selector & 0x20 ? kUser : kRoot;
-    if (selector & 0x40) {
-      CheckGone(*held_[(selector & 7u) % held_.size()], caller, bytes);
+    const Caller& caller = selector & 0x40 ? kUser : kRoot;
+    if (selector & 0x80) {
+      CheckGone(*held_[(selector & 15u) % held_.size()], caller, bytes);
       return;
     }
-    const ControlFile& file = ControlFiles()[(selector & 7u) % ControlFiles().size()];
-    WriteTo(groups[selector >> 3 & 3u], file, caller, bytes);
+    const ControlFile& file = ControlFiles()[(selector & 15u) % ControlFiles().size()];
+    WriteTo(groups[selector >> 4 & 3u], file, caller, bytes);
   }
 
  private:
   static constexpr Caller kRoot{.tid = Tid{1}};
   static constexpr Caller kUser{.tid = Tid{5}, .uid = 1000, .gid = 1000};
 
-  static HierarchyOptions OptionsFor(const Dialect&) { return {.name = "fuzz"}; }
+  static HierarchyOptions OptionsFor(const Dialect& dialect) {
+    return {.name = "fuzz", .dialect = &dialect};
+  }
 
   void CheckGone(OpenFile& file, const Caller& caller, std::string_view bytes) {
     const std::string before = Everything();
     const auto written = file.Write(caller, bytes);
-    const int expected = bytes.size() > dialect_.max_write ? E2BIG : ENODEV;  // spec 6.5
+    const int expected = bytes.size() > MaxWrite(dialect_) ? E2BIG : ENODEV;  // spec 6.5
     CORRAL_CHECK(!written && written.error().code == expected);
     CORRAL_CHECK(Everything() == before);
   }
@@ -56,12 +58,12 @@ class ControlFuzz : public World {
                std::string_view bytes) {
     const auto at = tree.Lookup(Inode::Directory(group), file.name);
     if (!at) return;  // not in this group, or not in this dialect
-    const auto open = tree.Open(Inode{at->st_ino}, false);
+    const auto open = tree.Open(caller, Inode{at->st_ino}, false);
     const std::string before = Everything();
     const auto written = (*open)->Write(caller, bytes);
     Settle();
     CheckWhole();
-    CORRAL_CHECK((bytes.size() > dialect_.max_write) == (!written && written.error().code == E2BIG));
+    if (bytes.size() > MaxWrite(dialect_)) CORRAL_CHECK(!written && written.error().code == E2BIG);
     if (!written) {
       CORRAL_CHECK(IsDocumented(written.error().code));
       CORRAL_CHECK(Everything() == before);  // a refused write changes nothing
@@ -84,7 +86,7 @@ class ControlFuzz : public World {
       for (const DirEntry& entry : tree.ReadDir(Inode::Directory(group)).value()) {
         all += entry.name + '\n';
         if (entry.is_directory) continue;
-        auto file = tree.Open(Inode{entry.ino}, true);
+        auto file = tree.Open(kRoot, Inode{entry.ino}, true);
         if (auto text = (*file)->Read(1 << 16, 0)) all += *text;
       }
     }

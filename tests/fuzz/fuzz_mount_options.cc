@@ -34,7 +34,8 @@ void Check(const std::string& text) {
     CORRAL_CHECK(GoodName(*options->name));
     CORRAL_CHECK(!ParseMountOptions(text + ",name=again"));  // given twice
   }
-  if (options->none) CORRAL_CHECK(options->name.has_value());
+  const bool ignores_names = options->dialect && options->dialect->one_hierarchy;
+  if (options->none && !ignores_names) CORRAL_CHECK(options->name.has_value());
 }
 
 }  // namespace

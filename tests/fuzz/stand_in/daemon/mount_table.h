@@ -29,6 +29,10 @@ class MountTable {
     if (!options) return Fail(options.error());
     return Fail(ENODEV, "nothing is mounted here");
   }
+  Result<MountOptions> Remount(dev_t device, std::string_view text) {
+    if (device != 1) return Fail(ENOENT, "not a mount of ours");
+    return ParseMountOptions(text);
+  }
   // Device 1 is a mount of the hierarchy.
   std::optional<CgroupId> RootOnDevice(dev_t device) {
     return device == 1 ? std::optional(root_) : std::nullopt;
@@ -36,6 +40,7 @@ class MountTable {
   std::size_t CountOf(HierarchyId) { return 0; }
   std::size_t size() { return 0; }
   static std::string OptionsText(const HierarchyInfo& info) { return "name=" + info.name; }
+  static std::string EscapedOptions(const HierarchyInfo& info) { return OptionsText(info); }
 
  private:
   const CgroupId root_;
