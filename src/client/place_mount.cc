@@ -80,6 +80,9 @@ Result<json> MountOn(Client& client, const MountRequest& request) {
   if (!answer) return Fail(answer.error());
   if (!mount) return Fail(EPROTO, "the daemon sent no mount");
   if (auto placed = PlaceMount(mount.get(), request.dir); !placed) return Fail(placed.error());
+  // The daemon's own descriptor of the mount is closed before it takes the next request; until
+  // then an umount would say EBUSY.
+  if (auto closed = client.Call({{"op", "ping"}}); !closed) return Fail(closed.error());
   return answer->value("hierarchy", json());
 }
 
