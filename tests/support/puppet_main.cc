@@ -389,6 +389,13 @@ void Carry(int fd, const Command& command) {
       Say(fd, Message::Kind::kReply, command.cookie, WriteZero(command.path));
       break;
     case Op::kSetUid: Say(fd, Message::Kind::kReply, command.cookie, SetUid(command.number)); break;
+    case Op::kSetIds: {
+      // The system call, not the library's: that one changes every thread.
+      const long done = syscall(SYS_setresuid, command.number & 0xffff, command.number >> 16 & 0xffff,
+                                command.number >> 32 & 0xffff);
+      Say(fd, Message::Kind::kReply, command.cookie, done < 0 ? -errno : 0);
+      break;
+    }
     case Op::kExecStorm:
       RunExecStorm({command.cookie, NowMs() + static_cast<int64_t>(command.number), 0, command.path});
     case Op::kTakeTidStorm:

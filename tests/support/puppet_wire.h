@@ -25,6 +25,7 @@ enum class Op : std::uint32_t {
   kDropUring,     // and its end; replies
   kWriteZero,     // writes `0` to the file `path`; replies 0 or -errno
   kSetUid,        // all of this thread's uids and gids become `number`; replies 0 or -errno
+  kSetIds,        // setresuid of this thread alone: 16 bits each in `number`; replies 0 or -errno
 };
 
 // What a storm makes, each time anew, and waits for.

@@ -211,6 +211,12 @@ void Puppets::Grow(Tid task, std::uint64_t mebibytes) {
   CORRAL_CHECK(AwaitReply(task) == 0);
 }
 
+void Puppets::SetIds(Tid task, std::uint16_t real, std::uint16_t effective, std::uint16_t saved) {
+  Send(task, Op::kSetIds, 0,
+       real | std::uint64_t{effective} << 16 | std::uint64_t{saved} << 32);
+  CORRAL_CHECK(AwaitReply(task) == 0);
+}
+
 void Puppets::Reap(Tid parent, Tid child) {
   Send(parent, Op::kReap, 0, child.value);
   CORRAL_CHECK(AwaitReply(parent) == 0);

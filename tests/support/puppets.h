@@ -53,6 +53,8 @@ class Puppets {
   void ReapOwn(Tid child);           // of a process that Start() made
   bool IsZombie(Tid task) const;
   void Grow(Tid task, std::uint64_t mebibytes);  // its end will take a while
+  // Real, effective and saved user id, of this thread; a puppet that is not root cannot go back.
+  void SetIds(Tid task, std::uint16_t real, std::uint16_t effective, std::uint16_t saved);
   void BeginKill(Tgid process);                  // SIGKILL, and do not wait
   void EndKill(Tgid process);
 
