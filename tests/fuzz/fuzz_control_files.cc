@@ -87,7 +87,7 @@ class ControlFuzz : public World {
         all += entry.name + '\n';
         if (entry.is_directory) continue;
         auto file = tree.Open(kRoot, Inode{entry.ino}, true);
-        if (auto text = (*file)->Read(1 << 16, 0)) all += *text;
+        if (auto text = (*file)->Read(kRoot.tid, 1 << 16, 0)) all += *text;
       }
     }
     return all;

@@ -21,9 +21,13 @@ Fd AbandonedConnection() {
   return Fd(fds[0]);
 }
 
-void Ask(Daemon& daemon, World& world, int connection, std::string_view text) {
+void Ask(Daemon& daemon, World& world, Session& session, int connection, std::string_view text) {
   const Json json = Json::parse(text, nullptr, /*exceptions=*/false);
-  Request request{.daemon = daemon, .json = json, .connection = connection, .descriptor = Fd()};
+  Request request{.daemon = daemon,
+                  .session = session,
+                  .json = json,
+                  .connection = connection,
+                  .descriptor = Fd()};
   const Json answer = Answer(request);
   CORRAL_CHECK(answer.is_object() && answer.at("ok").is_boolean());
   if (!answer.at("ok").get<bool>()) {
@@ -32,6 +36,7 @@ void Ask(Daemon& daemon, World& world, int connection, std::string_view text) {
   }
   (void)answer.dump();  // throws where a string is not UTF-8
   world.Settle();
+  daemon.feed().Collect();
   CORRAL_CHECK(world.tracker.Audit().differences.empty());
 }
 
@@ -41,11 +46,12 @@ void Ask(Daemon& daemon, World& world, int connection, std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   corral::World world({.name = "fuzz"});
   corral::Daemon daemon(world);
+  corral::Session session;  // its subscriber goes before the feed
   const corral::Fd connection = corral::AbandonedConnection();
   std::string_view rest(reinterpret_cast<const char*>(data), size);
   for (int requests = 0; requests < 16 && !rest.empty(); ++requests) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
-    corral::Ask(daemon, world, connection.get(), rest.substr(0, end));
+    corral::Ask(daemon, world, session, connection.get(), rest.substr(0, end));
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   return 0;

@@ -181,11 +181,14 @@ Errnos Model::Rename(const Step& step) {
     if (from.group && !to.group) return {ENOTDIR};
     if (from.file && to.group) return {EISDIR};
   }
-  if (from.file) return {ENOTDIR};  // spec 5.5
-  if (elsewhere && !May(from.group->directory, step.uid, kWrite, true)) return {EACCES};
-  const SpecDialect& dialect = *from.group->hierarchy->dialect;
-  if (to.exists()) return {elsewhere ? dialect.rename_onto_elsewhere : EEXIST};
+  if (from.group && elsewhere && !May(from.group->directory, step.uid, kWrite, true)) {
+    return {EACCES};
+  }
+  const SpecDialect& dialect = *from.parent->hierarchy->dialect;
+  // Before all that spec 5.5 says, as today's kernel does it; the text is silent.
   if (!dialect.newline_in_names && to.name.find('\n') != to.name.npos) return {EINVAL};
+  if (from.file) return {ENOTDIR};  // spec 5.5
+  if (to.exists()) return {elsewhere ? dialect.rename_onto_elsewhere : EEXIST};
   if (elsewhere) return {EIO};
   auto moved = from.parent->children.extract(from.name);
   moved.key() = to.name;

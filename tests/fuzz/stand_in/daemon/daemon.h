@@ -11,6 +11,7 @@
 
 #include "agent/agent_starter.h"
 #include "base/fd.h"
+#include "daemon/event_feed.h"
 #include "daemon/mount_table.h"
 #include "daemon/waiters.h"
 #include "fuzz/world.h"
@@ -45,6 +46,7 @@ class Daemon {
   Tree& tree() { return world_.tree; }
   MountTable& mounts() { return mounts_; }
   Waiters& waiters() { return waiters_; }
+  EventFeed& feed() { return feed_; }
   const Agents& agents() const { return agents_; }
   Result<void> CheckShutdown(bool force) {
     if (force) return {};
@@ -59,6 +61,7 @@ class Daemon {
   NamedTracker tracker_;
   MountTable mounts_;
   Waiters waiters_;
+  EventFeed feed_{world_.registry};
   Agents agents_;
   const Fd shutdown_;
 };

@@ -39,8 +39,7 @@ class MountTable {
   }
   std::size_t CountOf(HierarchyId) { return 0; }
   std::size_t size() { return 0; }
-  static std::string OptionsText(const HierarchyInfo& info) { return "name=" + info.name; }
-  static std::string EscapedOptions(const HierarchyInfo& info) { return OptionsText(info); }
+  static std::string OptionsText(const HierarchyInfo& info, bool) { return "name=" + info.name; }
 
  private:
   const CgroupId root_;
