@@ -21,7 +21,6 @@ constexpr std::string_view kAgent = "an agent has a session of its own and /dev/
 constexpr std::string_view kLongName = "FUSE takes names of at most 1024 bytes (14)";
 constexpr std::string_view kSeek = "a FUSE server is not told of a seek; the read behind it says ENODEV";
 constexpr std::string_view kEmptyWrite = "an empty write is not seen by a FUSE server (4.5, 14)";
-constexpr std::string_view kRemoved = "a removed cgroup has no attributes that could change";
 constexpr std::string_view kBuffer = "what was read once is served on (2); the kernel keeps a line of it";
 
 constexpr KnownLimit kKnownLimits[] = {
@@ -62,11 +61,6 @@ constexpr KnownLimit kKnownLimits[] = {
     {"RemovedCgroups", "notify_on_release, write nothing", kEmptyWrite},
     {"RemovedCgroups", "cgroup.clone_children, seek", kSeek},
     {"RemovedCgroups", "cgroup.clone_children, write nothing", kEmptyWrite},
-    {"RemovedCgroups", "fchmod", kRemoved},
-    {"RemovedCgroups", "fchmod of the directory", kRemoved},
-    {"RemovedCgroups", "fchown", kRemoved},
-    {"RemovedCgroups", "utimes", kRemoved},
-    {"RemovedCgroups", "ftruncate", kRemoved},
     {"RemovedAfterReading", "a list read partly, from the start", kSeek},
     {"RemovedAfterReading", "a list read partly, read on", kBuffer},
 };
