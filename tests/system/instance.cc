@@ -39,14 +39,17 @@ void InstanceTest::SetUp() {
 }
 
 void InstanceTest::TearDown() {
-  if (work_.empty()) return;
+  if (!work_.empty()) Finish(work_);
+}
+
+void InstanceTest::Finish(const std::string& work) {
   const Outcome down = Sh("corral shutdown --force");
   EXPECT_EQ(down.status, 0) << down.out;
-  for (const auto& entry : std::filesystem::directory_iterator(work_)) {
+  for (const auto& entry : std::filesystem::directory_iterator(work)) {
     if (entry.is_directory()) ::umount2(entry.path().c_str(), MNT_DETACH);
   }
   std::error_code ignored;
-  std::filesystem::remove_all(work_, ignored);
+  std::filesystem::remove_all(work, ignored);
 }
 
 void InstanceTest::Mount(const std::string& options, const std::string& name) {
@@ -55,7 +58,7 @@ void InstanceTest::Mount(const std::string& options, const std::string& name) {
   ASSERT_EQ(mounted.status, 0) << mounted.out;
 }
 
-Outcome InstanceTest::Sh(const std::string& command) const {
+Outcome InstanceTest::Sh(const std::string& command) {
   Outcome outcome;
   FILE* pipe = ::popen(("exec 2>&1\n" + command).c_str(), "re");
   char buffer[4096];
@@ -74,13 +77,13 @@ std::string InstanceTest::WriteAgent(const std::string& body) const {
   return path;
 }
 
-std::string InstanceTest::Read(const std::string& path) const {
+std::string InstanceTest::Read(const std::string& path) {
   std::ostringstream text;
   text << std::ifstream(path).rdbuf();
   return text.str();
 }
 
-int InstanceTest::Write(const std::string& path, const std::string& bytes) const {
+int InstanceTest::Write(const std::string& path, const std::string& bytes) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
   if (fd < 0) return errno;
   const ssize_t n = ::write(fd, bytes.data(), bytes.size());

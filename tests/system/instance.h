@@ -27,20 +27,25 @@ class InstanceTest : public ::testing::Test {
   void SetUp() override;  // skips, with the reason, where the machine lacks something
   void TearDown() override;
 
+  // For a program whose tests share an instance: the one that SetUp of an earlier test made is
+  // used again, and Finish ends it.
+  void Reuse(const std::string& work) { work_ = work; }
+  static void Finish(const std::string& work);
+
   // Mounts at mnt() (or work()/NAME) with `corral mount`; fails the test on an error.
   void Mount(const std::string& options, const std::string& name = "mnt");
 
   // Runs a command with sh: $MNT is mnt(), $WORK is work(), corral's binaries are on PATH.
-  Outcome Sh(const std::string& command) const;
+  static Outcome Sh(const std::string& command);
 
   // An executable release agent that runs `body` ($1 is the path); its path.
   std::string WriteAgent(const std::string& body) const;
 
   std::string work() const { return work_; }
   std::string mnt() const { return work_ + "/mnt"; }
-  std::string Read(const std::string& path) const;
+  static std::string Read(const std::string& path);
   // errno of one write(2), 0 for success.
-  int Write(const std::string& path, const std::string& bytes) const;
+  static int Write(const std::string& path, const std::string& bytes);
 
   // How often to repeat something that takes long: `wanted` times, CORRAL_RACE_SCALE times as
   // often where that is set (scripts/nightly), at most CORRAL_ROUNDS times where that is set
