@@ -200,8 +200,6 @@ void MeasureLibrary(const Options& o, const Crowd& crowd) {
   SayTime("library: list a group", MedianOf([&] { (void)registry.Tasks(groups[0]); }));
   SayTime("library: list the root", MedianOf([&] { (void)registry.Tasks(root); }));
   SayTime("library: walk for leavers", MedianOf([&] { (void)tracker->Leavers(); }));
-  SayTime("library: look again at one task",
-          MedianOf([&] { (void)tracker->LeaversAmong({Tid{1}}); }));
   SayTime("library: judge all", MedianOf([&] { registry.JudgeAll(); }));
 }
 
