@@ -33,6 +33,7 @@ const std::vector<Generator::Choice> Generator::kChoices{
     {12, &Generator::Rmdir},     {6, &Generator::Rename},  {2, &Generator::Odd},
     {2, &Generator::Chmod},      {2, &Generator::Chown},   {3, &Generator::Read},
     {6, &Generator::Held},       {3, &Generator::Mount},   {2, &Generator::Umount},
+    {1, &Generator::Remount},
 };
 
 Step Generator::Next(const Model& model) {
@@ -265,6 +266,16 @@ Step Generator::Mount(const Model& model) {
   // Mostly one or two at a time; what is mounted costs time after every step.
   if (model.mounts().size() >= 2 && !OneIn(6)) return {};
   return {"mount", {fmt::format("m{}", 1 + Below(3)), Options()}};
+}
+
+Step Generator::Remount(const Model& model) {
+  const std::string mount = MountPoint(model);
+  const ModelHierarchy& hierarchy = *model.mounts().at(mount).hierarchy;
+  std::string options = hierarchy.name.empty() ? "all" : "none,name=" + hierarchy.name;
+  if (OneIn(6)) options = Options();
+  if (OneIn(2)) options += ",release_agent=%a2";
+  if (OneIn(4)) options += ",compat=" + std::string(hierarchy.dialect->name);
+  return {"remount", {mount, options}};
 }
 
 Step Generator::Umount(const Model& model) { return {"umount", {MountPoint(model)}}; }

@@ -46,6 +46,7 @@ class Generator {
   Step Held(const Model&);
   Step Mount(const Model&);
   Step Umount(const Model&);
+  Step Remount(const Model&);
 
   int Below(int n) { return static_cast<int>(random_() % static_cast<unsigned>(n)); }
   bool OneIn(int n) { return Below(n) == 0; }

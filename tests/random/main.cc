@@ -29,6 +29,7 @@ struct Plan {
   int seeds = 1;
   int steps = 20000;
   int episode = 1000;  // steps on one machine, from its start
+  bool print = false;
   int shrinks = 400;  // replays at most
   std::vector<std::string> dialects{"v6", "v11", "corral", "linux"};
 };
@@ -54,6 +55,7 @@ int RunEpisode(const Plan& plan, int steps, int* done) {
   std::optional<Difference> difference;
   while (static_cast<int>(script.size()) < steps && !difference) {
     script.push_back(generator.Next(lockstep.model()));
+    if (plan.print) fmt::print("{}\n", Format(script.back()));
     if (const auto what = lockstep.Do(script.back())) difference = {script.size() - 1, *what};
   }
   *done += static_cast<int>(script.size());
@@ -113,6 +115,7 @@ int Main(int argc, char** argv) {
   app.add_option("--seeds", plan.seeds, "How many, one after the other");
   app.add_option("--steps", plan.steps, "Steps with each seed");
   app.add_option("--episode", plan.episode, "So many of them on one machine, from its start");
+  app.add_flag("--print", plan.print, "Print the steps");
   app.add_option("--shrinks", plan.shrinks, "Replays at most to shorten a script");
   app.add_option("--dialect", plan.dialects, "v6, v11, corral, linux; all unless given");
   app.add_option("--script", script, "Replay this file");

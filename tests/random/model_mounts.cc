@@ -128,7 +128,8 @@ Errnos Model::Umount(const Step& step) {
 
 // Spec 3.9.
 Errnos Model::Remount(const Step& step) {
-  ModelHierarchy& hierarchy = *mounts_.at(step.arg(0)).hierarchy;
+  ModelMount& mount = mounts_.at(step.arg(0));
+  ModelHierarchy& hierarchy = *mount.hierarchy;
   const Wanted wanted = Parse(Expand(step.arg(1)));
   const SpecDialect* dialect =
       wanted.dialects.empty() ? hierarchy.dialect : DialectNamed(wanted.dialects[0]);
@@ -138,6 +139,7 @@ Errnos Model::Remount(const Step& step) {
   if (!hierarchy.root->children.empty()) errors.insert(EBUSY);
   if (!errors.empty()) return errors;
   if (!wanted.agents.empty()) hierarchy.agent = wanted.agents[0];
+  mount.read_only = wanted.read_only;
   return {0};
 }
 

@@ -51,6 +51,12 @@ Entries List(const Fd& directory) {
 Machine::Seen Machine::Observe(const std::string& mount, const Model& names) {
   Seen seen;
   const Fd root(::open(Under(mount, "").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  struct stat here {}, around {};
+  if (::fstat(root.get(), &here) != 0 || ::stat(work_.c_str(), &around) != 0 ||
+      here.st_dev == around.st_dev) {
+    seen.now["/ attr"] = "nothing is mounted there";
+    return seen;
+  }
   ObserveGroup(root, "/", names.NamesByTid(), &seen);
   return seen;
 }
