@@ -249,6 +249,8 @@ void MountTable::EndAll() {
     ending.swap(mounts_);
   }
   for (const Entry& entry : ending) {
+    // The number of one that has ended may be another file system's by now.
+    if (entry.mount->Ended()) continue;
     for (const std::string& point : MountPointsOf(entry.mount->device())) {
       if (::umount2(point.c_str(), MNT_DETACH) != 0) {
         log::Warn("cannot unmount {}: {}", point, std::strerror(errno));
