@@ -1,5 +1,8 @@
 // Operations on the instance as a whole: ping, status, mount, audit, shutdown.
+#include <sys/socket.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include "base/log.h"
 #include "client/bytes.h"
@@ -7,6 +10,23 @@
 #include "daemon/version.h"
 
 namespace corral::operation {
+namespace {
+
+// Spec 3.14. Whoever may speak to us has uid 0, but that may be without the capability, or be
+// the root of a user namespace of its own.
+Result<void> CheckMayMount(const Request& rq) {
+  ucred peer = {};
+  socklen_t size = sizeof peer;
+  const bool known =
+      ::getsockopt(rq.connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 0;
+  if (known &&
+      rq.daemon.tree().host().IsSysAdmin(Tid{static_cast<std::uint32_t>(peer.pid)})) {
+    return {};
+  }
+  return Fail(EPERM, "mounting needs CAP_SYS_ADMIN in the initial user namespace");
+}
+
+}  // namespace
 
 Result<Json> Ping(Request& rq) {
   return Json{{"instance", rq.daemon.instance()},
@@ -55,6 +75,7 @@ Result<Json> Status(Request& rq) {
 }
 
 Result<Json> Mount(Request& rq) {
+  if (auto may = CheckMayMount(rq); !may) return Fail(may.error());
   auto mounted = rq.daemon.mounts().Mount(FromJsonText(rq.json.value("options", "")),
                                           FromJsonText(rq.json.value("source", "none")));
   if (!mounted) return Fail(mounted.error());
@@ -63,6 +84,7 @@ Result<Json> Mount(Request& rq) {
 }
 
 Result<Json> Remount(Request& rq) {
+  if (auto may = CheckMayMount(rq); !may) return Fail(may.error());
   const auto options = rq.daemon.mounts().Remount(rq.json.at("dev").get<std::uint64_t>(),
                                                   FromJsonText(rq.json.value("options", "")));
   if (!options) return Fail(options.error());

@@ -148,7 +148,6 @@ TEST_P(Release, AFailingAgentIsLoggedAndCounted) {
   fails(script("exits-3", "exit 3", 0755), "failed");
   fails(script("is-killed", "kill -9 $$", 0755), "failed");
   fails(script("not-executable", "exit 0", 0644), "not_started");
-  if (v6()) return;  // its remount looks for the agent
   fails(work() + "/missing", "not_started");
 }
 
