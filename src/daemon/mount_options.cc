@@ -152,8 +152,8 @@ bool IsOneHierarchyDialect(std::string_view token) {
 }
 
 // What only all of them together can tell.
-Result<void> CheckTogether(MountOptions* options) {
-  const Dialect& dialect = DialectOf(options->dialect);
+Result<void> CheckTogether(const Dialect* present, MountOptions* options) {
+  const Dialect& dialect = DialectOf(options->dialect ? options->dialect : present);
   if (dialect.one_hierarchy) options->all = options->none = options->noprefix = false;
   for (const Dialect& other : Dialects()) {
     if (other.one_hierarchy && options->name == other.name) {
@@ -176,15 +176,16 @@ Result<void> CheckTogether(MountOptions* options) {
 
 }  // namespace
 
-Result<MountOptions> ParseMountOptions(std::string_view text) {
+Result<MountOptions> ParseMountOptions(std::string_view text, const Dialect* present) {
   const std::vector<std::string_view> tokens = TokensOf(text);
-  const bool names_mean_nothing = std::ranges::any_of(tokens, IsOneHierarchyDialect);
+  const bool names_mean_nothing = DialectOf(present).one_hierarchy ||
+                                  std::ranges::any_of(tokens, IsOneHierarchyDialect);
   MountOptions options;
   for (const std::string_view token : tokens) {
     if (names_mean_nothing && token.starts_with("name=")) continue;
     if (auto ok = Apply(token, &options); !ok) return Fail(ok.error());
   }
-  if (auto ok = CheckTogether(&options); !ok) return Fail(ok.error());
+  if (auto ok = CheckTogether(present, &options); !ok) return Fail(ok.error());
   return options;
 }
 

@@ -27,8 +27,9 @@ struct MountOptions {
   bool nodev = false;
 };
 
-// EINVAL, with the option that was wrong and why.
-Result<MountOptions> ParseMountOptions(std::string_view text);
+// EINVAL, with the option that was wrong and why. `present`: the dialect of the hierarchy that is
+// remounted, which decides where none is given.
+Result<MountOptions> ParseMountOptions(std::string_view text, const Dialect* present = nullptr);
 
 }  // namespace corral
 

@@ -136,12 +136,12 @@ Result<MountTable::Mounted> MountTable::Mount(std::string_view text, const std::
 
 // Everything is looked at before anything is changed.
 Result<MountOptions> MountTable::Remount(dev_t device, std::string_view text) {
-  auto options = ParseMountOptions(text);
-  if (!options) return options;
   const auto hierarchy = HierarchyOnDevice(device);
   const auto info = hierarchy ? tree_.registry().InfoOf(*hierarchy) : std::nullopt;
   if (!info) return Fail(ENOENT, "no mount of this instance");
   const Dialect& dialect = DialectOf(info->dialect);
+  auto options = ParseMountOptions(text, &dialect);
+  if (!options) return options;
   if (options->dialect && options->dialect != &dialect) {
     return Fail(EINVAL, "the dialect of a hierarchy cannot be changed (it is {})", dialect.name);
   }

@@ -64,9 +64,7 @@ Model::Facts Model::Observe(const std::string& mount, bool later) const {
     for (const auto& [name, owner] : group.files) {
       names.insert(name);
       const bool is_later = name == "cgroup.events";
-      if (is_later == later && FileIn(group, name)->readable) {
-        facts[prefix + name] = Content(group, name);
-      }
+      if (is_later == later) facts[prefix + name] = Content(group, name);
       if (!later) {
         facts[prefix + name + " attr"] = fmt::format("{:o} {} {} 1", owner.mode, owner.uid, owner.gid);
       }

@@ -200,6 +200,7 @@ std::string Model::Content(const ModelGroup& group, std::string_view file) const
   if (file == "releasable") return flag(group.releasable);
   if (file == "cgroup.clone_children") return flag(group.clone_children);
   if (file == "cgroup.sane_behavior") return "0\n";
+  if (file == "cgroup.kill") return "";
   if (file == "release_agent") return group.hierarchy->agent + "\n";
   if (file == "cgroup.events") {
     return "populated " + std::string(flag(SubtreeHasTasks(group))) + "releases " +
@@ -222,7 +223,6 @@ Errnos Model::Read(const Step& step) {
   if (!spot.exists()) return {ENOENT};
   if (spot.group) return {EISDIR};
   if (!May(OwnerOf(spot), step.uid, kRead, false)) return {EACCES};
-  if (!spot.file->readable) return {EINVAL};
   if (spot.name != "cgroup.events") read_text_ = Content(*spot.parent, spot.name);
   return {0};
 }
@@ -239,7 +239,7 @@ Errnos Model::Open(const Step& step) {
                         .hierarchy = mount.hierarchy,
                         .group = spot.parent->id,
                         .file = spot.name,
-                        .content = spot.file->readable ? Content(*spot.parent, spot.name) : ""};
+                        .content = Content(*spot.parent, spot.name)};
   return {0};
 }
 

