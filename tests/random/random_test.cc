@@ -36,9 +36,8 @@ class ShortRun : public Random, public testing::WithParamInterface<const char*> 
 
 TEST_P(ShortRun, OfAFewSecondsShowsNoDifference) {
   const char* wanted = std::getenv("CORRAL_RANDOM_SEED");
-  const auto seed = wanted ? std::strtoull(wanted, nullptr, 10)
-                           : static_cast<std::uint64_t>(std::chrono::system_clock::now()
-                                                            .time_since_epoch().count() % 1'000'000);
+  // The same each time unless one is asked for: new ones are for scripts/nightly.
+  const std::uint64_t seed = wanted ? std::strtoull(wanted, nullptr, 10) : 1;
   RecordProperty("seed", std::to_string(seed));
   Machine machine;
   Lockstep lockstep(machine);
