@@ -2,10 +2,39 @@
 
 #include <sys/stat.h>
 
-namespace corral {
+#include <memory>
 
-void ReplyEntries(fuse_req_t req, const std::vector<DirEntry>& entries, std::size_t size,
-                  off_t offset) {
+namespace corral {
+namespace {
+
+using Entries = std::vector<DirEntry>;
+
+Entries* EntriesOf(const fuse_file_info* info) { return reinterpret_cast<Entries*>(info->fh); }
+
+}  // namespace
+
+void OpenEntries(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
+  auto entries = std::make_unique<Entries>();
+  info->fh = reinterpret_cast<std::uint64_t>(entries.get());
+  if (fuse_reply_open(req, info) == 0) entries.release();
+}
+
+void ReleaseEntries(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
+  delete EntriesOf(info);
+  fuse_reply_err(req, 0);
+}
+
+void ReplyEntries(fuse_req_t req, std::size_t size, off_t offset, fuse_file_info* info,
+                  const std::function<Result<Entries>()>& list) {
+  Entries& entries = *EntriesOf(info);
+  if (offset == 0) {
+    auto listed = list();
+    if (!listed) {
+      fuse_reply_err(req, listed.error().code);
+      return;
+    }
+    entries = std::move(*listed);
+  }
   std::vector<char> reply(size);
   std::size_t used = 0;
   for (auto next = static_cast<std::size_t>(offset); next < entries.size(); ++next) {

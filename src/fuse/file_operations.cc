@@ -17,10 +17,6 @@
 namespace corral {
 namespace {
 
-struct OpenDirectory {
-  std::vector<DirEntry> entries;
-};
-
 template <typename T>
 T* HandleOf(const fuse_file_info* info) {
   return reinterpret_cast<T*>(info->fh);
@@ -93,31 +89,10 @@ void Poll(fuse_req_t req, fuse_ino_t, fuse_file_info* info, fuse_pollhandle* han
 
 // ---- listing
 
-void OpenDir(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
-  auto directory = std::make_unique<OpenDirectory>();
-  info->fh = reinterpret_cast<std::uint64_t>(directory.get());
-  if (fuse_reply_open(req, info) == 0) directory.release();
-}
-
-void ReleaseDir(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
-  delete HandleOf<OpenDirectory>(info);
-  fuse_reply_err(req, 0);
-}
-
-// A listing from its start takes a snapshot; positions are places in it. So names that come
-// and go meanwhile make no other name appear twice or not at all.
 void ReadDir(fuse_req_t req, fuse_ino_t node, std::size_t size, off_t offset,
              fuse_file_info* info) {
-  auto& entries = HandleOf<OpenDirectory>(info)->entries;
-  if (offset == 0) {
-    auto listed = Mounted(req).tree.ReadDir(InodeOf(req, node));
-    if (!listed) {
-      fuse_reply_err(req, listed.error().code);
-      return;
-    }
-    entries = std::move(*listed);
-  }
-  ReplyEntries(req, entries, size, offset);
+  ReplyEntries(req, size, offset, info,
+               [&] { return Mounted(req).tree.ReadDir(InodeOf(req, node)); });
 }
 
 void SyncDirectory(fuse_req_t req, fuse_ino_t node, int, fuse_file_info*) {
@@ -134,8 +109,8 @@ void AddFileOperations(fuse_lowlevel_ops* operations) {
   operations->write = Write;
   operations->lseek = Lseek;
   operations->poll = Poll;
-  operations->opendir = OpenDir;
-  operations->releasedir = ReleaseDir;
+  operations->opendir = OpenEntries;
+  operations->releasedir = ReleaseEntries;
   operations->readdir = ReadDir;
   operations->fsyncdir = SyncDirectory;
 }

@@ -47,10 +47,6 @@ void Lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
   ReplyEntry(req, Mounted(req).tree.Lookup(InodeOf(req, parent), name));
 }
 
-void Forget(fuse_req_t req, fuse_ino_t, std::uint64_t) { fuse_reply_none(req); }
-
-void ForgetMulti(fuse_req_t req, std::size_t, fuse_forget_data*) { fuse_reply_none(req); }
-
 // The kernel asks about nodes it holds. One that is not there any more was removed, and a
 // descriptor on it can still be looked at.
 struct stat RemovedNode(Inode inode) {

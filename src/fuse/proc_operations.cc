@@ -1,13 +1,11 @@
 #include "fuse/proc_operations.h"
 
-#include <fcntl.h>
-
 #include <cerrno>
 #include <memory>
-#include <vector>
 
 #include "control/proc_view.h"
 #include "fuse/entries.h"
+#include "fuse/request.h"
 
 namespace corral {
 namespace {
@@ -15,8 +13,6 @@ namespace {
 const ProcView& View(fuse_req_t req) {
   return *static_cast<const ProcView*>(fuse_req_userdata(req));
 }
-
-Tid CallerOf(fuse_req_t req) { return Tid{static_cast<std::uint32_t>(fuse_req_ctx(req)->pid)}; }
 
 void Lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
   const auto node = View(req).Lookup(ProcNode::Of(parent), name);
@@ -32,10 +28,6 @@ void Lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
   fuse_reply_entry(req, &entry);
 }
 
-void Forget(fuse_req_t req, fuse_ino_t, std::uint64_t) { fuse_reply_none(req); }
-
-void ForgetMulti(fuse_req_t req, std::size_t, fuse_forget_data*) { fuse_reply_none(req); }
-
 void GetAttr(fuse_req_t req, fuse_ino_t number, fuse_file_info*) {
   const auto attr = View(req).GetAttr(ProcNode::Of(number));
   if (attr) {
@@ -46,7 +38,7 @@ void GetAttr(fuse_req_t req, fuse_ino_t number, fuse_file_info*) {
 }
 
 void ReadLink(fuse_req_t req, fuse_ino_t number) {
-  const auto target = View(req).ReadLink(ProcNode::Of(number), CallerOf(req));
+  const auto target = View(req).ReadLink(ProcNode::Of(number), CallerOf(req).tid);
   if (target) {
     fuse_reply_readlink(req, target->c_str());
   } else {
@@ -83,33 +75,10 @@ void Read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_file_
   }
 }
 
-// ---- directories: a listing from its start takes a snapshot, positions are places in it
-
-using Entries = std::vector<DirEntry>;
-
-void OpenDir(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
-  auto entries = std::make_unique<Entries>();
-  info->fh = reinterpret_cast<std::uint64_t>(entries.get());
-  if (fuse_reply_open(req, info) == 0) entries.release();
-}
-
-void ReleaseDir(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
-  delete reinterpret_cast<Entries*>(info->fh);
-  fuse_reply_err(req, 0);
-}
-
 void ReadDir(fuse_req_t req, fuse_ino_t number, std::size_t size, off_t offset,
              fuse_file_info* info) {
-  Entries& entries = *reinterpret_cast<Entries*>(info->fh);
-  if (offset == 0) {
-    auto listed = View(req).ReadDir(ProcNode::Of(number));
-    if (!listed) {
-      fuse_reply_err(req, listed.error().code);
-      return;
-    }
-    entries = std::move(*listed);
-  }
-  ReplyEntries(req, entries, size, offset);
+  ReplyEntries(req, size, offset, info,
+               [&] { return View(req).ReadDir(ProcNode::Of(number)); });
 }
 
 fuse_lowlevel_ops MakeOperations() {
@@ -122,8 +91,8 @@ fuse_lowlevel_ops MakeOperations() {
   operations.open = Open;
   operations.release = Release;
   operations.read = Read;
-  operations.opendir = OpenDir;
-  operations.releasedir = ReleaseDir;
+  operations.opendir = OpenEntries;
+  operations.releasedir = ReleaseEntries;
   operations.readdir = ReadDir;
   return operations;
 }

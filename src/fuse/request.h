@@ -31,6 +31,10 @@ inline Caller CallerOf(fuse_req_t req) {
           .umask = context->umask};
 }
 
+// Nothing is remembered about a node, so nothing is forgotten.
+inline void Forget(fuse_req_t req, fuse_ino_t, std::uint64_t) { fuse_reply_none(req); }
+inline void ForgetMulti(fuse_req_t req, std::size_t, fuse_forget_data*) { fuse_reply_none(req); }
+
 }  // namespace corral
 
 #endif  // CORRAL_FUSE_REQUEST_H_
