@@ -1,19 +1,17 @@
 #include "daemon/pid_view.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <fstream>
-#include <functional>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "base/fd.h"
+#include "base/proc.h"
 
 namespace corral {
 namespace {
@@ -50,24 +48,6 @@ std::vector<std::uint32_t> NumbersOf(Tid tid) {
   return numbers;
 }
 
-// Ends when fn returns true.
-void ForEachTaskInProc(const std::function<bool(Tid)>& fn) {
-  const auto numbers_in = [](const std::string& path) {
-    std::vector<std::uint32_t> numbers;
-    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
-    while (const dirent* entry = directory ? ::readdir(directory.get()) : nullptr) {
-      const unsigned long number = std::strtoul(entry->d_name, nullptr, 10);
-      if (number != 0) numbers.push_back(static_cast<std::uint32_t>(number));
-    }
-    return numbers;
-  };
-  for (const std::uint32_t process : numbers_in("/proc")) {
-    for (const std::uint32_t task : numbers_in(fmt::format("/proc/{}/task", process))) {
-      if (fn(Tid{task})) return;
-    }
-  }
-}
-
 class NamespaceView final : public PidView {
  public:
   NamespaceView(Fd fd, Identity identity, std::size_t depth)
@@ -85,8 +65,8 @@ class NamespaceView final : public PidView {
     if (tid > 0) return Tid{static_cast<std::uint32_t>(tid)};
     std::optional<Tid> found;
     if (errno != ESRCH) {
-      ForEachTaskInProc([&](Tid task) {
-        if (SeenInProc(task) == seen) found = task;
+      ForEachTaskInProc([&](std::uint32_t, std::uint32_t task) {
+        if (SeenInProc(Tid{task}) == seen) found = Tid{task};
         return found.has_value();
       });
     }

@@ -1,6 +1,5 @@
 #include "trackers/bpf/proc_tasks.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -8,30 +7,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
-#include <string>
 
 #include "base/fd.h"
+#include "base/proc.h"
 
 namespace corral {
 namespace {
 
 constexpr unsigned kExiting = 0x4;  // PF_EXITING
-
-// The names in a directory that are numbers.
-std::vector<std::uint32_t> NumbersIn(const std::string& path) {
-  std::vector<std::uint32_t> numbers;
-  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
-  if (!directory) return numbers;
-  while (const dirent* entry = ::readdir(directory.get())) {
-    char* end = nullptr;
-    const unsigned long number = std::strtoul(entry->d_name, &end, 10);
-    if (number != 0 && *end == '\0') numbers.push_back(static_cast<std::uint32_t>(number));
-  }
-  return numbers;
-}
 
 }  // namespace
 
@@ -60,23 +44,21 @@ std::uint32_t StateInProc(std::uint32_t tgid, std::uint32_t tid) {
 
 std::uint32_t HighestTid() {
   std::uint32_t highest = 0;
-  for (const std::uint32_t tgid : NumbersIn("/proc")) {
-    for (const std::uint32_t tid : NumbersIn(fmt::format("/proc/{}/task", tgid))) {
-      highest = std::max(highest, tid);
-    }
-  }
+  ForEachTaskInProc([&](std::uint32_t, std::uint32_t tid) {
+    highest = std::max(highest, tid);
+    return false;
+  });
   return highest;
 }
 
 std::vector<corral_task_record> TasksOfProc(const std::unordered_set<std::uint32_t>& known) {
   std::vector<corral_task_record> tasks;
-  for (const std::uint32_t tgid : NumbersIn("/proc")) {
-    for (const std::uint32_t tid : NumbersIn(fmt::format("/proc/{}/task", tgid))) {
-      if (known.contains(tid)) continue;
-      const std::uint32_t state = StateInProc(tgid, tid);
-      tasks.push_back({.tid = tid, .tgid = tgid, .word = 0, .flags = state, .unused = 0});
-    }
-  }
+  ForEachTaskInProc([&](std::uint32_t tgid, std::uint32_t tid) {
+    if (known.contains(tid)) return false;
+    const std::uint32_t state = StateInProc(tgid, tid);
+    tasks.push_back({.tid = tid, .tgid = tgid, .word = 0, .flags = state, .unused = 0});
+    return false;
+  });
   return tasks;
 }
 
