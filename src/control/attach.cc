@@ -10,11 +10,10 @@ namespace {
 
 // As the reader's pid namespace numbers them; those it does not see are left out (spec 7.5).
 template <typename Id>
-Result<TaskNumbers> Numbered(const Host& host, Tid reader, const Result<std::vector<Id>>& ids) {
+Result<TaskNumbers> Numbered(const PidView* view, const Result<std::vector<Id>>& ids) {
   if (!ids) return Fail(ids.error());
   TaskNumbers numbers;
   numbers.reserve(ids->size());
-  const auto view = host.PidViewOf(reader);
   if (!view) {
     for (const Id id : *ids) numbers.push_back(id.value);
     return numbers;
@@ -97,12 +96,12 @@ Result<void> WriteTask(const ControlContext& context, const Caller& caller, std:
 
 }  // namespace
 
-Result<TaskNumbers> ListTasks(const ControlContext& context, Tid reader) {
-  return Numbered(context.host, reader, context.registry.Tasks(context.cgroup));
+Result<TaskNumbers> ListTasks(const ControlContext& context, const PidView* view) {
+  return Numbered(view, context.registry.Tasks(context.cgroup));
 }
 
-Result<TaskNumbers> ListProcesses(const ControlContext& context, Tid reader) {
-  return Numbered(context.host, reader, context.registry.Processes(context.cgroup));
+Result<TaskNumbers> ListProcesses(const ControlContext& context, const PidView* view) {
+  return Numbered(view, context.registry.Processes(context.cgroup));
 }
 
 Result<void> WriteTasks(const ControlContext& context, const Caller& caller,

@@ -11,9 +11,9 @@
 
 namespace corral {
 
-// ENODEV: the cgroup is gone. Numbers are those of the reader's pid namespace.
-Result<TaskNumbers> ListTasks(const ControlContext& context, Tid reader);
-Result<TaskNumbers> ListProcesses(const ControlContext& context, Tid reader);
+// ENODEV: the cgroup is gone. Numbers are those of the view.
+Result<TaskNumbers> ListTasks(const ControlContext& context, const PidView* view);
+Result<TaskNumbers> ListProcesses(const ControlContext& context, const PidView* view);
 
 // Errors: spec 6.5.
 Result<void> WriteTasks(const ControlContext& context, const Caller& caller,

@@ -38,28 +38,19 @@ struct ControlContext {
 };
 
 enum class Scope { kEveryCgroup, kTopOnly, kNotTop };
-enum class Snapshot {
-  kList,         // of tasks: when it is made, and for whom, is the dialect's (spec 7.3)
-  kAtEachStart,  // made anew by every read from offset 0: short state that pollers re-read
-};
-
-enum class Length {
-  kShort,    // at most one page
-  kPerTask,  // a line for each task, at most
-};
 
 using TaskNumbers = std::vector<std::uint32_t>;  // ascending
 
 struct ControlFile {
   std::string_view name;
   Scope scope = Scope::kEveryCgroup;
-  Snapshot snapshot = Snapshot::kAtEachStart;
-  Length length = Length::kShort;
   bool pollable = false;  // POLLPRI|POLLERR after each change
   // Missing handlers: read gives EINVAL, write gives EINVAL (spec 9.3, 13.4).
+  // At most a page of state, made anew by every read from offset 0.
   Result<std::string> (*read)(const ControlContext&) = nullptr;
-  // Instead of `read`: in the numbers of this task's pid namespace.
-  Result<TaskNumbers> (*list)(const ControlContext&, Tid reader) = nullptr;
+  // Instead of `read`: tasks, as the reader's pid namespace numbers them (null: as we do). When
+  // the list is made is the dialect's (spec 7.3).
+  Result<TaskNumbers> (*list)(const ControlContext&, const PidView* view) = nullptr;
   Result<void> (*write)(const ControlContext&, const Caller&, std::string_view bytes) = nullptr;
   unsigned dialects = kEveryDialect;  // that have it
   bool for_admins = false;            // written with CAP_SYS_ADMIN only (spec 8.4)

@@ -4,8 +4,8 @@
 #include <cerrno>
 #include <iterator>
 
-#include "control/control_file.h"
 #include "control/attach.h"
+#include "control/control_file.h"
 #include "control/kill.h"
 #include "control/parse.h"
 
@@ -103,14 +103,8 @@ Result<void> WriteKill(const ControlContext& context, const Caller&, std::string
 
 // Slots of inode numbers: add at the end only.
 constexpr ControlFile kFiles[] = {
-    {.name = "tasks",
-     .snapshot = Snapshot::kList,
-     .length = Length::kPerTask,
-     .list = ListTasks,
-     .write = WriteTasks},
+    {.name = "tasks", .list = ListTasks, .write = WriteTasks},
     {.name = "cgroup.procs",
-     .snapshot = Snapshot::kList,
-     .length = Length::kPerTask,
      .list = ListProcesses,
      .write = WriteProcesses,
      .dialects = kCorral | kLinux},

@@ -14,7 +14,8 @@ std::optional<std::size_t> OpenFile::kept_size() const {
 
 Result<std::string> OpenFile::MakeLocked() {
   if (row_.read) return row_.read(context_);
-  auto numbers = row_.list(context_, context_.opener.tid);
+  const auto view = context_.host.PidViewOf(context_.opener.tid);
+  auto numbers = row_.list(context_, view.get());
   if (!numbers) return Fail(numbers.error());
   return Lines(*numbers);
 }

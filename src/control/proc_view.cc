@@ -207,9 +207,10 @@ Result<std::string> ProcView::ContainerLine(Tid tid) const {
   std::optional<HierarchyInfo> chosen;
   int chosen_rank = 0;
   for (const HierarchyInfo& info : registry_.Hierarchies()) {
-    const bool v6 = DialectOf(info.dialect).one_hierarchy;
-    const bool in_use = info.cgroups > 1 || source_.is_mounted(info.id);
-    const int rank = v6 && in_use ? 3 : info.name.empty() && in_use ? 2 : info.id == built_in_ ? 1 : 0;
+    // Only v6's stays when nobody uses it.
+    const bool v6 = DialectOf(info.dialect).one_hierarchy &&
+                    (info.cgroups > 1 || source_.is_mounted(info.id));
+    const int rank = v6 ? 3 : info.name.empty() ? 2 : info.id == built_in_ ? 1 : 0;
     if (rank <= chosen_rank) continue;
     chosen = info;
     chosen_rank = rank;

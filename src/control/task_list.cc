@@ -25,12 +25,13 @@ Result<std::shared_ptr<const TaskNumbers>> SharedLists::Get(const ControlContext
   MutexLock lock(lists_mu_);
   const auto now = Clock::now();
   const std::pair key{context.cgroup, &row};
-  const bool shared = context.host.PidViewOf(reader) == nullptr;
+  const auto view = context.host.PidViewOf(reader);
+  const bool shared = view == nullptr;
   const auto known = lists_.find(key);
   if (shared && !fresh && known != lists_.end() && now - known->second.made < kOld) {
     return known->second.numbers;
   }
-  auto made = row.list(context, reader);
+  auto made = row.list(context, view.get());
   if (!made) return Fail(made.error());
   auto numbers = std::make_shared<const TaskNumbers>(std::move(*made));
   if (shared) lists_[key] = {numbers, now};

@@ -19,7 +19,7 @@ constexpr off_t kPage = 4096;
 constexpr std::uint64_t kLine = 8;  // the kernel's tids have seven digits at most
 
 off_t SizeBound(const ControlFile& file, const Host& host) {
-  if (file.length == Length::kShort) return kPage;
+  if (!file.list) return kPage;
   std::uint64_t tasks = host.TaskCount();
   tasks += tasks / 4 + 256;  // those born until the file is opened
   return static_cast<off_t>((tasks * kLine / kPage + 1) * kPage);

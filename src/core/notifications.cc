@@ -28,16 +28,13 @@ void Registry::QueueNotificationsLocked(Cgroup& cgroup) {
 void Registry::DepartLocked(std::unique_ptr<Cgroup> cgroup, std::string path) {
   const ReleaseRules& rules = cgroup->hierarchy->rules;
   if (!rules.outlives_removal) return;
-  if (cgroup->notify_decided.empty()) {
-    if (cgroup->queued && !rules.per_emptying) last_paths_[cgroup->id] = std::move(path);
-    return;
-  }
-  for (std::string& told : cgroup->notify_decided) {
-    if (told.empty()) told = path;
-  }
-  if (cgroup->queued && !rules.per_emptying) {  // one waits already, and is told for both
+  if (cgroup->queued && !rules.per_emptying) {  // what waits already is told for all
     last_paths_[cgroup->id] = std::move(path);
     return;
+  }
+  if (cgroup->notify_decided.empty()) return;
+  for (std::string& told : cgroup->notify_decided) {
+    if (told.empty()) told = path;
   }
   cgroup->parent = nullptr;  // it may be removed as well
   cgroup->settling = true;   // what was decided and not announced is in settling_ still
@@ -51,11 +48,6 @@ Cgroup* Registry::FindSettlingLocked(CgroupId id) const {
   return departed == departed_.end() ? nullptr : departed->second.get();
 }
 
-// The last of an ended hierarchy's notifications is told.
-void Registry::ForgetEndedLocked(Hierarchy& hierarchy) {
-  if (hierarchy.waiting == 0) ended_.erase(hierarchy.id);
-}
-
 std::optional<Notification> Registry::BeginNotification(const Waiting& waiting) {
   MutexLock lock(tree_mu_);
   const auto live = hierarchies_.find(waiting.hierarchy);
@@ -66,8 +58,7 @@ std::optional<Notification> Registry::BeginNotification(const Waiting& waiting) 
                     .agent = hierarchy.release_agent,
                     .agent_user = hierarchy.agent_user,
                     .dialect = hierarchy.dialect};
-  --hierarchy.waiting;
-  ForgetEndedLocked(hierarchy);
+  if (--hierarchy.waiting == 0) ended_.erase(waiting.hierarchy);
 
   const auto found = cgroups_.find(waiting.cgroup);
   const auto last = last_paths_.extract(waiting.cgroup);

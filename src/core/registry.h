@@ -292,7 +292,6 @@ class Registry {
   void QueueNotificationsLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void DepartLocked(std::unique_ptr<Cgroup> cgroup, std::string path) REQUIRES(tree_mu_);
   Cgroup* FindSettlingLocked(CgroupId id) const REQUIRES(tree_mu_);
-  void ForgetEndedLocked(Hierarchy& hierarchy) REQUIRES(tree_mu_);
 
   Tracker& tracker_;
   const std::function<void()> wake_;
