@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "base/fd.h"
+#include "client/bytes.h"
 
 namespace corral::cli {
 namespace {
@@ -34,22 +35,6 @@ struct Mounts {
   }
 };
 
-// Octal escapes of mountinfo: \040 and the like.
-std::string Unescaped(const std::string& text) {
-  std::string plain;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    int code = 0;
-    if (text[i] == '\\' && i + 3 < text.size() &&
-        std::from_chars(&text[i + 1], &text[i + 1] + 3, code, 8).ptr == &text[i + 1] + 3) {
-      plain += static_cast<char>(code);
-      i += 3;
-    } else {
-      plain += text[i];
-    }
-  }
-  return plain;
-}
-
 // "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAGS...] - TYPE SOURCE OPTIONS"
 Mounts MountsSeenBy(const std::string& process) {
   Mounts mounts;
@@ -63,7 +48,7 @@ Mounts MountsSeenBy(const std::string& process) {
     char colon = 0;
     words >> id >> parent >> major >> colon >> minor >> root >> point;
     mounts.device_of[id] = ::makedev(major, minor);
-    mounts.points.push_back(Unescaped(point));
+    mounts.points.push_back(WithoutOctal(point));
   }
   return mounts;
 }

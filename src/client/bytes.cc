@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cstdint>
 
 namespace corral {
@@ -103,6 +104,21 @@ std::string Printable(std::string_view bytes) {
   quoted += '"';
   const std::string_view inside = std::string_view(quoted).substr(1, quoted.size() - 2);
   return inside == bytes ? std::string(bytes) : quoted;
+}
+
+std::string WithoutOctal(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    int code = 0;
+    if (text[i] == '\\' && i + 3 < text.size() &&
+        std::from_chars(&text[i + 1], &text[i + 1] + 3, code, 8).ptr == &text[i + 1] + 3) {
+      plain += static_cast<char>(code);
+      i += 3;
+    } else {
+      plain += text[i];
+    }
+  }
+  return plain;
 }
 
 }  // namespace corral

@@ -21,6 +21,9 @@ std::string FromJsonText(std::string_view text);
 // quoted and escaped, so that a name can neither break a table nor drive a terminal.
 std::string Printable(std::string_view bytes);
 
+// A word of /proc/*/mountinfo as it was: \ooo are bytes there.
+std::string WithoutOctal(std::string_view text);
+
 }  // namespace corral
 
 #endif  // CORRAL_CLIENT_BYTES_H_

@@ -1,6 +1,4 @@
 // Operations that change a cgroup or what is in it: mkdir, rmdir, attach, kill.
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <cerrno>
 
@@ -30,13 +28,10 @@ Result<CgroupId> MakeOne(Daemon& d, CgroupId parent, const std::string& name, bo
 
 // A task by the number it has in the peer's pid namespace (spec 7.5).
 Result<Tid> TaskNamed(const Request& rq, std::uint32_t number) {
-  ucred peer = {};
-  socklen_t size = sizeof peer;
-  if (::getsockopt(rq.connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0) {
+  if (rq.session.peer.value == 0) {
     return Fail(EPERM, "the peer is not visible from here; its numbers mean nothing");
   }
-  const auto view =
-      rq.daemon.tree().host().PidViewOf(Tid{static_cast<std::uint32_t>(peer.pid)});
+  const auto view = rq.daemon.tree().host().PidViewOf(rq.session.peer);
   return view ? view->HostTid(number) : Result<Tid>(Tid{number});
 }
 

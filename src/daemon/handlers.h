@@ -4,6 +4,7 @@
 #define CORRAL_DAEMON_HANDLERS_H_
 
 #include <string>
+#include <vector>
 
 #include "daemon/operations.h"
 
@@ -20,6 +21,9 @@ bool Flag(const Request& rq, const char* name);
 
 // HIERARCHY:/path, as JSON text.
 std::string FullPath(const CgroupInfo& info);
+
+// The paths of a listing's nodes, whose first is at `top`.
+std::vector<std::string> PathsOf(const std::vector<TreeNode>& nodes, const std::string& top);
 
 // Its tasks, or with `subtree` also those below: a list of {tid, tgid, path}. ENODEV.
 Result<Json> TasksIn(Registry& registry, const CgroupInfo& top, bool subtree);

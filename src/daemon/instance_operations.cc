@@ -1,5 +1,4 @@
 // Operations on the instance as a whole: ping, status, mount, audit, shutdown.
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,14 +14,8 @@ namespace {
 // Spec 3.14. Whoever may speak to us has uid 0, but that may be without the capability, or be
 // the root of a user namespace of its own.
 Result<void> CheckMayMount(const Request& rq) {
-  ucred peer = {};
-  socklen_t size = sizeof peer;
-  const bool known =
-      ::getsockopt(rq.connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 0;
-  if (known &&
-      rq.daemon.tree().host().IsSysAdmin(Tid{static_cast<std::uint32_t>(peer.pid)})) {
-    return {};
-  }
+  const Tid peer = rq.session.peer;
+  if (peer.value != 0 && rq.daemon.tree().host().IsSysAdmin(peer)) return {};
   return Fail(EPERM, "mounting needs CAP_SYS_ADMIN in the initial user namespace");
 }
 

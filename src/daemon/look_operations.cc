@@ -28,6 +28,15 @@ Result<Json> Info(Request& rq) {
               {"tasks", tasks ? tasks->size() : 0}};
 }
 
+std::vector<std::string> PathsOf(const std::vector<TreeNode>& nodes, const std::string& top) {
+  std::vector<std::string> paths{top};
+  for (std::size_t i = 1; i < nodes.size(); ++i) {
+    const std::string& up = paths[nodes[i].parent];
+    paths.push_back((up == "/" ? "" : up) + "/" + nodes[i].name);
+  }
+  return paths;
+}
+
 Result<Json> TasksIn(Registry& registry, const CgroupInfo& top, bool subtree) {
   struct Of {
     CgroupId cgroup;
@@ -69,12 +78,8 @@ Result<Json> TreeOf(Registry& registry, CgroupId top) {
   if (!info) return Fail(info.error());
   auto nodes = registry.Subtree(top);
   if (!nodes) return Fail(nodes.error());
-  std::vector<std::string> paths{info->path};
+  const std::vector<std::string> paths = PathsOf(*nodes, info->path);
   std::vector<Json::array_t> children(nodes->size());  // last first
-  for (std::size_t i = 1; i < nodes->size(); ++i) {
-    const std::string& up = paths[(*nodes)[i].parent];
-    paths.push_back((up == "/" ? "" : up) + "/" + (*nodes)[i].name);
-  }
   for (std::size_t i = nodes->size(); i-- > 0;) {
     const TreeNode& node = (*nodes)[i];
     std::reverse(children[i].begin(), children[i].end());

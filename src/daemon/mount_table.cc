@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "client/bytes.h"
 
 namespace corral {
 namespace {
@@ -27,16 +28,7 @@ std::vector<std::string> MountPointsOf(dev_t device) {
     std::string id, parent, dev, root, point;
     words >> id >> parent >> dev >> root >> point;
     if (dev != wanted) continue;
-    std::string path;  // \ooo for blanks and backslashes
-    for (std::size_t i = 0; i < point.size(); ++i) {
-      if (point[i] == '\\' && i + 3 < point.size()) {
-        path += static_cast<char>(std::stoi(point.substr(i + 1, 3), nullptr, 8));
-        i += 3;
-      } else {
-        path += point[i];
-      }
-    }
-    points.insert(points.begin(), path);
+    points.insert(points.begin(), WithoutOctal(point));
   }
   return points;
 }

@@ -15,6 +15,7 @@ namespace corral {
 
 // What a connection keeps between its requests.
 struct Session {
+  Tid peer;  // who connected, in our pid namespace; 0: not visible from here
   std::unique_ptr<EventFeed::Subscriber> subscriber;
 };
 

@@ -19,10 +19,12 @@ namespace {
 
 constexpr std::size_t kMaxRequest = std::size_t{1} << 20;
 
-bool IsRoot(int socket) {
-  ucred peer = {};
+// With a uid that is nobody's where it cannot be told.
+ucred PeerOf(int socket) {
+  ucred peer = {.pid = 0, .uid = static_cast<uid_t>(-1), .gid = static_cast<gid_t>(-1)};
   socklen_t size = sizeof peer;
-  return ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == 0;
+  (void)::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  return peer;
 }
 
 }  // namespace
@@ -119,8 +121,9 @@ void Server::AwaitConnections() {
 
 void Server::Serve(Connection& connection) {
   const int socket = connection.socket.get();
-  const bool allowed = IsRoot(socket);
-  Session session;
+  const ucred peer = PeerOf(socket);
+  const bool allowed = peer.uid == 0;
+  Session session{.peer = Tid{static_cast<std::uint32_t>(peer.pid)}, .subscriber = {}};
   for (;;) {
     auto frame = RecvFrame(socket, kMaxRequest);
     if (!frame || !*frame) break;

@@ -46,11 +46,9 @@ Json Awaited(Registry& registry, const CgroupInfo& top, bool missing) {
 
 Json GroupsBelow(const std::vector<TreeNode>& nodes, const std::string& top) {
   Json groups = Json::array();
-  std::vector<std::string> paths{top};
+  const std::vector<std::string> paths = PathsOf(nodes, top);
   for (std::size_t i = 1; i < nodes.size(); ++i) {
-    const std::string& up = paths[nodes[i].parent];
-    paths.push_back((up == "/" ? "" : up) + "/" + nodes[i].name);
-    groups.push_back({{"path", ToJsonText(paths.back())},
+    groups.push_back({{"path", ToJsonText(paths[i])},
                       {"tasks", nodes[i].tasks},
                       {"populated", nodes[i].populated}});
   }

@@ -46,7 +46,8 @@ void Ask(Daemon& daemon, World& world, Session& session, int connection, std::st
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   corral::World world({.name = "fuzz"});
   corral::Daemon daemon(world);
-  corral::Session session;  // its subscriber goes before the feed
+  // Its subscriber goes before the feed. The peer is one that may mount.
+  corral::Session session{.peer = corral::Tid{1}, .subscriber = {}};
   const corral::Fd connection = corral::AbandonedConnection();
   std::string_view rest(reinterpret_cast<const char*>(data), size);
   for (int requests = 0; requests < 16 && !rest.empty(); ++requests) {
