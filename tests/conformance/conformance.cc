@@ -68,6 +68,7 @@ void Conformance::SetUp() {
   ASSERT_EQ(Mkdir(work()), 0);
   ::umask(022);
   Mount(Options());
+  if (!HasFailure()) Prepare();
 }
 
 void Conformance::TearDown() {

@@ -29,8 +29,10 @@ class Conformance : public InstanceTest, public ::testing::WithParamInterface<st
   static void EndSharedInstance();
 
  protected:
-  void SetUp() override;
+  void SetUp() final;
   void TearDown() override;
+  // What a suite has before each of its tests, with the hierarchy mounted.
+  virtual void Prepare() {}
 
   // ---- what the test shows
   // The items, as in "6.3 2.4".

@@ -17,9 +17,7 @@ namespace {
 
 class FileCalls : public Conformance {
  protected:
-  void SetUp() override {
-    Conformance::SetUp();
-    if (IsSkipped() || HasFailure()) return;
+  void Prepare() override {
     group_ = Group("g");
     flag_ = group_ + "/notify_on_release";
   }

@@ -8,9 +8,7 @@ namespace {
 
 class Flags : public Conformance {
  protected:
-  void SetUp() override {
-    Conformance::SetUp();
-    if (IsSkipped() || HasFailure()) return;
+  void Prepare() override {
     group_ = Group("g");
     flag_ = group_ + "/notify_on_release";
   }

@@ -13,9 +13,7 @@ namespace {
 
 class ForkExecExit : public Conformance {
  protected:
-  void SetUp() override {
-    Conformance::SetUp();
-    if (IsSkipped() || HasFailure()) return;
+  void Prepare() override {
     a_ = Group("a");
     b_ = Group("b");
   }

@@ -14,9 +14,7 @@ namespace {
 
 class TaskLists : public Conformance {
  protected:
-  void SetUp() override {
-    Conformance::SetUp();
-    if (IsSkipped() || HasFailure()) return;
+  void Prepare() override {
     group_ = Group("g");
     tasks_ = group_ + "/tasks";
   }

@@ -12,9 +12,7 @@ constexpr uid_t kUser = 1234, kOther = 4321;
 
 class Permission : public Conformance {
  protected:
-  void SetUp() override {
-    Conformance::SetUp();
-    if (IsSkipped() || HasFailure()) return;
+  void Prepare() override {
     group_ = Group("users");  // the user's own
     tasks_ = group_ + "/tasks";
     for (const char* name : {"", "/tasks", "/notify_on_release"}) {

@@ -13,9 +13,7 @@ namespace {
 
 class Release : public Conformance {
  protected:
-  void SetUp() override {
-    Conformance::SetUp();
-    if (IsSkipped() || HasFailure()) return;
+  void Prepare() override {
     SetLoggingAgent();
   }
   std::string Notifying(const std::string& name) {

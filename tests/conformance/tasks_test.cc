@@ -15,9 +15,7 @@ namespace {
 
 class Tasks : public Conformance {
  protected:
-  void SetUp() override {
-    Conformance::SetUp();
-    if (IsSkipped() || HasFailure()) return;
+  void Prepare() override {
     group_ = Group("g");
     tasks_ = group_ + "/tasks";
     task_ = Sleeper();

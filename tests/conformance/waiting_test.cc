@@ -17,9 +17,7 @@ namespace {
 
 class Waiting : public Conformance {
  protected:
-  void SetUp() override {
-    Conformance::SetUp();
-    if (IsSkipped() || HasFailure()) return;
+  void Prepare() override {
     SetLoggingAgent();
     slow_.emplace(work() + "/slow");
     group_ = Group("g");

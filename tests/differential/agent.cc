@@ -1,52 +1,23 @@
 // The release agent of the differential suite: writes how it was started to calls/PID.call in
 // its own directory, "name=value" with NUL behind each; the file appears whole. Which file
 // tells its place, and of which hierarchy, stands in the file `place` there.
-#include <dirent.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <csignal>
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <set>
 #include <string>
+
+#include "support/agent_facts.h"
 
 extern char** environ;
 
+using corral::agent_facts::Descriptors;
+using corral::agent_facts::Link;
+using corral::agent_facts::UnusualSignals;
+
 namespace {
-
-std::string Link(const std::string& path) {
-  char target[4096];
-  const ssize_t size = readlink(path.c_str(), target, sizeof target);
-  return size < 0 ? "?" : std::string(target, static_cast<std::size_t>(size));
-}
-
-std::string Descriptors() {
-  std::set<int> fds;
-  DIR* dir = opendir("/proc/self/fd");
-  while (const dirent* entry = readdir(dir)) {
-    if (entry->d_name[0] != '.' && atoi(entry->d_name) != dirfd(dir)) fds.insert(atoi(entry->d_name));
-  }
-  closedir(dir);
-  std::string text;
-  for (const int fd : fds) text += std::to_string(fd) + ":" + Link("/proc/self/fd/" + std::to_string(fd)) + " ";
-  return text.empty() ? "none" : text;
-}
-
-std::string Signals() {
-  sigset_t blocked;
-  sigprocmask(SIG_SETMASK, nullptr, &blocked);
-  int unusual = 0;
-  for (int signal = 1; signal < 32; ++signal) {
-    struct sigaction action;
-    sigaction(signal, nullptr, &action);
-    if (sigismember(&blocked, signal) || action.sa_handler != SIG_DFL) ++unusual;
-  }
-  return unusual == 0 ? "as usual" : std::to_string(unusual) + " unusual";
-}
 
 std::string Place(const std::string& directory) {
   std::ifstream where(directory + "/place");
@@ -73,6 +44,7 @@ std::string Capabilities() {
 
 int main(int argc, char** argv) {
   const std::string fds = Descriptors();
+  const int unusual = UnusualSignals();
   const mode_t mask = umask(022);
   const std::string directory = std::filesystem::path(argv[0]).parent_path();
   const std::string out = directory + "/calls/" + std::to_string(getpid());
@@ -88,9 +60,9 @@ int main(int argc, char** argv) {
     tell("environment", environment);
     tell("directory", Link("/proc/self/cwd"));
     tell("umask", std::to_string(mask));
-    tell("descriptors", fds);
+    tell("descriptors", fds.empty() ? "none" : fds);
     tell("session", getsid(0) == getpid() ? "own" : "not its own");
-    tell("signals", Signals());
+    tell("signals", unusual == 0 ? "as usual" : std::to_string(unusual) + " unusual");
     tell("no_new_privs", std::to_string(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)));
     tell("capabilities", Capabilities());
     tell("ids", std::to_string(getuid()) + " " + std::to_string(geteuid()) + " " + std::to_string(getgid()) +

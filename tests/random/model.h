@@ -188,6 +188,7 @@ class Model {
     const SpecFile* file = nullptr;    // or a file
     bool exists() const { return group || file; }
   };
+  int WhyNotChanged(const Step&, const Spot&) const;
   Spot Walk(const std::string& mount, const std::string& path, unsigned uid) const;
   const SpecFile* FileIn(const ModelGroup& group, std::string_view name) const;
   Owner& OwnerOf(const Spot& spot) const;

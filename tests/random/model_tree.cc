@@ -198,11 +198,16 @@ Errnos Model::Rename(const Step& step) {
   return {0};
 }
 
+// 0: the attributes of what a step names may change.
+int Model::WhyNotChanged(const Step& step, const Spot& spot) const {
+  if (spot.error) return spot.error;
+  if (!spot.exists()) return ENOENT;
+  return mounts_.at(step.arg(0)).read_only ? EROFS : 0;
+}
+
 Errnos Model::Chmod(const Step& step) {
   const Spot spot = Walk(step.arg(0), step.arg(1), step.uid);
-  if (spot.error) return {spot.error};
-  if (!spot.exists()) return {ENOENT};
-  if (mounts_.at(step.arg(0)).read_only) return {EROFS};
+  if (const int error = WhyNotChanged(step, spot)) return {error};
   Owner& owner = OwnerOf(spot);
   if (step.uid != 0 && step.uid != owner.uid) return {EPERM};
   owner.mode = Octal(step.arg(2));
@@ -211,9 +216,7 @@ Errnos Model::Chmod(const Step& step) {
 
 Errnos Model::Chown(const Step& step) {
   const Spot spot = Walk(step.arg(0), step.arg(1), step.uid);
-  if (spot.error) return {spot.error};
-  if (!spot.exists()) return {ENOENT};
-  if (mounts_.at(step.arg(0)).read_only) return {EROFS};
+  if (const int error = WhyNotChanged(step, spot)) return {error};
   Owner& owner = OwnerOf(spot);
   owner.uid = static_cast<unsigned>(std::stoul(step.arg(2)));
   owner.gid = static_cast<unsigned>(std::stoul(step.arg(3)));

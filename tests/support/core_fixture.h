@@ -89,7 +89,7 @@ class CoreTest : public ::testing::Test {
   CgroupId Where(Tid task) { return Where(task, jobs_); }
 
   // ---- what the daemon's loop does
-  void Pump() {
+  void Drain() {
     struct Ear final : Tracker::Listener {
       explicit Ear(Registry& to) : registry(to) {}
       Registry& registry;
@@ -97,6 +97,9 @@ class CoreTest : public ::testing::Test {
       void ResyncNeeded() override { registry.JudgeAll(); }
     } ear(registry_);
     tracker_.Drain(ear);
+  }
+  void Pump() {
+    Drain();
     for (int i = 0; i < 3 && registry_.Settle(); ++i) {
     }
     for (Event& event : registry_.TakeEvents()) events_.push_back(std::move(event));

@@ -1,6 +1,7 @@
 # A release agent that tells how it was started.
 add_executable(agent_probe ${CMAKE_CURRENT_LIST_DIR}/agent_probe.cc)
 corral_settings(agent_probe)
+target_include_directories(agent_probe PRIVATE ${CMAKE_SOURCE_DIR}/tests)
 set_target_properties(agent_probe PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 
 corral_test(agent_starter_test

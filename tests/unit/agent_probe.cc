@@ -1,53 +1,19 @@
 // A release agent for tests: writes how it was started to ARGV0.out, one "name=value" each,
 // separated by NUL; the file appears whole (renamed into place).
-#include <dirent.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <fstream>
-#include <set>
 #include <string>
+
+#include "support/agent_facts.h"
 
 extern char** environ;
 
-namespace {
-
-std::string Link(const std::string& path) {
-  char target[4096];
-  const ssize_t size = readlink(path.c_str(), target, sizeof target);
-  return size < 0 ? "?" : std::string(target, size);
-}
-
-std::string Descriptors() {
-  std::set<int> fds;
-  DIR* dir = opendir("/proc/self/fd");
-  while (const dirent* entry = readdir(dir)) {
-    if (entry->d_name[0] != '.' && atoi(entry->d_name) != dirfd(dir))
-      fds.insert(atoi(entry->d_name));
-  }
-  closedir(dir);
-  std::string text;
-  for (int fd : fds)
-    text += std::to_string(fd) + ":" + Link("/proc/self/fd/" + std::to_string(fd)) + " ";
-  return text;
-}
-
-std::string Signals() {
-  sigset_t blocked;
-  sigprocmask(SIG_SETMASK, nullptr, &blocked);
-  int unusual = 0;
-  for (int signal = 1; signal < 32; ++signal) {
-    struct sigaction action;
-    sigaction(signal, nullptr, &action);
-    if (sigismember(&blocked, signal) || action.sa_handler != SIG_DFL) ++unusual;
-  }
-  return std::to_string(unusual);
-}
-
-}  // namespace
+using corral::agent_facts::Descriptors;
+using corral::agent_facts::Link;
+using corral::agent_facts::UnusualSignals;
 
 int main(int argc, char** argv) {
   const std::string fds = Descriptors();
@@ -68,7 +34,7 @@ int main(int argc, char** argv) {
     tell("umask", std::to_string(mask));
     tell("fds", fds);
     tell("session", getsid(0) == getpid() ? "own" : "shared");
-    tell("unusual_signals", Signals());
+    tell("unusual_signals", std::to_string(UnusualSignals()));
     tell("no_new_privs", std::to_string(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)));
     tell("ids", std::to_string(getuid()) + ":" + std::to_string(geteuid()) + ":" +
                     std::to_string(getgid()) + ":" + std::to_string(getgroups(0, nullptr)));

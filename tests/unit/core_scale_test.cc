@@ -47,13 +47,7 @@ TEST_F(Scale, ThousandsOfPollersThatAskMakeOneWalk) {
   for (const CgroupId group : ManyNotifying(kGroups)) members[group] = StartIn(group);
   Pump();
   for (const auto& [group, task] : members) Exit(task);
-  struct Ear final : Tracker::Listener {
-    explicit Ear(Registry& to) : registry(to) {}
-    Registry& registry;
-    void SetMayBeEmpty(CssSetId set) override { registry.SetMayBeEmpty(set); }
-    void ResyncNeeded() override {}
-  } ear(registry_);
-  tracker_.Drain(ear);
+  Drain();
   EXPECT_EQ(Cost(tracker_.walks,
                  [&] {
                    for (const auto& [group, task] : members) {

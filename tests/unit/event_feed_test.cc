@@ -18,13 +18,7 @@ class Feed : public CoreTest {
   }
   // What the looker does.
   std::size_t Look() {
-    struct Ear final : Tracker::Listener {
-      explicit Ear(Registry& to) : registry(to) {}
-      Registry& registry;
-      void SetMayBeEmpty(CssSetId set) override { registry.SetMayBeEmpty(set); }
-      void ResyncNeeded() override { registry.JudgeAll(); }
-    } ear(registry_);
-    tracker_.Drain(ear);
+    Drain();
     registry_.Settle();
     return feed_.Collect().size();
   }
