@@ -12,6 +12,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
+#include <string>
 
 #include "client/client.h"
 #include "client/instance.h"
@@ -74,9 +76,12 @@ void Conformance::SetUp() {
 void Conformance::TearDown() {
   if (number_.empty()) return;
   while (!children_.empty()) End(*children_.begin());
+  // By name: `mnt` before those it is mounted at as well, of which one may be read-only.
+  std::set<std::string> mounts;
   for (const auto& entry : std::filesystem::directory_iterator(work())) {
-    if (entry.path().filename().string().starts_with("mnt")) Clean(entry.path());
+    if (entry.path().filename().string().starts_with("mnt")) mounts.insert(entry.path());
   }
+  for (const std::string& mount : mounts) Clean(mount);
   std::error_code ignored;
   std::filesystem::remove_all(work(), ignored);
 }

@@ -92,7 +92,19 @@ Step Generator::Birth(const Model& model) {
 Step Generator::End(const Model& model) {
   static const std::vector<std::string> kWays{"exit", "exit", "exit", "exitall", "kill", "exec", "exec"};
   if (model.zombies().size() > kMostZombies) return {};
-  return {Pick(kWays), {Task(model)}};
+  const std::string way = Pick(kWays);
+  // An exec is of interest where it is not the leader's.
+  if (way == "exec" && !OneIn(4)) return {way, {ThreadOf(model)}};
+  return {way, {Task(model)}};
+}
+
+// Of those that are not leaders, if there are any.
+std::string Generator::ThreadOf(const Model& model) {
+  std::vector<std::string> threads;
+  for (const auto& [name, task] : model.tasks()) {
+    if (task.tid != task.tgid) threads.push_back(name);
+  }
+  return threads.empty() ? Task(model) : Pick(threads);
 }
 
 Step Generator::Reap(const Model& model) {
@@ -122,7 +134,9 @@ Step Generator::Move(const Model& model) {
   const std::string mount = MountPoint(model);
   const std::string path = Group(model, mount);
   const bool zombie = !model.zombies().empty() && OneIn(8);
-  const std::string task = zombie ? Pick(Keys(model.zombies())) : Task(model);
+  const std::string task = zombie     ? Pick(Keys(model.zombies()))
+                           : OneIn(3) ? ThreadOf(model)
+                                      : Task(model);
   const std::string opener = OneIn(8) ? Pick(kUids) : "0";
   const unsigned writer = OneIn(3) ? Uid() : static_cast<unsigned>(std::stoul(opener));
   return {"write",

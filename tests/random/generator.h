@@ -55,6 +55,7 @@ class Generator {
     return *std::next(std::begin(list), Below(static_cast<int>(std::size(list))));
   }
   std::string Task(const Model& model);
+  std::string ThreadOf(const Model& model);
   std::string MountPoint(const Model& model);
   std::string Group(const Model& model, const std::string& mount);       // perhaps the top
   std::string ChildOf(const std::string& path, const std::string& name);

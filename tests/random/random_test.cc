@@ -72,7 +72,7 @@ class WrongModel : public Random, public testing::WithParamInterface<Wrong> {};
 // Short runs, from the start each: what is found is soon shortened.
 Script FindDifference(Mistake mistake) {
   constexpr int kRuns = 200;
-  constexpr std::size_t kSteps = 60;
+  constexpr std::size_t kSteps = 100;
   for (std::uint64_t seed = 1; seed <= kRuns; ++seed) {
     Machine machine;
     Lockstep lockstep(machine, mistake);
