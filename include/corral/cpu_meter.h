@@ -33,6 +33,11 @@ struct CpuTime {
     system += more.system;
     return *this;
   }
+  // Since `earlier`; of each member at least 0.
+  CpuTime operator-(const CpuTime& earlier) const {
+    const auto less = [](std::uint64_t a, std::uint64_t b) { return a > b ? a - b : 0; };
+    return {less(total, earlier.total), less(user, earlier.user), less(system, earlier.system)};
+  }
   bool operator==(const CpuTime&) const = default;
 };
 
@@ -55,6 +60,13 @@ class CpuMeter {
   // there have run in it. Never less than what an earlier call said of the same set. A css_set
   // that is used again for something else goes on from its old sum: take differences.
   virtual std::unordered_map<CssSetId, CpuTime> Read() = 0;
+
+  // What Read() said of it, without what tasks that are still there have run: one load.
+  virtual CpuTime Charged(CssSetId set) const = 0;
+
+  // Dead tasks of this set that are not in Charged() yet, zombies included: one load. A set may be
+  // used again for something else only when it is 0.
+  virtual std::uint64_t Owed(CssSetId set) const = 0;
 
   // Dead tasks of this set that Read() cannot see: the kernel has not let go of them yet, and
   // they have left the task list. 0 in the end, milliseconds after the last wait(2).

@@ -1,5 +1,6 @@
 // Control files are rows of a table: name, mode, scope, read, write. Adding a file is
-// adding a row to control_files.cc; nothing else knows their names.
+// adding a row to control_files.cc; nothing else knows their names. Subsystems add rows of their
+// own (spec 13.4).
 #ifndef CORRAL_CONTROL_CONTROL_FILE_H_
 #define CORRAL_CONTROL_CONTROL_FILE_H_
 
@@ -8,7 +9,8 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <span>
+#include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +37,8 @@ struct ControlContext {
   CgroupId cgroup;
   Caller opener = {};
   bool opener_is_admin = false;  // asked for rows that are `for_admins` only
+  const SubsystemFile* file = nullptr;  // of a row that a subsystem added ...
+  FileUse* use = nullptr;               // ... and this descriptor's use of it
 };
 
 enum class Scope { kEveryCgroup, kTopOnly, kNotTop };
@@ -42,7 +46,7 @@ enum class Scope { kEveryCgroup, kTopOnly, kNotTop };
 using TaskNumbers = std::vector<std::uint32_t>;  // ascending
 
 struct ControlFile {
-  std::string_view name;
+  std::string_view name;          // with its subsystem's prefix
   Scope scope = Scope::kEveryCgroup;
   bool pollable = false;  // POLLPRI|POLLERR after each change
   // Missing handlers: read gives EINVAL, write gives EINVAL (spec 9.3, 13.4).
@@ -57,12 +61,47 @@ struct ControlFile {
   mode_t mode = 0;  // 0: 0644 with a write handler, the dialect's read-only mode without
 };
 
-// Slot n+1 of a cgroup's inode numbers is row n of this table; slot 0 is the directory.
-// Rows are only ever added at the end: an inode number keeps its meaning.
-std::span<const ControlFile> ControlFiles();
+// All rows: those of every cgroup, then those of each registered subsystem. Slot n+1 of a
+// cgroup's inode numbers is row n; slot 0 is the directory. An inode number keeps its meaning as
+// long as the table lives: fixed rows are only ever added at the end.
+class ControlFiles {
+ public:
+  explicit ControlFiles(const Registry& registry);
+  ControlFiles(const ControlFiles&) = delete;
+  ControlFiles& operator=(const ControlFiles&) = delete;
 
-bool InScope(const ControlFile& file, bool is_root, const Dialect& dialect);
+  struct Row {
+    ControlFile file;
+    std::optional<std::size_t> subsystem;  // that added it
+    SubsystemFile added;                   // what it said
+    std::string prefixed;                  // storage of file.name
+  };
+  const std::deque<Row>& rows() const { return rows_; }
+  // Null: no such slot.
+  const Row* at(unsigned row) const { return row < rows_.size() ? &rows_[row] : nullptr; }
+
+  // The row a directory shows under this name.
+  std::optional<unsigned> Find(std::string_view name, const CgroupFacts& facts) const;
+
+ private:
+  std::deque<Row> rows_;  // never moved: open files point at them
+};
+
+bool InScope(const ControlFiles::Row& row, const CgroupFacts& facts);
+std::string_view NameOf(const ControlFiles::Row& row, bool noprefix);
 mode_t ModeOf(const ControlFile& file, const Dialect& dialect);
+
+// A handler of a file that a subsystem added: an exception is EIO, with what it says.
+template <typename Fn>
+auto HandleAdded(const ControlContext& context, Fn fn) -> decltype(fn()) {
+  try {
+    return fn();
+  } catch (const std::exception& thrown) {
+    return Fail(EIO, "'{}' failed: {}", context.file->name, thrown.what());
+  } catch (...) {
+    return Fail(EIO, "'{}' failed", context.file->name);
+  }
+}
 
 }  // namespace corral
 

@@ -130,18 +130,71 @@ constexpr ControlFile kFiles[] = {
      .dialects = kLinux},
 };
 
+// ---- what subsystems add (spec 13.4)
+
+Result<std::string> ReadAdded(const ControlContext& context) {
+  if (context.use->css->removed()) return Fail(ENODEV, "its cgroup is gone");
+  return HandleAdded(context, [&]() -> Result<std::string> {
+    if (context.file->read) return context.file->read(*context.use);
+    return Map(context.file->number(*context.use),
+               [](std::uint64_t number) { return fmt::format("{}\n", number); });
+  });
+}
+
+Result<void> WriteAdded(const ControlContext& context, const Caller&, std::string_view bytes) {
+  return HandleAdded(context, [&] { return context.file->write(*context.use, bytes); });
+}
+
+Scope ScopeOf(SubsystemFile::Where where) {
+  switch (where) {
+    case SubsystemFile::Where::kEverywhere: return Scope::kEveryCgroup;
+    case SubsystemFile::Where::kNotTop: return Scope::kNotTop;
+    case SubsystemFile::Where::kTopOnly: return Scope::kTopOnly;
+  }
+  return Scope::kEveryCgroup;
+}
+
 }  // namespace
 
-std::span<const ControlFile> ControlFiles() { return kFiles; }
+ControlFiles::ControlFiles(const Registry& registry) {
+  for (const ControlFile& file : kFiles) {
+    rows_.push_back({.file = file, .subsystem = {}, .added = {}, .prefixed = {}});
+  }
+  for (std::size_t i = 0; const auto subsystem = registry.SubsystemAt(i); ++i) {
+    for (SubsystemFile& added : subsystem->Files()) {
+      Row& row = rows_.emplace_back();
+      row.subsystem = i;
+      row.prefixed = fmt::format("{}.{}", subsystem->name(), added.name);
+      row.file = {.name = row.prefixed,
+                  .scope = ScopeOf(added.where),
+                  .read = added.read || added.number ? ReadAdded : nullptr,
+                  .write = added.write ? WriteAdded : nullptr,
+                  .mode = added.mode};
+      row.added = std::move(added);
+    }
+  }
+}
 
-bool InScope(const ControlFile& file, bool is_root, const Dialect& dialect) {
-  if ((file.dialects & dialect.bit) == 0) return false;
-  switch (file.scope) {
+std::optional<unsigned> ControlFiles::Find(std::string_view name, const CgroupFacts& facts) const {
+  for (unsigned row = 0; row < rows_.size(); ++row) {
+    if (NameOf(rows_[row], facts.noprefix) == name && InScope(rows_[row], facts)) return row;
+  }
+  return std::nullopt;
+}
+
+bool InScope(const ControlFiles::Row& row, const CgroupFacts& facts) {
+  if ((row.file.dialects & DialectOf(facts.dialect).bit) == 0) return false;
+  if (row.subsystem && !Has(facts.subsystems, *row.subsystem)) return false;
+  switch (row.file.scope) {
     case Scope::kEveryCgroup: return true;
-    case Scope::kTopOnly: return is_root;
-    case Scope::kNotTop: return !is_root;
+    case Scope::kTopOnly: return facts.is_root;
+    case Scope::kNotTop: return !facts.is_root;
   }
   return false;
+}
+
+std::string_view NameOf(const ControlFiles::Row& row, bool noprefix) {
+  return noprefix && row.subsystem ? std::string_view(row.added.name) : row.file.name;
 }
 
 mode_t ModeOf(const ControlFile& file, const Dialect& dialect) {

@@ -59,6 +59,7 @@ struct Dialect {
   EmptyAgent empty_agent;
   AgentText agent_text;
   bool noprefix_for_all;         // else with cpuset alone
+  bool css_inherit;              // a new cgroup starts with its parent's settings; else with none
   mode_t root_mode;              // of the top directory
   bool newline_in_names;         // allowed in a cgroup's name, else EINVAL
   std::size_t max_name;          // bytes of a cgroup's name, else ENAMETOOLONG

@@ -6,6 +6,31 @@
 
 namespace corral {
 
+OpenFile::OpenFile(const ControlContext& context, const ControlFiles::Row& row,
+                   std::shared_ptr<Css> css, SharedLists& lists)
+    : context_(context), row_(row.file), use_{std::move(css), {}}, lists_(lists) {
+  if (!row.subsystem) return;
+  context_.file = &row.added;
+  context_.use = &use_;
+}
+
+Result<void> OpenFile::Begin() {
+  const auto begin = [this]() -> Result<void> {
+    return context_.file && context_.file->open ? context_.file->open(use_) : Result<void>{};
+  };
+  auto begun = HandleAdded(context_, begin);
+  begun_ = begun.has_value();
+  return begun;
+}
+
+OpenFile::~OpenFile() {
+  if (!begun_ || !context_.file || !context_.file->release) return;
+  (void)HandleAdded(context_, [this]() -> Result<void> {
+    context_.file->release(use_);
+    return {};
+  });
+}
+
 std::optional<std::size_t> OpenFile::kept_size() const {
   if (!row_.list || shares_list()) return std::nullopt;
   MutexLock lock(file_mu_);

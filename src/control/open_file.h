@@ -27,9 +27,15 @@ namespace corral {
 
 class OpenFile {
  public:
-  // `row` is a row of ControlFiles(), of an inode in context.cgroup.
-  OpenFile(const ControlContext& context, const ControlFile& row, SharedLists& lists)
-      : context_(context), row_(row), lists_(lists) {}
+  // `row` is that of an inode in context.cgroup; `css` its subsystem's, when one added it.
+  OpenFile(const ControlContext& context, const ControlFiles::Row& row, std::shared_ptr<Css> css,
+           SharedLists& lists);
+  ~OpenFile();
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+
+  // First of all: what a subsystem wants to do when its file is opened. Its error.
+  Result<void> Begin();
 
   CgroupId cgroup() const { return context_.cgroup; }
   bool pollable() const { return row_.pollable; }
@@ -60,8 +66,10 @@ class OpenFile {
       REQUIRES(file_mu_);
   Result<void> ExtendLocked(Tid reader, std::uint64_t wanted) REQUIRES(file_mu_);
 
-  const ControlContext context_;
+  ControlContext context_;
   const ControlFile& row_;
+  FileUse use_;
+  bool begun_ = false;
   SharedLists& lists_;
   mutable Mutex file_mu_;  // before the registry's locks
   std::string snapshot_ GUARDED_BY(file_mu_);

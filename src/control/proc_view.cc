@@ -210,7 +210,8 @@ Result<std::string> ProcView::ContainerLine(Tid tid) const {
     // Only v6's stays when nobody uses it.
     const bool v6 = DialectOf(info.dialect).one_hierarchy &&
                     (info.cgroups > 1 || source_.is_mounted(info.id));
-    const int rank = v6 ? 3 : info.name.empty() ? 2 : info.id == built_in_ ? 1 : 0;
+    const bool no_options = info.name.empty() && info.subsystems == registry_.AllSubsystems();
+    const int rank = v6 ? 3 : no_options ? 2 : info.id == built_in_ ? 1 : 0;
     if (rank <= chosen_rank) continue;
     chosen = info;
     chosen_rank = rank;
@@ -229,14 +230,20 @@ Result<std::string> ProcView::CgroupLines(Tid tid) const {
   for (const HierarchyInfo& info : all) {
     const auto path = PathIn(info, tid);
     if (!path) return path;
-    const std::string name = info.name.empty() ? "" : "name=" + info.name;
-    lines += fmt::format("{}:{}:{}\n", info.id.value, name, *path);
+    std::string what = registry_.NamesOf(info.subsystems);
+    if (!info.name.empty()) what += (what.empty() ? "name=" : ",name=") + info.name;
+    lines += fmt::format("{}:{}:{}\n", info.id.value, what, *path);
   }
   return lines;
 }
 
 std::string ProcView::CgroupsTable() const {
-  return "#subsys_name\thierarchy\tnum_cgroups\tenabled\n";
+  source_.sweep();
+  std::string table = "#subsys_name\thierarchy\tnum_cgroups\tenabled\n";
+  for (const SubsystemInfo& info : registry_.Subsystems()) {
+    table += fmt::format("{}\t{}\t{}\t1\n", info.name, info.hierarchy.value, info.cgroups);
+  }
+  return table;
 }
 
 }  // namespace corral

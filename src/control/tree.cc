@@ -30,27 +30,19 @@ blksize_t BlockFor(off_t size) {
   return static_cast<blksize_t>(std::bit_ceil(static_cast<std::uint64_t>(std::max(size, kPage))));
 }
 
-std::optional<unsigned> RowNamed(std::string_view name, bool is_root, const Dialect& dialect) {
-  const auto files = ControlFiles();
-  for (unsigned row = 0; row < files.size(); ++row) {
-    if (files[row].name == name && InScope(files[row], is_root, dialect)) return row;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
-Tree::Tree(Registry& registry, const Host& host) : registry_(registry), host_(host) {}
+Tree::Tree(Registry& registry, const Host& host)
+    : registry_(registry), host_(host), files_(registry) {}
 
 Result<Tree::Node> Tree::Locate(Inode inode) const {
   const auto facts = registry_.Facts(inode.cgroup());
   if (!facts) return Fail(ENOENT, "cgroup {} is gone", inode.cgroup().value);
-  const Dialect& dialect = DialectOf(facts->dialect);
-  const bool known = inode.is_directory() ||
-                     (inode.row() < ControlFiles().size() &&
-                      InScope(ControlFiles()[inode.row()], facts->is_root, dialect));
-  if (!known) return Fail(ENOENT, "no inode {:#x}", inode.number);
-  return Node{inode, facts->is_root, dialect};
+  const ControlFiles::Row* const row = inode.is_directory() ? nullptr : files_.at(inode.row());
+  if (!inode.is_directory() && (!row || !InScope(*row, *facts))) {
+    return Fail(ENOENT, "no inode {:#x}", inode.number);
+  }
+  return Node{inode, *facts, DialectOf(facts->dialect), row};
 }
 
 Result<Tree::Node> Tree::LocateDirectory(Inode inode) const {
@@ -61,8 +53,7 @@ Result<Tree::Node> Tree::LocateDirectory(Inode inode) const {
 // ---- attributes
 
 mode_t Tree::ModeAsMade(const Node& node) {
-  return node.inode.is_directory() ? node.dialect.root_mode
-                                   : ModeOf(ControlFiles()[node.inode.row()], node.dialect);
+  return node.row ? ModeOf(node.row->file, node.dialect) : node.dialect.root_mode;
 }
 
 struct stat Tree::StatOf(const Node& node, nlink_t links, off_t size) const {
@@ -85,9 +76,7 @@ struct stat Tree::StatOf(const Node& node, nlink_t links, off_t size) const {
 Result<struct stat> Tree::GetAttr(Inode inode) const {
   const auto node = Locate(inode);
   if (!node) return Fail(node.error());
-  if (!inode.is_directory()) {
-    return StatOf(*node, 1, SizeBound(ControlFiles()[inode.row()], host_));
-  }
+  if (node->row) return StatOf(*node, 1, SizeBound(node->row->file, host_));
   const auto children = registry_.ChildCount(inode.cgroup());
   if (!children) return Fail(children.error());
   return StatOf(*node, 2 + *children, 0);
@@ -120,7 +109,7 @@ Result<Inode> Tree::Find(const Node& parent, std::string_view name) const {
     return Fail(ENAMETOOLONG, "a name of {} bytes", name.size());
   }
   const CgroupId cgroup = parent.inode.cgroup();
-  if (auto row = RowNamed(name, parent.is_root, parent.dialect)) {
+  if (auto row = files_.Find(name, parent.facts)) {
     return Inode::File(cgroup, *row);
   }
   const auto child = registry_.Child(cgroup, name);
@@ -219,14 +208,13 @@ Result<std::vector<DirEntry>> Tree::ReadDir(Inode inode) const {
   const auto children = registry_.Children(inode.cgroup());
   if (!node || !info || !children) return entries;
 
-  const Inode up = node->is_root ? inode : Inode::Directory(info->parent);
+  const Inode up = node->facts.is_root ? inode : Inode::Directory(info->parent);
   entries.push_back({".", inode.number, true});
   entries.push_back({"..", up.number, true});
-  const auto files = ControlFiles();
-  for (unsigned row = 0; row < files.size(); ++row) {
-    if (!InScope(files[row], node->is_root, node->dialect)) continue;
-    entries.push_back(
-        {std::string(files[row].name), Inode::File(inode.cgroup(), row).number, false});
+  for (unsigned row = 0; row < files_.rows().size(); ++row) {
+    if (!InScope(files_.rows()[row], node->facts)) continue;
+    entries.push_back({std::string(NameOf(files_.rows()[row], node->facts.noprefix)),
+                       Inode::File(inode.cgroup(), row).number, false});
   }
   for (const auto& [name, child] : *children) {
     entries.push_back({name, Inode::Directory(child).number, true});
@@ -243,8 +231,13 @@ Result<std::unique_ptr<OpenFile>> Tree::Open(const Caller& opener, Inode inode, 
   }
   const auto node = Locate(inode);
   if (!node) return Fail(node.error());
-  const ControlFile& row = ControlFiles()[inode.row()];
-  const bool ask = row.for_admins && node->dialect.opener_attaches;
+  const ControlFiles::Row& row = *node->row;
+  const bool ask = row.file.for_admins && node->dialect.opener_attaches;
+  std::shared_ptr<Css> css;
+  if (row.subsystem) {
+    css = registry_.CssOf(inode.cgroup(), *row.subsystem);
+    if (!css) return Fail(ENODEV, "cgroup {} is gone", inode.cgroup().value);
+  }
   auto file = std::make_unique<OpenFile>(
       ControlContext{.registry = registry_,
                      .host = host_,
@@ -252,7 +245,8 @@ Result<std::unique_ptr<OpenFile>> Tree::Open(const Caller& opener, Inode inode, 
                      .cgroup = inode.cgroup(),
                      .opener = opener,
                      .opener_is_admin = ask && host_.IsSysAdmin(opener.tid)},
-      row, lists_);
+      row, std::move(css), lists_);
+  if (auto begun = file->Begin(); !begun) return Fail(begun.error());
   if (readable) {
     if (auto loaded = file->Load(); !loaded) return Fail(loaded.error());
   }

@@ -72,8 +72,9 @@ class Tree {
   // A node that is there: of a cgroup that lives, and with a file that its dialect has.
   struct Node {
     Inode inode;
-    bool is_root;
+    CgroupFacts facts;
     const Dialect& dialect;
+    const ControlFiles::Row* row;  // null: a directory
   };
   Result<Node> Locate(Inode inode) const;           // ENOENT
   Result<Node> LocateDirectory(Inode inode) const;  // ENOENT, ENOTDIR
@@ -86,6 +87,7 @@ class Tree {
 
   Registry& registry_;
   const Host& host_;
+  const ControlFiles files_;  // of the subsystems that were registered before the tree was made
   Attributes attributes_;
   SharedLists lists_;
 };

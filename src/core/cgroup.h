@@ -2,6 +2,7 @@
 #ifndef CORRAL_CORE_CGROUP_H_
 #define CORRAL_CORE_CGROUP_H_
 
+#include <corral/cpu_meter.h>
 #include <corral/ids.h>
 
 #include <cstdint>
@@ -11,6 +12,8 @@
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
+
+#include "core/subsystem_table.h"
 
 namespace corral {
 
@@ -29,6 +32,7 @@ struct Cgroup {
   Cgroup* parent = nullptr;  // null for the root
   std::string name;
   std::map<std::string, std::unique_ptr<Cgroup>, std::less<>> children;
+  CssList css;  // empty when no subsystem is bound
 
   bool notify_on_release = false;
   bool clone_children = false;  // kept and inherited; a matter of subsystems
@@ -55,6 +59,8 @@ struct Cgroup {
   std::vector<Tid> awaited;       // who was on the way out when we first looked
   std::unordered_set<CssSetId> ghosts;  // its sets that are to be retired, and removed children's
 
+  CpuTime cpu_spent;              // in sets that are retired
+  CpuTime cpu_spent_below;        // by children that are removed
   bool queued = false;            // waits in the ReleaseQueue (spec 10.7)
   std::uint64_t releases = 0;     // announced releases (spec 4.6)
   std::uint64_t event_serial = 0; // changes of what cgroup.events shows
@@ -69,10 +75,13 @@ struct Hierarchy {
   std::string name;
   bool built_in = false;      // never destroyed (spec 3.13)
   bool noprefix = false;
+  bool css_inherit = true;    // a new cgroup's css starts with its parent's settings
+  SubsystemSet subsystems = 0;
   const Dialect* dialect = nullptr;
   ReleaseRules rules;
   std::string release_agent;  // empty: none
   std::string agent_user;     // empty: root
+  CpuTime cpu_at_start;       // of the whole machine
   std::size_t cgroups = 1;    // the root included
   std::size_t waiting = 0;    // its notifications in the queue, and its cgroups in departed_
   Cgroup root;

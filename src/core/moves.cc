@@ -23,27 +23,79 @@ Result<CssSetId> Registry::InternLocked(const SetTuple& tuple) {
     if (interned->made) cgroup.judged[interned->set] = interned->leaves;
     cgroup.in_use.insert(interned->set);
   }
+  if (interned->made) SetMadeLocked(interned->set);
   return interned->set;
 }
 
-// One task of process `tgid`, wherever it is. Fills `moved` when it was elsewhere.
-Result<void> Registry::MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, std::vector<Moved>* moved) {
+Cgroup& Registry::CgroupInLocked(Hierarchy& hierarchy, CgroupId id) const {
+  return id.value ? **FindLocked(id, ENODEV) : hierarchy.root;
+}
+
+// Asks the subsystems about each of these that is of the process and elsewhere. One refusal, and
+// all that was agreed is off (spec 13.2).
+Result<std::vector<Registry::Asked>> Registry::AskLocked(Cgroup& to, const std::vector<Tid>& tids,
+                                                         Tgid tgid) {
+  std::vector<Asked> asked;
+  if (to.css.empty()) return asked;
+  for (const Tid tid : tids) {
+    const auto place = tracker_.Describe(tid);
+    if (!place || place->tgid != tgid) continue;
+    const Cgroup& from =
+        CgroupInLocked(*to.hierarchy, sets_.PlaceIn(place->set, to.hierarchy->id));
+    if (&from == &to) continue;
+    auto agreed = subsystems_.CanAttach(to.css, from.css, tid);
+    if (!agreed) {
+      for (const Asked& before : asked) subsystems_.Cancel(to.css, before.from->css, before.tid);
+      return Fail(agreed.error());
+    }
+    asked.push_back({tid, &from});
+  }
+  return asked;
+}
+
+// One task of process `tgid`, wherever it is. Fills `moved` when it was elsewhere; then the
+// subsystems have agreed and wait for what comes of it.
+Result<void> Registry::MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, std::optional<Asked> asked,
+                                      std::vector<Moved>* moved) {
   const CgroupId target_cgroup = to.parent ? to.id : CgroupId{};
+  const auto call_off = [&]() REQUIRES(tree_mu_) {
+    if (asked) subsystems_.Cancel(to.css, asked->from->css, tid);
+    asked.reset();
+  };
   for (;;) {
     auto place = tracker_.Describe(tid);
-    if (!place) return Fail(place.error());
-    if (place->tgid != tgid) return Fail(ESRCH, "task {} is another one by now", tid.value);
-    if (sets_.PlaceIn(place->set, to.hierarchy->id) == target_cgroup) return {};
+    if (place && place->tgid != tgid) {
+      place = Fail(ESRCH, "task {} is another one by now", tid.value);
+    }
+    if (!place) {
+      call_off();
+      return Fail(place.error());
+    }
+    const CgroupId source = sets_.PlaceIn(place->set, to.hierarchy->id);
+    if (source == target_cgroup) {
+      call_off();
+      return {};
+    }
+    const Cgroup& source_cgroup = CgroupInLocked(*to.hierarchy, source);
+    if (asked && asked->from != &source_cgroup) call_off();
+    if (!asked && !to.css.empty()) {
+      if (auto agreed = subsystems_.CanAttach(to.css, source_cgroup.css, tid); !agreed) {
+        return agreed;
+      }
+      asked = Asked{tid, &source_cgroup};
+    }
     const SetTuple from = sets_.TupleOf(place->set);
     auto target = InternLocked(WithPlace(from, to.hierarchy->id, target_cgroup));
-    if (!target) return Fail(target.error());
-    auto done = tracker_.Move(tid, *place, *target);
+    auto done = target ? tracker_.Move(tid, *place, *target) : Result<void>(Fail(target.error()));
     if (done) {
       moved->push_back({.tid = tid, .tgid = tgid, .from = from, .to = *target});
       return {};
     }
     // EAGAIN: a birth moved its newborn along with the parent meanwhile (I5).
-    if (done.error().code != EAGAIN) return Fail(done.error());
+    if (done.error().code != EAGAIN) {
+      call_off();
+      return done;
+    }
   }
 }
 
@@ -72,13 +124,14 @@ std::vector<Registry::Moved> Registry::UndoLocked(Cgroup& to, const std::vector<
       stayed.push_back(*move);
       continue;
     }
+    const CgroupId source = PlaceIn(move->from, to.hierarchy->id);
+    subsystems_.Cancel(to.css, CgroupInLocked(*to.hierarchy, source).css, move->tid);
     for (const Member& member : sets_.TupleOf(move->to)) {
       if (died && member.cgroup != to.id) continue;
       auto& judged = (*FindLocked(member.cgroup, ENODEV))->judged;
       const auto at = judged.find(move->to);  // none: the table was full, and it was reclaimed
       if (at != judged.end()) ++at->second;
     }
-    const CgroupId source = PlaceIn(move->from, to.hierarchy->id);
     if (died && source.value) JudgeLocked(**FindLocked(source, ENODEV));
   }
   return stayed;
@@ -90,12 +143,14 @@ void Registry::CommitLocked(Cgroup& to, const std::vector<Moved>& moved) {
   if (to.parent) SetPopulatedLocked(to, true);
   std::vector<CgroupId> sources;
   for (const Moved& move : moved) {
-    sources.push_back(PlaceIn(move.from, to.hierarchy->id));
+    const CgroupId source = PlaceIn(move.from, to.hierarchy->id);
+    sources.push_back(source);
+    subsystems_.Attach(to.css, CgroupInLocked(*to.hierarchy, source).css, move.tid);
   }
   std::sort(sources.begin(), sources.end());
   sources.erase(std::unique(sources.begin(), sources.end()), sources.end());
   for (const CgroupId id : sources) {
-    Cgroup& source = id.value ? **FindLocked(id, ENODEV) : to.hierarchy->root;
+    Cgroup& source = CgroupInLocked(*to.hierarchy, id);
     source.releasable = true;  // any task moved out (spec 9.3)
     if (source.parent) JudgeLocked(source);
   }
@@ -118,8 +173,9 @@ Result<void> Registry::Attach(CgroupId id, Tid tid, const AttachGuard& guard) {
   auto place = tracker_.Describe(tid);
   if (!place) return Fail(place.error());
   JudgeLocked(**to);
+  if (meter_) meter_->Split(tid);
   std::vector<Moved> moved;
-  auto done = MoveTaskLocked(**to, tid, place->tgid, &moved);
+  auto done = MoveTaskLocked(**to, tid, place->tgid, std::nullopt, &moved);
   return FinishLocked(**to, std::move(done), moved, guard);
 }
 
@@ -149,9 +205,18 @@ Result<void> Registry::MoveProcessLocked(Cgroup& to, Tgid tgid, std::vector<Move
       ++empty;
       std::this_thread::sleep_for(kPause);
     }
+    if (meter_ && !elsewhere.empty()) meter_->Split(tgid);
+    auto asked = AskLocked(to, elsewhere, tgid);
+    if (!asked) return Fail(asked.error());
+    std::unordered_map<Tid, Asked> open;
+    for (const Asked& one : *asked) open.emplace(one.tid, one);
     for (const Tid tid : elsewhere) {
-      auto done = MoveTaskLocked(to, tid, tgid, moved);
-      if (!done && done.error().code != ESRCH) return done;  // ESRCH: it died, fine
+      const auto agreed = open.extract(tid);
+      auto done = MoveTaskLocked(to, tid, tgid,
+                                 agreed ? std::optional(agreed.mapped()) : std::nullopt, moved);
+      if (done || done.error().code == ESRCH) continue;  // ESRCH: it died, fine
+      for (const auto& [other, one] : open) subsystems_.Cancel(to.css, one.from->css, other);
+      return done;
     }
   }
   if (ever_seen) return {};  // it ended while we moved it
@@ -189,7 +254,8 @@ void Registry::AddGhostLocked(Cgroup& cgroup, CssSetId set) {
 
 // One of its cgroups is about to go, or it is idle and the table is full.
 void Registry::UnlinkSetLocked(CssSetId set) {
-  unlinked_[set].serial = ++unlinked_serial_;
+  Unlinked& unlinked = unlinked_[set];
+  unlinked.serial = ++unlinked_serial_;
   const std::uint32_t leaves = tracker_.Count(set).leaves;
   for (const Member& member : sets_.TupleOf(set)) {
     Cgroup& cgroup = **FindLocked(member.cgroup, ENODEV);
@@ -198,6 +264,7 @@ void Registry::UnlinkSetLocked(CssSetId set) {
     if (judged->second != leaves) cgroup.unjudged = true;  // folded (I7)
     cgroup.judged.erase(judged);
     cgroup.in_use.erase(set);
+    unlinked.payees.push_back({cgroup.id});
     AddGhostLocked(cgroup, set);
   }
   sets_.Unlink(set);
@@ -229,6 +296,8 @@ std::size_t Registry::RetireUnlinkedLocked(const LeaversBySet& leavers,
     if (unlinked == unlinked_.end() || unlinked->second.serial != serial) continue;
     if (leavers.contains(set)) continue;
     if (tracker_.Count(set).count != 0) continue;  // a birth is about to take its raise back
+    if (meter_ && meter_->Owed(set) != 0) continue;  // its cgroups are not billed in full yet
+    SetRetiredLocked(set, unlinked->second);
     for (const CgroupId id : unlinked->second.waiting) {
       if (auto cgroup = FindLocked(id, ENODEV)) (*cgroup)->ghosts.erase(set);
     }

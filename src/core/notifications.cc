@@ -53,7 +53,8 @@ std::optional<Notification> Registry::BeginNotification(const Waiting& waiting) 
   const auto live = hierarchies_.find(waiting.hierarchy);
   Hierarchy& hierarchy = live != hierarchies_.end() ? *live->second : *ended_.at(waiting.hierarchy);
   Notification told{.cgroup = waiting.cgroup,
-                    .hierarchy = hierarchy.name,
+                    .hierarchy_id = hierarchy.id,
+                    .hierarchy = LabelLocked(hierarchy),
                     .path = waiting.path,
                     .agent = hierarchy.release_agent,
                     .agent_user = hierarchy.agent_user,

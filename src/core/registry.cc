@@ -9,11 +9,6 @@
 
 namespace corral {
 
-Registry::Registry(Tracker& tracker, std::function<void()> wake)
-    : tracker_(tracker), wake_(std::move(wake)), sets_(tracker) {}
-
-Registry::~Registry() = default;
-
 std::string BuildPath(const Cgroup& cgroup) {
   std::vector<const Cgroup*> up;
   for (const Cgroup* at = &cgroup; at->parent; at = at->parent) up.push_back(at);
@@ -39,15 +34,18 @@ Result<Hierarchy*> Registry::FindHierarchyLocked(HierarchyId id) const {
 Result<HierarchyId> Registry::CreateHierarchy(const HierarchyOptions& options) {
   MutexLock lock(tree_mu_);
   for (const auto& [id, hierarchy] : hierarchies_) {
-    if (hierarchy->name == options.name) {
+    const bool distinct = options.name.empty() && (options.subsystems | hierarchy->subsystems) != 0;
+    if (hierarchy->name == options.name && !distinct) {
       return Fail(EEXIST, "there is a hierarchy named '{}' already", options.name);
     }
   }
+  if (auto free = subsystems_.CheckFree(options.subsystems, {}); !free) return Fail(free.error());
   auto hierarchy = std::make_unique<Hierarchy>();
   hierarchy->id = HierarchyId{next_hierarchy_++};
   hierarchy->name = options.name;
   hierarchy->built_in = options.built_in;
   hierarchy->noprefix = options.noprefix;
+  hierarchy->css_inherit = options.css_inherit;
   hierarchy->dialect = options.dialect;
   hierarchy->rules = options.rules;
   hierarchy->release_agent = options.release_agent;
@@ -56,6 +54,11 @@ Result<HierarchyId> Registry::CreateHierarchy(const HierarchyOptions& options) {
   hierarchy->root.hierarchy = hierarchy.get();
   hierarchy->root.clone_children = options.clone_children;
   hierarchy->root.populated_self = true;  // the machine itself; never judged
+  auto bound = subsystems_.Bind(options.subsystems, hierarchy->id, hierarchy->root.id);
+  if (!bound) return Fail(bound.error());
+  hierarchy->subsystems = options.subsystems;
+  hierarchy->root.css = subsystems_.Roots(options.subsystems);
+  hierarchy->cpu_at_start = MachineCpuTime();
   cgroups_.emplace(hierarchy->root.id, &hierarchy->root);
   const HierarchyId id = hierarchy->id;
   hierarchies_.emplace(id, std::move(hierarchy));
@@ -74,23 +77,60 @@ Result<void> Registry::DestroyHierarchy(HierarchyId id) {
   if (!(*hierarchy)->root.children.empty()) {
     return Fail(EBUSY, "hierarchy '{}' has child cgroups", (*hierarchy)->name);
   }
+  (void)subsystems_.Bind((*hierarchy)->subsystems, {}, {});
   cgroups_.erase((*hierarchy)->root.id);
   auto ended = hierarchies_.extract(id);
   if (ended.mapped()->waiting != 0) ended_.insert(std::move(ended));
   return {};
 }
 
+Result<void> Registry::Rebind(HierarchyId id, SubsystemSet subsystems) {
+  MutexLock lock(tree_mu_);
+  auto found = FindHierarchyLocked(id);
+  if (!found) return Fail(found.error());
+  Hierarchy& hierarchy = **found;
+  if (subsystems == hierarchy.subsystems) return {};
+  if (!hierarchy.root.children.empty()) {
+    return Fail(EBUSY, "hierarchy '{}' has child cgroups", hierarchy.name);
+  }
+  if (auto free = subsystems_.CheckFree(subsystems, id); !free) return free;
+  const SubsystemSet added = subsystems & ~hierarchy.subsystems;
+  if (auto bound = subsystems_.Bind(added, id, hierarchy.root.id); !bound) return bound;
+  (void)subsystems_.Bind(hierarchy.subsystems & ~subsystems, {}, {});
+  hierarchy.subsystems = subsystems;
+  hierarchy.root.css = subsystems_.Roots(subsystems);
+  hierarchy.cpu_at_start = MachineCpuTime();
+  return {};
+}
+
 std::optional<HierarchyId> Registry::FindHierarchy(std::string_view name) const {
   MutexLock lock(tree_mu_);
   for (const auto& [id, hierarchy] : hierarchies_) {
-    if (hierarchy->name == name) return id;
+    const bool anonymous = name.empty() && hierarchy->subsystems != 0;
+    if (hierarchy->name == name && !anonymous) return id;
   }
   return std::nullopt;
 }
 
-HierarchyInfo Registry::InfoOfHierarchy(const Hierarchy& hierarchy) {
+std::string Registry::LabelLocked(const Hierarchy& hierarchy) const {
+  return hierarchy.name.empty() ? subsystems_.NamesOf(hierarchy.subsystems) : hierarchy.name;
+}
+
+std::optional<HierarchyId> Registry::FindByLabel(std::string_view label) const {
+  MutexLock lock(tree_mu_);
+  for (const auto& [id, hierarchy] : hierarchies_) {
+    if (LabelLocked(*hierarchy) == label) return id;
+  }
+  const auto subsystem = subsystems_.Find(label);
+  const HierarchyId bound = subsystem ? subsystems_.slots()[*subsystem].bound : HierarchyId{};
+  return bound.value ? std::optional(bound) : std::nullopt;
+}
+
+HierarchyInfo Registry::InfoOfHierarchy(const Hierarchy& hierarchy) const {
   return {.id = hierarchy.id,
           .name = hierarchy.name,
+          .label = LabelLocked(hierarchy),
+          .subsystems = hierarchy.subsystems,
           .root = hierarchy.root.id,
           .built_in = hierarchy.built_in,
           .clone_children = hierarchy.root.clone_children,
@@ -153,7 +193,13 @@ Result<CgroupId> Registry::Mkdir(CgroupId parent_id, std::string_view name,
   MutexLock lock(tree_mu_);
   auto found = FindLocked(parent_id, ENOENT);
   if (!found) return Fail(found.error());
-  Cgroup& parent = **found;
+  auto made = MkdirLocked(**found, name, options, /*clone=*/false);
+  if (!made) return Fail(made.error());
+  return (*made)->id;
+}
+
+Result<Cgroup*> Registry::MkdirLocked(Cgroup& parent, std::string_view name,
+                                      MkdirOptions options, bool clone) {
   JudgeLocked(parent);  // a child that comes now does not hide that it was idle (I7)
   if (parent.children.contains(name)) {
     return Fail(EEXIST, "'{}' exists in {}", name, BuildPath(parent));
@@ -166,11 +212,15 @@ Result<CgroupId> Registry::Mkdir(CgroupId parent_id, std::string_view name,
   child->notify_on_release = parent.notify_on_release;  // now, never later (spec 5.2)
   child->clone_children = parent.clone_children;
   child->auto_remove = options.auto_remove;
-  const CgroupId id = child->id;
-  cgroups_.emplace(id, child.get());
+  auto css = subsystems_.Create(parent.css, child->id, parent.hierarchy->css_inherit,
+                                clone || parent.clone_children);
+  if (!css) return Fail(css.error());
+  child->css = std::move(*css);
+  Cgroup* const made = child.get();
+  cgroups_.emplace(made->id, made);
   parent.children.emplace(name, std::move(child));
   ++parent.hierarchy->cgroups;
-  return id;
+  return made;
 }
 
 Result<CgroupId> Registry::Rmdir(CgroupId parent_id, std::string_view name) {
@@ -202,6 +252,7 @@ Result<void> Registry::RemoveLocked(Cgroup& child) {
   JudgeLocked(parent);
   JudgeLocked(child);
   if (HasLiveTaskLocked(child)) return Fail(EBUSY, "{} has tasks", BuildPath(child));
+  if (auto closed = CloseLocked(child); !closed) return closed;
 
   if (child.populated_self) {
     // Some that left are still on their way out: the parent waits for them instead.
@@ -210,15 +261,9 @@ Result<void> Registry::RemoveLocked(Cgroup& child) {
     StartSettlingLocked(parent);
   }
   EmitLocked(Event::Kind::kRemoved, child);  // the last that is heard of it
-  std::vector<CssSetId> sets;
-  for (const auto& [set, leaves] : child.judged) sets.push_back(set);
-  for (const CssSetId set : sets) UnlinkSetLocked(set);
   for (const CssSetId ghost : child.ghosts) AddGhostLocked(parent, ghost);
-  SetSettlingLocked(child, false);
-  cgroups_.erase(child.id);
-  --parent.hierarchy->cgroups;
   std::string path = BuildPath(child);
-  DepartLocked(std::move(parent.children.extract(child.name).mapped()), std::move(path));
+  DepartLocked(TakeOutLocked(child), std::move(path));
 
   parent.releasable = true;  // spec 9.3
   if (parent.parent) {
@@ -227,6 +272,27 @@ Result<void> Registry::RemoveLocked(Cgroup& child) {
   }
   wake_();  // sets to retire
   return {};
+}
+
+// Nobody gets a reference to its css any more, and its sets are to be retired.
+Result<void> Registry::CloseLocked(Cgroup& child) {
+  if (auto closed = subsystems_.CloseToReferences(child.css); !closed) {
+    return Fail(EBUSY, "{} is {}", BuildPath(child), closed.error().message);
+  }
+  subsystems_.Destroy(child.css);
+  std::vector<CssSetId> sets;
+  for (const auto& [set, leaves] : child.judged) sets.push_back(set);
+  for (const CssSetId set : sets) UnlinkSetLocked(set);
+  return {};
+}
+
+std::unique_ptr<Cgroup> Registry::TakeOutLocked(Cgroup& child) {
+  Cgroup& parent = *child.parent;
+  HandCpuTimeUpLocked(child);
+  SetSettlingLocked(child, false);
+  cgroups_.erase(child.id);
+  --parent.hierarchy->cgroups;
+  return std::move(parent.children.extract(child.name).mapped());
 }
 
 Result<void> Registry::Rename(CgroupId parent_id, std::string_view name, CgroupId new_parent_id,
@@ -289,7 +355,7 @@ Result<CgroupInfo> Registry::Info(CgroupId id) const {
   return CgroupInfo{.id = id,
                     .parent = cgroup.parent ? cgroup.parent->id : CgroupId{},
                     .hierarchy = cgroup.hierarchy->id,
-                    .hierarchy_name = cgroup.hierarchy->name,
+                    .hierarchy_name = LabelLocked(*cgroup.hierarchy),
                     .path = BuildPath(cgroup),
                     .children = cgroup.children.size(),
                     .notify_on_release = cgroup.notify_on_release,
@@ -330,6 +396,8 @@ std::optional<CgroupFacts> Registry::Facts(CgroupId id) const {
   if (found == cgroups_.end()) return std::nullopt;
   const Cgroup& cgroup = *found->second;
   return CgroupFacts{.hierarchy = cgroup.hierarchy->id,
+                     .subsystems = cgroup.hierarchy->subsystems,
+                     .noprefix = cgroup.hierarchy->noprefix,
                      .is_root = cgroup.parent == nullptr,
                      .dialect = cgroup.hierarchy->dialect};
 }

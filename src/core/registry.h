@@ -8,8 +8,10 @@
 //   2. tree_mu_   topology: hierarchies, cgroups, flags, verdicts; serialises moves
 //   3. set_mu_    (in CssSetTable) interning and listing
 //   leaves: ReleaseQueue, the event list. Forks and exits take none of them.
-// Decide under the lock, act after it: agents, replies, pollers. No callback runs locked,
-// but for AttachGuard, which may look at the task it was made for and nothing else.
+// Decide under the lock, act after it: agents, replies, pollers. Two kinds of callback run with
+// the tree locked: AttachGuard, which may look at the task it was made for and nothing else, and
+// those that subsystem.h lists; none of them may call back. The locks of subsystems come after
+// ours.
 //
 //   auto id = registry.CreateHierarchy({.name = "jobs"});
 //   auto job = registry.Mkdir(registry.Root(*id).value(), "job1", {});
@@ -24,6 +26,7 @@
 #include <corral/result.h>
 #include <corral/tracker.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -36,16 +39,19 @@
 #include "core/cgroup.h"
 #include "core/css_set_table.h"
 #include "core/release_queue.h"
+#include "core/subsystem_table.h"
 
 namespace corral {
 
 struct HierarchyOptions {
-  std::string name;
+  std::string name;  // may be empty
+  SubsystemSet subsystems = 0;
   std::string release_agent;  // empty: none
   std::string agent_user;     // empty: root
   bool built_in = false;
   bool clone_children = false;       // of the root
   bool noprefix = false;             // this and the dialect are kept for `control`
+  bool css_inherit = true;           // NewCss::inherits
   const Dialect* dialect = nullptr;
   ReleaseRules rules = {};
 };
@@ -53,6 +59,8 @@ struct HierarchyOptions {
 struct HierarchyInfo {
   HierarchyId id;
   std::string name;
+  std::string label;  // the name; without one, its subsystems
+  SubsystemSet subsystems = 0;
   CgroupId root;
   bool built_in = false;
   bool clone_children = false;  // of the root
@@ -66,6 +74,8 @@ struct HierarchyInfo {
 // What every use of a directory or a file of a cgroup asks first.
 struct CgroupFacts {
   HierarchyId hierarchy;
+  SubsystemSet subsystems = 0;
+  bool noprefix = false;
   bool is_root = false;
   const Dialect* dialect = nullptr;
 };
@@ -78,7 +88,7 @@ struct CgroupInfo {
   CgroupId id;
   CgroupId parent;  // 0 for a root
   HierarchyId hierarchy;
-  std::string hierarchy_name;
+  std::string hierarchy_name;  // its label
   std::string path;  // begins with '/'
   std::size_t children = 0;
   bool notify_on_release = false;
@@ -127,7 +137,8 @@ struct Event {
 // What an agent is started with (spec 10.4).
 struct Notification {
   CgroupId cgroup;
-  std::string hierarchy;
+  HierarchyId hierarchy_id;
+  std::string hierarchy;  // its label
   std::string path;
   std::string agent;  // empty: none is set, nothing to start
   std::string agent_user;
@@ -138,19 +149,46 @@ struct Notification {
 // is the answer. Used to see that the tid is still the task whose permission was checked.
 using AttachGuard = std::function<Result<void>()>;
 
-class Registry {
+// A registered subsystem (spec 12.4).
+struct SubsystemInfo {
+  std::string name;
+  HierarchyId hierarchy;    // 0: bound nowhere
+  std::size_t cgroups = 1;  // of that hierarchy, the root included
+};
+
+class Registry : private CssOwner {
  public:
   // `wake` is called, with locks held, whenever Settle() or TakeEvents() has work; it must
   // not block and not call back. `tracker` must outlive the registry.
   Registry(Tracker& tracker, std::function<void()> wake);
-  ~Registry();
+  ~Registry() override;
+
+  // ---- subsystems. Numbers are in the order of registration (SubsystemSet).
+  // Before the first hierarchy that is to have it. Errors: SubsystemTable::Register.
+  Result<void> Register(std::shared_ptr<Subsystem> subsystem);
+  std::vector<SubsystemInfo> Subsystems() const;
+  std::optional<std::size_t> FindSubsystem(std::string_view name) const;
+  std::vector<std::string> SubsystemNames() const;
+  SubsystemSet AllSubsystems() const;
+  std::string NamesOf(SubsystemSet subsystems) const;  // comma separated
+  std::shared_ptr<Subsystem> SubsystemAt(std::size_t number) const;
+  // Null: the cgroup is gone, or the subsystem is not of its hierarchy.
+  std::shared_ptr<Css> CssOf(CgroupId id, std::size_t subsystem) const;
+  Groups& groups() { return *groups_; }
 
   // ---- hierarchies
-  // EEXIST: the name is taken.
+  // EEXIST: the name is taken (the empty one by a hierarchy without subsystems). EBUSY: one of
+  // the subsystems is bound elsewhere.
   Result<HierarchyId> CreateHierarchy(const HierarchyOptions& options);
   // EBUSY: it has child cgroups, or is built in. Tasks stay where they are: in its root.
   Result<void> DestroyHierarchy(HierarchyId id);
+  // Takes away and adds subsystems until it has these. EBUSY: it has child cgroups, or one of
+  // them is bound elsewhere; then nothing is changed.
+  Result<void> Rebind(HierarchyId id, SubsystemSet subsystems);
+  // By name; the empty one is that of the hierarchy with neither name nor subsystems.
   std::optional<HierarchyId> FindHierarchy(std::string_view name) const;
+  // By what people are shown (HierarchyInfo::label), or by the name of one of its subsystems.
+  std::optional<HierarchyId> FindByLabel(std::string_view label) const;
   std::vector<HierarchyInfo> Hierarchies() const;
   Result<CgroupId> Root(HierarchyId id) const;                           // ENOENT
   Result<std::string> ReleaseAgent(HierarchyId id) const;                // ENOENT
@@ -165,6 +203,8 @@ class Registry {
   Result<CgroupId> Rmdir(CgroupId parent, std::string_view name);
   // The same by id: ENOENT, EBUSY; EPERM for a root.
   Result<void> Remove(CgroupId id);
+  // A child of the task's cgroup under a generated name with the task in it, or nothing (13.7).
+  Result<CgroupId> Clone(HierarchyId hierarchy, Tid tid);
   // Spec 5.5: EEXIST before EIO (another parent).
   Result<void> Rename(CgroupId parent, std::string_view name, CgroupId new_parent,
                       std::string_view new_name);
@@ -208,6 +248,15 @@ class Registry {
   Result<void> SetCloneChildren(CgroupId id, bool on);
   Result<EventsInfo> Events(CgroupId id);
 
+  // ---- CPU time (spec 3.13, subsystem cpuacct)
+  // Null: not known, as with the in-process tracker. Before the first cgroup is made; must
+  // outlive the registry. Starting and stopping it is for those who want to know.
+  void UseMeter(CpuMeter* meter);
+  // Since the cgroup was made, or for a root its hierarchy. ENODEV; ENOTSUP: no meter.
+  Result<CpuTime> CpuTimeOf(CgroupId id, bool subtree);
+  // Dead tasks of the subtree that CpuTimeOf() does not know yet: wait for 0 (CpuMeter::Uncharged).
+  std::uint64_t CpuUncharged(CgroupId id);
+
   // ---- releases
   // A hint from the tracker: judge the cgroups of this set.
   void SetMayBeEmpty(CssSetId set);
@@ -226,6 +275,11 @@ class Registry {
   std::size_t css_sets() const { return sets_.size(); }
 
  private:
+  // A task that the subsystems agreed to move, from there (spec 13.2).
+  struct Asked {
+    Tid tid;
+    const Cgroup* from;
+  };
   struct Moved {
     Tid tid;
     Tgid tgid;
@@ -233,10 +287,16 @@ class Registry {
     CssSetId to;
   };
 
+  // Who has the CPU time of an unlinked set: as its own, or as that of removed children.
+  struct Payee {
+    CgroupId cgroup;
+    bool below = false;
+  };
   // A set nobody can be moved to any more.
   struct Unlinked {
     std::uint64_t serial = 0;       // of the unlinking
     std::vector<CgroupId> waiting;  // await its leavers (Cgroup::ghosts)
+    std::vector<Payee> payees;
   };
   using Retiring = std::pair<CssSetId, std::uint64_t>;  // with the serial of its unlinking
   using LeaversBySet = std::unordered_map<CssSetId, std::vector<Tid>>;
@@ -247,18 +307,34 @@ class Registry {
     std::vector<Retiring> unlinked;
   };
 
+  // subsystems.cc
+  class RegistryGroups;
+  class Hold;
+  void LastPut(CgroupId cgroup) override;
+  void TakePutsLocked() REQUIRES(tree_mu_);
+  std::vector<Tid> TasksLocked(const Cgroup& cgroup) const REQUIRES(tree_mu_);
+  std::string DescribeSets(CgroupId id) const;
+
   // registry.cc
+  Result<Cgroup*> MkdirLocked(Cgroup& parent, std::string_view name, MkdirOptions options,
+                              bool clone) REQUIRES(tree_mu_);
   Result<Cgroup*> FindLocked(CgroupId id, int missing) const REQUIRES(tree_mu_);
   Result<Hierarchy*> FindHierarchyLocked(HierarchyId id) const REQUIRES(tree_mu_);
-  static HierarchyInfo InfoOfHierarchy(const Hierarchy& hierarchy);
+  HierarchyInfo InfoOfHierarchy(const Hierarchy& hierarchy) const REQUIRES(tree_mu_);
+  std::string LabelLocked(const Hierarchy& hierarchy) const REQUIRES(tree_mu_);
+  Result<void> CloseLocked(Cgroup& child) REQUIRES(tree_mu_);
+  std::unique_ptr<Cgroup> TakeOutLocked(Cgroup& child) REQUIRES(tree_mu_);
   Result<void> RemoveLocked(Cgroup& child) REQUIRES(tree_mu_);
   bool IsBelowLocked(CgroupId id, const Cgroup& top) const REQUIRES(tree_mu_);
   Result<std::pair<HierarchyId, CgroupId>> PlaceOf(CgroupId id) const;
 
   // moves.cc
   Result<CssSetId> InternLocked(const SetTuple& tuple) REQUIRES(tree_mu_);
-  Result<void> MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, std::vector<Moved>* moved)
+  Cgroup& CgroupInLocked(Hierarchy& hierarchy, CgroupId id) const REQUIRES(tree_mu_);
+  Result<std::vector<Asked>> AskLocked(Cgroup& to, const std::vector<Tid>& tids, Tgid tgid)
       REQUIRES(tree_mu_);
+  Result<void> MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, std::optional<Asked> asked,
+                              std::vector<Moved>* moved) REQUIRES(tree_mu_);
   Result<void> MoveProcessLocked(Cgroup& to, Tgid tgid, std::vector<Moved>* moved)
       REQUIRES(tree_mu_);
   std::vector<Moved> UndoLocked(Cgroup& to, const std::vector<Moved>& moved)
@@ -271,6 +347,19 @@ class Registry {
   std::size_t ReclaimIdleSetsLocked() REQUIRES(tree_mu_);
   std::size_t RetireUnlinkedLocked(const LeaversBySet& leavers,
                                    const std::vector<Retiring>& candidates) REQUIRES(tree_mu_);
+
+  // cpu_time.cc
+  using CpuReading = std::unordered_map<CssSetId, CpuTime>;
+  CpuMeter* UsedMeter() const;
+  CpuTime MachineCpuTime() REQUIRES(tree_mu_);
+  void SetMadeLocked(CssSetId set) REQUIRES(tree_mu_);
+  void SetRetiredLocked(CssSetId set, const Unlinked& unlinked) REQUIRES(tree_mu_);
+  void HandCpuTimeUpLocked(const Cgroup& removed) REQUIRES(tree_mu_);
+  CpuTime RanInLocked(CssSetId set, const CpuReading& now) const REQUIRES(tree_mu_);
+  CpuTime OwnCpuTimeLocked(const Cgroup& cgroup, const CpuReading& now) const REQUIRES(tree_mu_);
+  CpuTime CpuTimeBelowLocked(const Cgroup& top, const CpuReading& now) const REQUIRES(tree_mu_);
+  CpuTime CpuTimeLocked(const Cgroup& cgroup, bool subtree, const CpuReading& now) const
+      REQUIRES(tree_mu_);
 
   // releases.cc
   bool HasCountLocked(const Cgroup& cgroup) const REQUIRES(tree_mu_);
@@ -298,6 +387,11 @@ class Registry {
 
   Mutex settle_mu_;  // one walk for leavers at a time: who waited finds most of it done
   mutable Mutex tree_mu_;
+  SubsystemTable subsystems_ GUARDED_BY(tree_mu_);
+  const std::unique_ptr<Groups> groups_;
+  struct PutNote;
+  std::atomic<PutNote*> puts_ = nullptr;  // cgroups that lost their last reference (13.5)
+  std::vector<CgroupId> put_ GUARDED_BY(tree_mu_);  // of those, whom Settle() is to judge
   std::unordered_map<HierarchyId, std::unique_ptr<Hierarchy>> hierarchies_ GUARDED_BY(tree_mu_);
   std::unordered_map<CgroupId, Cgroup*> cgroups_ GUARDED_BY(tree_mu_);
   std::uint64_t next_cgroup_ GUARDED_BY(tree_mu_) = 1;
@@ -308,6 +402,8 @@ class Registry {
   std::unordered_map<CgroupId, std::unique_ptr<Cgroup>> departed_ GUARDED_BY(tree_mu_);
   std::unordered_map<CgroupId, std::string> last_paths_ GUARDED_BY(tree_mu_);
   std::unordered_map<HierarchyId, std::unique_ptr<Hierarchy>> ended_ GUARDED_BY(tree_mu_);
+  CpuMeter* meter_ GUARDED_BY(tree_mu_) = nullptr;
+  CpuReading cpu_base_ GUARDED_BY(tree_mu_);  // of each set, when it was made
   // Sets to be retired.
   std::unordered_map<CssSetId, Unlinked> unlinked_ GUARDED_BY(tree_mu_);
   std::uint64_t unlinked_serial_ GUARDED_BY(tree_mu_) = 0;

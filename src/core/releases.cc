@@ -51,6 +51,7 @@ bool Registry::LookAtSetLocked(Cgroup& cgroup, CssSetId set) {
 // reason a set that counts 0 stays so until a task is moved to it.
 void Registry::JudgeLocked(Cgroup& cgroup) {
   if (!cgroup.parent) return;
+  TakePutsLocked();
   while (!cgroup.in_use.empty()) {
     if (!LookAtSetLocked(cgroup, *cgroup.in_use.begin())) return;  // busy; judged when it empties
   }
@@ -62,7 +63,7 @@ void Registry::JudgeLocked(Cgroup& cgroup) {
   }
   cgroup.unjudged = false;
   if (cgroup.notify_on_release) cgroup.releasable = true;  // spec 9.3
-  if (cgroup.children.empty()) {
+  if (cgroup.children.empty() && !SubsystemTable::AnyReference(cgroup.css)) {
     cgroup.release_decided = true;
     if (cgroup.notify_on_release) DecideNotificationLocked(cgroup);
   }
@@ -116,6 +117,13 @@ Registry::LeaversBySet Registry::BySet(const std::vector<Leaver>& leavers) {
 
 bool Registry::Settle() {
   MutexLock walking(settle_mu_);
+  {
+    MutexLock lock(tree_mu_);
+    TakePutsLocked();
+    for (const CgroupId id : std::exchange(put_, {})) {
+      if (auto cgroup = FindLocked(id, ENODEV)) JudgeLocked(**cgroup);
+    }
+  }
   return SettleOnce();
 }
 

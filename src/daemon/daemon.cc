@@ -109,7 +109,7 @@ void Daemon::KeepSpawnerInRoots() {
   if (!place || place->set == kInitialSet) return;
   for (const HierarchyInfo& info : registry_->Hierarchies()) {
     if (auto moved = registry_->Attach(info.root, spawner, {}); !moved) {
-      log::Warn("the spawner cannot return to the root of '{}': {}", info.name,
+      log::Warn("the spawner cannot return to the root of '{}': {}", info.label,
                 moved.error().message);
     }
   }
@@ -124,7 +124,7 @@ Result<void> Daemon::CheckShutdown(bool force) {
   for (const HierarchyInfo& info : registry_->Hierarchies()) {
     if (info.cgroups > 1) {
       return Fail(EBUSY, "hierarchy '{}' has {} cgroups; remove them first, or use --force",
-                  info.name, info.cgroups - 1);
+                  info.label, info.cgroups - 1);
     }
   }
   return {};

@@ -112,13 +112,12 @@ void EventFeed::Notified(const Notification& notification) {
   MutexLock lock(publish_mu_);
   PublishLocked();
   if (subscribers_.empty()) return;
-  const auto hierarchy = registry_.FindHierarchy(notification.hierarchy);
-  TellLocked(hierarchy.value_or(HierarchyId{}), {.kind = FeedEntry::Kind::kNotified,
-                                                 .time = std::chrono::system_clock::now(),
-                                                 .cgroup = notification.cgroup,
-                                                 .hierarchy = notification.hierarchy,
-                                                 .path = notification.path,
-                                                 .agent = notification.agent});
+  TellLocked(notification.hierarchy_id, {.kind = FeedEntry::Kind::kNotified,
+                                         .time = std::chrono::system_clock::now(),
+                                         .cgroup = notification.cgroup,
+                                         .hierarchy = notification.hierarchy,
+                                         .path = notification.path,
+                                         .agent = notification.agent});
 }
 
 void EventFeed::PublishLocked() {
@@ -169,7 +168,7 @@ void EventFeed::LearnHierarchiesLocked() {
   // Of those that are gone the last ones are remembered: ids only grow.
   constexpr std::size_t kRemembered = 64;
   while (names_.size() > all.size() + kRemembered) names_.erase(names_.begin());
-  for (const HierarchyInfo& info : all) names_[info.id] = info.name;
+  for (const HierarchyInfo& info : all) names_[info.id] = info.label;
 }
 
 }  // namespace corral

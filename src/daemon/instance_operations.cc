@@ -35,7 +35,9 @@ Result<Json> Status(Request& rq) {
     if (!d.registry().Root(info.id)) continue;  // that look swept it away
     hierarchies.push_back({{"id", info.id.value},
                            {"name", info.name},
-                           {"options", ToJsonText(MountTable::OptionsText(info, /*escaped=*/true))},
+                           {"label", info.label},
+                           {"subsystems", d.registry().NamesOf(info.subsystems)},
+                           {"options", ToJsonText(d.mounts().OptionsText(info, /*escaped=*/true))},
                            {"built_in", info.built_in},
                            {"cgroups", info.cgroups},
                            {"mounts", mounts},

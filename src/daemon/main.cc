@@ -50,7 +50,7 @@ void LeaveGroupsOfOtherInstances(const std::string& own) {
     auto status = other->Call({{"op", "status"}});
     if (!status) continue;
     for (const auto& hierarchy : (*status)["hierarchies"]) {
-      const std::string root = hierarchy.value("name", "") + ":/";
+      const std::string root = hierarchy.value("label", "") + ":/";
       auto moved = other->Call(
           {{"op", "attach"}, {"path", root}, {"tid", ::getpid()}, {"process", true}});
       if (!moved) log::Warn("instance '{}': {}", instance, moved.error().message);

@@ -119,7 +119,8 @@ Result<void> ApplyValue(std::string_view key, std::string_view value, MountOptio
   return Fail(EINVAL, "unknown mount option '{}='", key);
 }
 
-Result<void> Apply(std::string_view token, MountOptions* options) {
+Result<void> Apply(std::string_view token, const std::vector<std::string>& known,
+                   MountOptions* options) {
   if (const auto equals = token.find('='); equals != std::string_view::npos) {
     return ApplyValue(token.substr(0, equals), token.substr(equals + 1), options);
   }
@@ -131,7 +132,16 @@ Result<void> Apply(std::string_view token, MountOptions* options) {
   if (std::ranges::find(kIgnored, token) != std::end(kIgnored) || token.starts_with("x-")) {
     return {};
   }
-  return Fail(EINVAL, "unknown mount option or subsystem '{}'", token);
+  if (std::ranges::find(known, token) != known.end()) {
+    if (std::ranges::find(options->subsystems, token) == options->subsystems.end()) {
+      options->subsystems.emplace_back(token);
+    }
+    return {};
+  }
+  std::string names;
+  for (const std::string& name : known) names += (names.empty() ? "" : ", ") + name;
+  return Fail(EINVAL, "unknown mount option or subsystem '{}'; subsystems are: {}", token,
+              names.empty() ? "none" : names);
 }
 
 std::vector<std::string_view> TokensOf(std::string_view text) {
@@ -154,16 +164,29 @@ bool IsOneHierarchyDialect(std::string_view token) {
 // What only all of them together can tell.
 Result<void> CheckTogether(const Dialect* present, MountOptions* options) {
   const Dialect& dialect = DialectOf(options->dialect ? options->dialect : present);
-  if (dialect.one_hierarchy) options->all = options->none = options->noprefix = false;
+  if (dialect.one_hierarchy) {
+    options->all = options->none = options->noprefix = false;
+    options->subsystems.clear();
+  }
   for (const Dialect& other : Dialects()) {
     if (other.one_hierarchy && options->name == other.name) {
       return Fail(EINVAL, "the name '{0}' belongs to the one hierarchy of compat={0}", other.name);
     }
   }
+  const bool named = !options->subsystems.empty();
   if (options->none && options->all) return Fail(EINVAL, "'none' and 'all' exclude each other");
+  if (named && (options->none || options->all)) {
+    return Fail(EINVAL, "'{}' and subsystem '{}' exclude each other",
+                options->none ? "none" : "all", options->subsystems.front());
+  }
   if (options->none && !options->name) return Fail(EINVAL, "'none' needs a name=NAME");
-  if (options->noprefix && !options->name && !options->all) {
+  if (options->noprefix && !options->name && !options->all && !named) {
     return Fail(EINVAL, "'noprefix' says nothing by itself: name a subsystem or a hierarchy");
+  }
+  const bool only_cpuset = options->subsystems == std::vector<std::string>{"cpuset"};
+  const bool others = named && !only_cpuset;
+  if (options->noprefix && !dialect.noprefix_for_all && others) {
+    return Fail(EINVAL, "'noprefix' is for cpuset alone in compat={}", dialect.name);
   }
   if (options->release_agent && options->release_agent->empty()) {
     if (dialect.empty_agent == EmptyAgent::kRefused) {
@@ -176,14 +199,21 @@ Result<void> CheckTogether(const Dialect* present, MountOptions* options) {
 
 }  // namespace
 
-Result<MountOptions> ParseMountOptions(std::string_view text, const Dialect* present) {
+bool IsMountOption(std::string_view name) {
+  return std::ranges::any_of(kFlags, [&](const FlagOption& flag) { return flag.name == name; }) ||
+         std::ranges::find(kIgnored, name) != std::end(kIgnored);
+}
+
+Result<MountOptions> ParseMountOptions(std::string_view text,
+                                       const std::vector<std::string>& known,
+                                       const Dialect* present) {
   const std::vector<std::string_view> tokens = TokensOf(text);
   const bool names_mean_nothing = DialectOf(present).one_hierarchy ||
                                   std::ranges::any_of(tokens, IsOneHierarchyDialect);
   MountOptions options;
   for (const std::string_view token : tokens) {
     if (names_mean_nothing && token.starts_with("name=")) continue;
-    if (auto ok = Apply(token, &options); !ok) return Fail(ok.error());
+    if (auto ok = Apply(token, known, &options); !ok) return Fail(ok.error());
   }
   if (auto ok = CheckTogether(present, &options); !ok) return Fail(ok.error());
   return options;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "control/dialect.h"
 
@@ -15,6 +16,7 @@ namespace corral {
 struct MountOptions {
   bool all = false;                          // every subsystem
   bool none = false;                         // no subsystem: pure grouping
+  std::vector<std::string> subsystems;       // named ones
   std::optional<std::string> name;           // absent: the anonymous hierarchy (spec 3.3)
   std::optional<std::string> release_agent;  // absent: none is set; empty: none shall be
   std::string agent_user;                    // empty: root
@@ -27,9 +29,14 @@ struct MountOptions {
   bool nodev = false;
 };
 
-// EINVAL, with the option that was wrong and why. `present`: the dialect of the hierarchy that is
-// remounted, which decides where none is given.
-Result<MountOptions> ParseMountOptions(std::string_view text, const Dialect* present = nullptr);
+// EINVAL, with the option that was wrong and why. `known`: the names of subsystems. `present`: the
+// dialect of the hierarchy that is remounted, which decides where none is given.
+Result<MountOptions> ParseMountOptions(std::string_view text,
+                                       const std::vector<std::string>& known = {},
+                                       const Dialect* present = nullptr);
+
+// Whether a subsystem may have this name: options of mount(8) or ours may not be taken.
+bool IsMountOption(std::string_view name);
 
 }  // namespace corral
 

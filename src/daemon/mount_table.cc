@@ -49,7 +49,7 @@ std::string Escaped(std::string_view text) {
 
 }  // namespace
 
-std::string MountTable::OptionsText(const HierarchyInfo& info, bool escaped) {
+std::string MountTable::OptionsText(const HierarchyInfo& info, bool escaped) const {
   const Dialect& dialect = DialectOf(info.dialect);
   const auto value = [&](const std::string& text) { return escaped ? Escaped(text) : text; };
   std::string text;
@@ -58,6 +58,7 @@ std::string MountTable::OptionsText(const HierarchyInfo& info, bool escaped) {
     if (!text.empty()) text += ',';
     text += option;
   };
+  add(info.subsystems != 0, tree_.registry().NamesOf(info.subsystems));
   add(info.noprefix, "noprefix");
   add(!info.release_agent.empty(), "release_agent=" + value(info.release_agent));
   add(!info.agent_user.empty(), "agent_user=" + value(info.agent_user));
@@ -75,32 +76,57 @@ Result<void> MountTable::CheckAgent(const MountOptions& options) const {
   return tree_.host().CheckAgent(*options.release_agent);
 }
 
+SubsystemSet MountTable::Wanted(const MountOptions& options) const {
+  Registry& registry = tree_.registry();
+  if (DialectOf(options.dialect).one_hierarchy) return 0;
+  const bool silent = options.subsystems.empty() && !options.none && !options.name;
+  if (options.all || silent) return registry.AllSubsystems();
+  SubsystemSet wanted = 0;
+  for (const std::string& name : options.subsystems) {
+    wanted |= SubsystemSet{1} << registry.FindSubsystem(name).value();
+  }
+  return wanted;
+}
+
+// The same tree, whatever other options are given (spec 3.7), for the same name; without a name
+// for the same subsystems.
 Result<HierarchyId> MountTable::FindOrCreateLocked(const MountOptions& options, bool* created) {
   Registry& registry = tree_.registry();
   const Dialect& dialect = DialectOf(options.dialect);
+  const SubsystemSet wanted = Wanted(options);
+  const bool says_which = options.none || options.all || !options.subsystems.empty();
   const std::string name = dialect.one_hierarchy ? std::string(dialect.name)
                                                  : options.name.value_or("");
-  if (const auto known = registry.FindHierarchy(name)) {
-    return *known;  // the same tree, whatever other options are given (spec 3.7)
+  for (const HierarchyInfo& info : registry.Hierarchies()) {
+    if (!name.empty() && info.name != name) continue;
+    if (info.subsystems == wanted && (!name.empty() || wanted != 0 || info.name.empty())) {
+      return info.id;
+    }
+    if (name.empty()) continue;
+    if (!says_which) return info.id;
+    return Fail(EBUSY, "hierarchy '{}' has other subsystems ({})", name,
+                info.subsystems ? registry.NamesOf(info.subsystems) : "none");
   }
-  if (options.name && !options.none && !options.all) {
+  if (options.name && !says_which) {
     return Fail(EINVAL, "there is no hierarchy named '{}'; 'none,name={}' makes one", name, name);
   }
   if (auto ok = CheckAgent(options); !ok) return Fail(ok.error());
   *created = true;
   return registry.CreateHierarchy(
       {.name = name,
+       .subsystems = wanted,
        .release_agent = options.release_agent.value_or(std::string(dialect.default_agent)),
        .agent_user = options.agent_user,
        .built_in = dialect.one_hierarchy,  // there until shutdown (spec 2)
        .clone_children = options.clone_children,
        .noprefix = options.noprefix,
+       .css_inherit = dialect.css_inherit,
        .dialect = &dialect,
        .rules = dialect.releases});
 }
 
 Result<MountTable::Mounted> MountTable::Mount(std::string_view text, const std::string& source) {
-  auto options = ParseMountOptions(text);
+  auto options = ParseMountOptions(text, tree_.registry().SubsystemNames());
   if (!options) return Fail(options.error());
   if (options->remount) return Fail(EINVAL, "'remount' changes a mount that is there");
   MutexLock lock(mounts_mu_);
@@ -122,7 +148,7 @@ Result<MountTable::Mounted> MountTable::Mount(std::string_view text, const std::
   }
   Mounted result{.descriptor = (*mount)->TakeMountFd(), .hierarchy = info.name};
   mounts_.push_back({*hierarchy, source, std::move(*mount)});
-  log::Info("hierarchy '{}' mounted ({})", info.name, text);
+  log::Info("hierarchy '{}' mounted ({})", info.label, text);
   return result;
 }
 
@@ -132,7 +158,7 @@ Result<MountOptions> MountTable::Remount(dev_t device, std::string_view text) {
   const auto info = hierarchy ? tree_.registry().InfoOf(*hierarchy) : std::nullopt;
   if (!info) return Fail(ENOENT, "no mount of this instance");
   const Dialect& dialect = DialectOf(info->dialect);
-  auto options = ParseMountOptions(text, &dialect);
+  auto options = ParseMountOptions(text, tree_.registry().SubsystemNames(), &dialect);
   if (!options) return options;
   if (options->dialect && options->dialect != &dialect) {
     return Fail(EINVAL, "the dialect of a hierarchy cannot be changed (it is {})", dialect.name);
@@ -149,9 +175,11 @@ Result<MountOptions> MountTable::Remount(dev_t device, std::string_view text) {
   }
   if (auto ok = CheckAgent(*options); !ok) return Fail(ok.error());
   Registry& registry = tree_.registry();
+  if (!options->dialect) options->dialect = &dialect;
+  if (auto bound = registry.Rebind(info->id, Wanted(*options)); !bound) return Fail(bound.error());
   if (options->release_agent) (void)registry.SetReleaseAgent(info->id, *options->release_agent);
   if (!options->agent_user.empty()) (void)registry.SetAgentUser(info->id, options->agent_user);
-  log::Info("hierarchy '{}' remounted ({})", info->name, text);
+  log::Info("hierarchy '{}' remounted ({})", info->label, text);
   return options;
 }
 
@@ -166,7 +194,7 @@ void MountTable::SweepLocked() {
     });
     if (mounted || info.built_in || info.cgroups > 1) continue;
     if (registry.DestroyHierarchy(info.id)) {
-      log::Info("hierarchy '{}' ended: unmounted and without cgroups", info.name);
+      log::Info("hierarchy '{}' ended: unmounted and without cgroups", info.label);
     }
   }
 }

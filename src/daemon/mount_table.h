@@ -51,7 +51,7 @@ class MountTable {
 
   // What is shown of a hierarchy's options (spec 3.12). Escaped: values as in /proc/mounts, a
   // comma as well.
-  static std::string OptionsText(const HierarchyInfo& info, bool escaped);
+  std::string OptionsText(const HierarchyInfo& info, bool escaped) const;
 
   // The hierarchy that has `device` mounted.
   std::optional<HierarchyId> HierarchyOnDevice(dev_t device);
@@ -68,6 +68,8 @@ class MountTable {
     std::string source;
     std::shared_ptr<FuseMount> mount;
   };
+  // The subsystems that the options ask for; none of them where names say it all (spec 3.3, 3.4).
+  SubsystemSet Wanted(const MountOptions& options) const;
   Result<HierarchyId> FindOrCreateLocked(const MountOptions& options, bool* created)
       REQUIRES(mounts_mu_);
   Result<void> CheckAgent(const MountOptions& options) const;

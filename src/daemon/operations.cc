@@ -15,7 +15,7 @@ Result<CgroupId> ByPath(Daemon& daemon, const std::string& text) {
     return Fail(EINVAL, "'{}' is neither a directory inside a mount nor HIERARCHY:/path", text);
   }
   const std::string name = text.substr(0, colon);
-  const auto hierarchy = daemon.registry().FindHierarchy(name);
+  const auto hierarchy = daemon.registry().FindByLabel(name);
   if (!hierarchy) return Fail(ENOENT, "there is no hierarchy named '{}'", name);
   return daemon.registry().Resolve(*hierarchy, FromJsonText(text.substr(colon + 1)));
 }

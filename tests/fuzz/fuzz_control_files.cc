@@ -18,8 +18,8 @@ class ControlFuzz : public World {
   explicit ControlFuzz(const Dialect& dialect) : World(OptionsFor(dialect)), dialect_(dialect) {
     Inode top = Inode::Directory(root);
     const Inode gone{tree.Mkdir(kRoot, top, "gone", 0755).value().st_ino};
-    for (const ControlFile& file : ControlFiles()) {
-      const auto at = tree.Lookup(gone, file.name);
+    for (const ControlFiles::Row& row : files_.rows()) {
+      const auto at = tree.Lookup(gone, row.file.name);
       if (at) held_.push_back(tree.Open(kRoot, Inode{at->st_ino}, false).value());
     }
     CORRAL_CHECK(tree.Rmdir(top, "gone").has_value());
@@ -34,7 +34,7 @@ class ControlFuzz : public World {
       CheckGone(*held_[(selector & 15u) % held_.size()], caller, bytes);
       return;
     }
-    const ControlFile& file = ControlFiles()[(selector & 15u) % ControlFiles().size()];
+    const ControlFile& file = files_.rows()[(selector & 15u) % files_.rows().size()].file;
     WriteTo(groups[selector >> 4 & 3u], file, caller, bytes);
   }
 
@@ -94,6 +94,7 @@ class ControlFuzz : public World {
   }
 
   const Dialect& dialect_;
+  const ControlFiles files_{registry};  // the same rows as the tree's
   std::vector<std::unique_ptr<OpenFile>> held_;
 };
 

@@ -60,5 +60,25 @@ TEST(MountOptions, ThatMount8HandsOnAreTaken) {
   Good("rw,relatime,user_id=0,group_id=0,default_permissions,allow_other,remount,x-systemd.automount");
 }
 
+TEST(MountOptions, NameSubsystemsThatAreKnown) {
+  const std::vector<std::string> known{"cpuset", "colour"};
+  const auto both = ParseMountOptions("colour,cpuset,colour", known);
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->subsystems, (std::vector<std::string>{"colour", "cpuset"}));
+  for (const char* wrong : {"taste", "colour,all", "colour,none,name=x"}) {
+    const auto refused = ParseMountOptions(wrong, known);
+    ASSERT_FALSE(refused) << wrong;
+    EXPECT_EQ(refused.error().code, EINVAL) << wrong;
+  }
+  EXPECT_TRUE(ParseMountOptions("colour,compat=v6", known)->subsystems.empty());
+}
+
+TEST(MountOptions, NoprefixIsForCpusetAloneInLinux) {
+  const std::vector<std::string> known{"cpuset", "colour"};
+  EXPECT_TRUE(ParseMountOptions("cpuset,noprefix,compat=linux", known));
+  EXPECT_FALSE(ParseMountOptions("cpuset,colour,noprefix,compat=linux", known));
+  EXPECT_TRUE(ParseMountOptions("cpuset,colour,noprefix", known));
+}
+
 }  // namespace
 }  // namespace corral

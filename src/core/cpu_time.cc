@@ -1,0 +1,150 @@
+// CPU time of cgroups: the sums of their css_sets, kept when a set or a cgroup goes.
+//
+// A css_set's sum only grows. A cgroup has what its sets have run since they were linked to it,
+// and `spent`, what sets that are retired had. A set is retired when no dead task owes to it any
+// more; until then it pays to those it was unlinked from, and when such a one is removed, to what
+// its parent has spent below.
+#include <cerrno>
+
+#include "core/registry.h"
+
+namespace corral {
+
+void Registry::UseMeter(CpuMeter* meter) {
+  MutexLock lock(tree_mu_);
+  meter_ = meter;
+}
+
+// ---- when sets and cgroups come and go
+
+void Registry::SetMadeLocked(CssSetId set) {
+  if (meter_) cpu_base_[set] = meter_->Charged(set);
+}
+
+void Registry::SetRetiredLocked(CssSetId set, const Unlinked& unlinked) {
+  if (!meter_) return;
+  const auto base = cpu_base_.extract(set);
+  const CpuTime ran = meter_->Charged(set) - (base ? base.mapped() : CpuTime{});
+  for (const Payee& payee : unlinked.payees) {
+    auto cgroup = FindLocked(payee.cgroup, ENODEV);
+    if (cgroup) (payee.below ? (*cgroup)->cpu_spent_below : (*cgroup)->cpu_spent) += ran;
+  }
+}
+
+void Registry::HandCpuTimeUpLocked(const Cgroup& removed) {
+  Cgroup& parent = *removed.parent;
+  parent.cpu_spent_below += removed.cpu_spent;
+  parent.cpu_spent_below += removed.cpu_spent_below;
+  for (auto& [set, unlinked] : unlinked_) {
+    for (Payee& payee : unlinked.payees) {
+      if (payee.cgroup == removed.id) payee = {parent.id, /*below=*/true};
+    }
+  }
+}
+
+// ---- reading
+
+CpuTime Registry::RanInLocked(CssSetId set, const CpuReading& now) const {
+  const auto sum = now.find(set);
+  const auto base = cpu_base_.find(set);
+  if (sum == now.end()) return {};
+  return sum->second - (base == cpu_base_.end() ? CpuTime{} : base->second);
+}
+
+// Its own, but for a root's, whose sets are those of nobody else.
+CpuTime Registry::OwnCpuTimeLocked(const Cgroup& cgroup, const CpuReading& now) const {
+  CpuTime own = cgroup.cpu_spent;
+  for (const auto& [set, leaves] : cgroup.judged) own += RanInLocked(set, now);
+  for (const auto& [set, unlinked] : unlinked_) {
+    for (const Payee& payee : unlinked.payees) {
+      if (payee.cgroup == cgroup.id && !payee.below) own += RanInLocked(set, now);
+    }
+  }
+  return own;
+}
+
+// All below a cgroup, without its own.
+CpuTime Registry::CpuTimeBelowLocked(const Cgroup& top, const CpuReading& now) const {
+  CpuTime below;
+  std::vector<const Cgroup*> todo{&top};
+  while (!todo.empty()) {
+    const Cgroup& cgroup = *todo.back();
+    todo.pop_back();
+    below += cgroup.cpu_spent_below;
+    if (&cgroup != &top) below += OwnCpuTimeLocked(cgroup, now);
+    for (const auto& [set, unlinked] : unlinked_) {
+      for (const Payee& payee : unlinked.payees) {
+        if (payee.cgroup == cgroup.id && payee.below) below += RanInLocked(set, now);
+      }
+    }
+    for (const auto& [name, child] : cgroup.children) todo.push_back(child.get());
+  }
+  return below;
+}
+
+CpuTime Registry::CpuTimeLocked(const Cgroup& cgroup, bool subtree, const CpuReading& now) const {
+  if (cgroup.parent) {
+    CpuTime time = OwnCpuTimeLocked(cgroup, now);
+    if (subtree) time += CpuTimeBelowLocked(cgroup, now);
+    return time;
+  }
+  CpuTime all;
+  for (const auto& [set, sum] : now) all += sum;
+  all = all - cgroup.hierarchy->cpu_at_start;
+  return subtree ? all : all - CpuTimeBelowLocked(cgroup, now);
+}
+
+CpuTime Registry::MachineCpuTime() {
+  CpuTime all;
+  if (meter_) {
+    for (const auto& [set, sum] : meter_->Read()) all += sum;
+  }
+  return all;
+}
+
+Result<CpuTime> Registry::CpuTimeOf(CgroupId id, bool subtree) {
+  CpuMeter* const meter = UsedMeter();
+  if (!meter) return Fail(ENOTSUP, "this tracker knows nothing of CPU time");
+  // A walk over the machine's tasks, before the lock. What is folded meanwhile is in no set that
+  // is linked any more, so nothing is counted twice.
+  const CpuReading now = meter->Read();
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(id, ENODEV);
+  if (!found) return Fail(found.error());
+  return CpuTimeLocked(**found, subtree, now);
+}
+
+std::uint64_t Registry::CpuUncharged(CgroupId id) {
+  CpuMeter* const meter = UsedMeter();
+  std::vector<CssSetId> sets;
+  {
+    MutexLock lock(tree_mu_);
+    auto top = FindLocked(id, ENODEV);
+    if (!meter || !top) return 0;
+    std::vector<const Cgroup*> todo{*top};
+    for (std::size_t i = 0; i < todo.size(); ++i) {
+      const Cgroup& cgroup = *todo[i];
+      for (const auto& [set, leaves] : cgroup.judged) sets.push_back(set);
+      for (const auto& [name, child] : cgroup.children) todo.push_back(child.get());
+    }
+    for (const auto& [set, unlinked] : unlinked_) {
+      for (const Payee& payee : unlinked.payees) {
+        const bool ours = std::ranges::any_of(
+            todo, [&](const Cgroup* cgroup) { return cgroup->id == payee.cgroup; });
+        if (ours) sets.push_back(set);
+      }
+    }
+  }
+  std::uint64_t uncharged = 0;
+  for (const CssSetId set : sets) {
+    if (meter->Owed(set) != 0) uncharged += meter->Uncharged(set);
+  }
+  return uncharged;
+}
+
+CpuMeter* Registry::UsedMeter() const {
+  MutexLock lock(tree_mu_);
+  return meter_;
+}
+
+}  // namespace corral

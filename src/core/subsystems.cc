@@ -1,0 +1,232 @@
+// The registry's side of subsystems (spec 13): registration, references, and what they may ask.
+#include <cerrno>
+#include <thread>
+
+#include "core/registry.h"
+
+namespace corral {
+
+// ---- what a subsystem may ask
+
+class Registry::Hold final : public TreeHold {
+ public:
+  explicit Hold(Registry& registry) NO_THREAD_SAFETY_ANALYSIS : registry_(registry) {
+    registry_.tree_mu_.Lock();
+  }
+  ~Hold() override NO_THREAD_SAFETY_ANALYSIS { registry_.tree_mu_.Unlock(); }
+
+  std::vector<Tid> Tasks(const Css& css) const override NO_THREAD_SAFETY_ANALYSIS {
+    auto found = registry_.FindLocked(css.cgroup(), ENODEV);
+    return found ? registry_.TasksLocked(**found) : std::vector<Tid>();
+  }
+  std::vector<std::shared_ptr<Css>> Children(const Css& css) const override
+      NO_THREAD_SAFETY_ANALYSIS {
+    std::vector<std::shared_ptr<Css>> children;
+    auto found = registry_.FindLocked(css.cgroup(), ENODEV);
+    if (!found) return children;
+    const CssList& own = (*found)->css;
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      if (own[i].get() != &css) continue;
+      for (const auto& [name, child] : (*found)->children) children.push_back(child->css[i]);
+    }
+    return children;
+  }
+
+ private:
+  Registry& registry_;
+};
+
+class Registry::RegistryGroups final : public Groups {
+ public:
+  explicit RegistryGroups(Registry& registry) : registry_(registry) {}
+
+  std::vector<Tid> Tasks(const Css& css) const override {
+    return registry_.Tasks(css.cgroup()).value_or(std::vector<Tid>());
+  }
+  std::vector<Tid> SubtreeTasks(const Css& css) const override {
+    std::vector<Tid> tids;
+    for (const TaskMember& task : Members(css)) tids.push_back(task.tid);
+    return tids;
+  }
+  std::vector<Tgid> SubtreeProcesses(const Css& css) const override {
+    std::vector<Tgid> tgids;
+    for (const TaskMember& task : Members(css)) tgids.push_back(task.tgid);
+    std::sort(tgids.begin(), tgids.end());
+    tgids.erase(std::unique(tgids.begin(), tgids.end()), tgids.end());
+    return tgids;
+  }
+  std::string PathOf(const Css& css) const override {
+    return registry_.PathOf(css.cgroup()).value_or("");
+  }
+  std::unique_ptr<TreeHold> HoldTree() override { return std::make_unique<Hold>(registry_); }
+  Result<CgroupId> Clone(Subsystem& subsystem, Tid task) override {
+    for (const SubsystemInfo& info : registry_.Subsystems()) {
+      if (info.name == subsystem.name()) return registry_.Clone(info.hierarchy, task);
+    }
+    return Fail(ENOENT, "subsystem {} is not registered", subsystem.name());
+  }
+  std::string Describe(const Css& css) const override {
+    return registry_.DescribeSets(css.cgroup());
+  }
+  Result<CpuTime> CpuTimeOf(const Css& css, bool subtree) override {
+    return registry_.CpuTimeOf(css.cgroup(), subtree);
+  }
+
+ private:
+  std::vector<TaskMember> Members(const Css& css) const {
+    return registry_.SubtreeTasks(css.cgroup()).value_or(std::vector<TaskMember>());
+  }
+
+  Registry& registry_;
+};
+
+// ---- references (spec 13.5)
+
+// Pushed by whoever puts, without a lock; taken all at once.
+struct Registry::PutNote {
+  CgroupId cgroup;
+  PutNote* next;
+};
+
+Registry::Registry(Tracker& tracker, std::function<void()> wake)
+    : tracker_(tracker),
+      wake_(std::move(wake)),
+      groups_(std::make_unique<RegistryGroups>(*this)),
+      sets_(tracker) {}
+
+Registry::~Registry() {
+  for (PutNote* note = puts_.exchange(nullptr); note;) delete std::exchange(note, note->next);
+}
+
+void Registry::LastPut(CgroupId cgroup) {
+  auto* const note = new PutNote{cgroup, puts_.load()};
+  while (!puts_.compare_exchange_weak(note->next, note)) {
+  }
+  wake_();
+}
+
+// A last reference that went is a leave like any other (spec 10.1): to be judged.
+void Registry::TakePutsLocked() {
+  if (puts_.load() == nullptr) return;
+  for (PutNote* note = puts_.exchange(nullptr); note;) {
+    if (auto cgroup = FindLocked(note->cgroup, ENODEV); cgroup && (*cgroup)->parent) {
+      (*cgroup)->unjudged = true;
+      put_.push_back(note->cgroup);
+    }
+    delete std::exchange(note, note->next);
+  }
+}
+
+// ---- registration and looks
+
+Result<void> Registry::Register(std::shared_ptr<Subsystem> subsystem) {
+  MutexLock lock(tree_mu_);
+  return subsystems_.Register(std::move(subsystem), *groups_, *this);
+}
+
+std::vector<SubsystemInfo> Registry::Subsystems() const {
+  MutexLock lock(tree_mu_);
+  std::vector<SubsystemInfo> all;
+  for (const SubsystemTable::Slot& slot : subsystems_.slots()) {
+    SubsystemInfo info{.name = std::string(slot.subsystem->name()), .hierarchy = slot.bound};
+    if (auto hierarchy = FindHierarchyLocked(slot.bound)) info.cgroups = (*hierarchy)->cgroups;
+    all.push_back(std::move(info));
+  }
+  return all;
+}
+
+std::optional<std::size_t> Registry::FindSubsystem(std::string_view name) const {
+  MutexLock lock(tree_mu_);
+  return subsystems_.Find(name);
+}
+
+std::vector<std::string> Registry::SubsystemNames() const {
+  MutexLock lock(tree_mu_);
+  std::vector<std::string> names;
+  for (const auto& slot : subsystems_.slots()) names.emplace_back(slot.subsystem->name());
+  return names;
+}
+
+SubsystemSet Registry::AllSubsystems() const {
+  MutexLock lock(tree_mu_);
+  return subsystems_.All();
+}
+
+std::string Registry::NamesOf(SubsystemSet subsystems) const {
+  MutexLock lock(tree_mu_);
+  return subsystems_.NamesOf(subsystems);
+}
+
+std::shared_ptr<Subsystem> Registry::SubsystemAt(std::size_t number) const {
+  MutexLock lock(tree_mu_);
+  return number < subsystems_.slots().size() ? subsystems_.slots()[number].subsystem : nullptr;
+}
+
+std::shared_ptr<Css> Registry::CssOf(CgroupId id, std::size_t subsystem) const {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(id, ENODEV);
+  return found && subsystem < (*found)->css.size() ? (*found)->css[subsystem] : nullptr;
+}
+
+std::vector<Tid> Registry::TasksLocked(const Cgroup& cgroup) const {
+  const CgroupId place = cgroup.parent ? cgroup.id : CgroupId{};
+  std::vector<Tid> tids;
+  sets_.ForEachTaskIn(cgroup.hierarchy->id, [&](CgroupId at) { return at == place; },
+                      [&](Tid tid, Place) { tids.push_back(tid); });
+  return tids;
+}
+
+// For developers: every css_set of a cgroup, its counter, and its other cgroups.
+std::string Registry::DescribeSets(CgroupId id) const {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(id, ENODEV);
+  if (!found) return {};
+  const Cgroup& cgroup = **found;
+  const auto line = [&](CssSetId set, std::string_view state) REQUIRES(tree_mu_) {
+    const SetCount count = tracker_.Count(set);
+    std::string text = fmt::format("css_set {} {} count {} leaves {}", set.value, state,
+                                   count.count, count.leaves);
+    for (const Member& member : sets_.TupleOf(set)) {
+      const auto other = FindLocked(member.cgroup, ENODEV);
+      text += fmt::format(" {}:{}", member.hierarchy.value,
+                          other ? BuildPath(**other) : std::string("(removed)"));
+    }
+    return text + "\n";
+  };
+  std::string text;
+  for (const auto& [set, leaves] : cgroup.judged) {
+    text += line(set, cgroup.in_use.contains(set) ? "in-use" : "idle");
+  }
+  for (const CssSetId set : cgroup.ghosts) text += line(set, "leaving");
+  return text;
+}
+
+// ---- clone (spec 13.7)
+
+Result<CgroupId> Registry::Clone(HierarchyId id, Tid tid) {
+  MutexLock lock(tree_mu_);
+  auto hierarchy = FindHierarchyLocked(id);
+  if (!hierarchy) return Fail(hierarchy.error());
+  const auto place = tracker_.Describe(tid);
+  if (!place) return Fail(place.error());
+  Cgroup& parent = CgroupInLocked(**hierarchy, sets_.PlaceIn(place->set, id));
+  std::string name = fmt::format("task_{}", tid.value);
+  for (int again = 2; parent.children.contains(name); ++again) {
+    name = fmt::format("task_{}_{}", tid.value, again);
+  }
+  auto made = MkdirLocked(parent, name, {}, /*clone=*/true);
+  if (!made) return Fail(made.error());
+  std::vector<Moved> moved;
+  auto done = MoveTaskLocked(**made, tid, place->tgid, std::nullopt, &moved);
+  done = FinishLocked(**made, std::move(done), moved, {});
+  const CgroupId child = (*made)->id;
+  if (done) return child;
+  // Nothing of it stays, and nobody is told: it never was there for anybody, nor had a task.
+  if (auto closed = CloseLocked(**made); !closed) return Fail(closed.error());
+  for (const CssSetId ghost : (*made)->ghosts) AddGhostLocked(parent, ghost);
+  (void)TakeOutLocked(**made);
+  wake_();
+  return Fail(done.error());
+}
+
+}  // namespace corral
