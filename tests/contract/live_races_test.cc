@@ -5,8 +5,10 @@
 //
 // CORRAL_RACE_SCALE=20 lets each go on 20 times as long.
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -263,16 +265,24 @@ TEST_P(LiveRaces, AMoverThatIsKilledLeavesNoCounterWrong) {
   const Tgid process{task.value};
   puppets().BeginStorm(task, Storm::kFork, milliseconds(kKills * 8));
   std::mt19937 random(1);
+  int running[2];
+  ASSERT_EQ(::pipe2(running, O_CLOEXEC), 0);
   for (int i = 0; i < kKills; ++i) {
     const pid_t mover = ::fork();
     if (mover == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      [[maybe_unused]] const ssize_t told = ::write(running[1], "", 1);
       for (bool b = true;; b = !b) MoveProcess(process, b ? kB : kA);
     }
+    // From when it runs: on a busy machine it would be killed before it ever did.
+    char byte;
+    ASSERT_EQ(::read(running[0], &byte, 1), 1);
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 5000));
     ::kill(mover, SIGKILL);
     ::waitpid(mover, nullptr, 0);
   }
+  ::close(running[0]);
+  ::close(running[1]);
   const std::uint64_t born = puppets().EndStorm(task);
   EXPECT_GT(born, 10u);
   EXPECT_EQ(Count(kA).count + Count(kB).count, 1u);
