@@ -41,13 +41,13 @@ struct ControlContext {
   FileUse* use = nullptr;               // ... and this descriptor's use of it
 };
 
-enum class Scope { kEveryCgroup, kTopOnly, kNotTop };
+using Scope = SubsystemFile::Where;
 
 using TaskNumbers = std::vector<std::uint32_t>;  // ascending
 
 struct ControlFile {
   std::string_view name;          // with its subsystem's prefix
-  Scope scope = Scope::kEveryCgroup;
+  Scope scope = Scope::kEverywhere;
   bool pollable = false;  // POLLPRI|POLLERR after each change
   // Missing handlers: read gives EINVAL, write gives EINVAL (spec 9.3, 13.4).
   // At most a page of state, made anew by every read from offset 0.
@@ -94,13 +94,7 @@ mode_t ModeOf(const ControlFile& file, const Dialect& dialect);
 // A handler of a file that a subsystem added: an exception is EIO, with what it says.
 template <typename Fn>
 auto HandleAdded(const ControlContext& context, Fn fn) -> decltype(fn()) {
-  try {
-    return fn();
-  } catch (const std::exception& thrown) {
-    return Fail(EIO, "'{}' failed: {}", context.file->name, thrown.what());
-  } catch (...) {
-    return Fail(EIO, "'{}' failed", context.file->name);
-  }
+  return CallForeign([&] { return fmt::format("'{}'", context.file->name); }, fn);
 }
 
 }  // namespace corral

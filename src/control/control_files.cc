@@ -145,15 +145,6 @@ Result<void> WriteAdded(const ControlContext& context, const Caller&, std::strin
   return HandleAdded(context, [&] { return context.file->write(*context.use, bytes); });
 }
 
-Scope ScopeOf(SubsystemFile::Where where) {
-  switch (where) {
-    case SubsystemFile::Where::kEverywhere: return Scope::kEveryCgroup;
-    case SubsystemFile::Where::kNotTop: return Scope::kNotTop;
-    case SubsystemFile::Where::kTopOnly: return Scope::kTopOnly;
-  }
-  return Scope::kEveryCgroup;
-}
-
 }  // namespace
 
 ControlFiles::ControlFiles(const Registry& registry) {
@@ -166,7 +157,7 @@ ControlFiles::ControlFiles(const Registry& registry) {
       row.subsystem = i;
       row.prefixed = fmt::format("{}.{}", subsystem->name(), added.name);
       row.file = {.name = row.prefixed,
-                  .scope = ScopeOf(added.where),
+                  .scope = added.where,
                   .read = added.read || added.number ? ReadAdded : nullptr,
                   .write = added.write ? WriteAdded : nullptr,
                   .mode = added.mode};
@@ -186,7 +177,7 @@ bool InScope(const ControlFiles::Row& row, const CgroupFacts& facts) {
   if ((row.file.dialects & DialectOf(facts.dialect).bit) == 0) return false;
   if (row.subsystem && !Has(facts.subsystems, *row.subsystem)) return false;
   switch (row.file.scope) {
-    case Scope::kEveryCgroup: return true;
+    case Scope::kEverywhere: return true;
     case Scope::kTopOnly: return facts.is_root;
     case Scope::kNotTop: return !facts.is_root;
   }

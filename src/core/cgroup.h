@@ -67,6 +67,8 @@ struct Cgroup {
   bool populated_self = false;    // has tasks, or some on their way out
   std::size_t populated_children = 0;
 
+  // As a css_set's tuple names it: 0 for a root.
+  CgroupId place() const { return parent ? id : CgroupId{}; }
   bool populated() const { return populated_self || populated_children != 0; }
 };
 

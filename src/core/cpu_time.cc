@@ -4,6 +4,7 @@
 // and `spent`, what sets that are retired had. A set is retired when no dead task owes to it any
 // more; until then it pays to those it was unlinked from, and when such a one is removed, to what
 // its parent has spent below.
+#include <algorithm>
 #include <cerrno>
 
 #include "core/registry.h"
@@ -35,8 +36,9 @@ void Registry::HandCpuTimeUpLocked(const Cgroup& removed) {
   Cgroup& parent = *removed.parent;
   parent.cpu_spent_below += removed.cpu_spent;
   parent.cpu_spent_below += removed.cpu_spent_below;
-  for (auto& [set, unlinked] : unlinked_) {
-    for (Payee& payee : unlinked.payees) {
+  // All that pay to it: it was no root, so it awaits each of them.
+  for (const CssSetId set : removed.ghosts) {
+    for (Payee& payee : unlinked_.at(set).payees) {
       if (payee.cgroup == removed.id) payee = {parent.id, /*below=*/true};
     }
   }
@@ -51,16 +53,23 @@ CpuTime Registry::RanInLocked(CssSetId set, const CpuReading& now) const {
   return sum->second - (base == cpu_base_.end() ? CpuTime{} : base->second);
 }
 
+// What sets that are not retired yet pay to it.
+CpuTime Registry::UnlinkedTimeLocked(const Cgroup& cgroup, bool below,
+                                     const CpuReading& now) const {
+  CpuTime time;
+  for (const auto& [set, unlinked] : unlinked_) {
+    for (const Payee& payee : unlinked.payees) {
+      if (payee.cgroup == cgroup.id && payee.below == below) time += RanInLocked(set, now);
+    }
+  }
+  return time;
+}
+
 // Its own, but for a root's, whose sets are those of nobody else.
 CpuTime Registry::OwnCpuTimeLocked(const Cgroup& cgroup, const CpuReading& now) const {
   CpuTime own = cgroup.cpu_spent;
   for (const auto& [set, leaves] : cgroup.judged) own += RanInLocked(set, now);
-  for (const auto& [set, unlinked] : unlinked_) {
-    for (const Payee& payee : unlinked.payees) {
-      if (payee.cgroup == cgroup.id && !payee.below) own += RanInLocked(set, now);
-    }
-  }
-  return own;
+  return own += UnlinkedTimeLocked(cgroup, /*below=*/false, now);
 }
 
 // All below a cgroup, without its own.
@@ -72,11 +81,7 @@ CpuTime Registry::CpuTimeBelowLocked(const Cgroup& top, const CpuReading& now) c
     todo.pop_back();
     below += cgroup.cpu_spent_below;
     if (&cgroup != &top) below += OwnCpuTimeLocked(cgroup, now);
-    for (const auto& [set, unlinked] : unlinked_) {
-      for (const Payee& payee : unlinked.payees) {
-        if (payee.cgroup == cgroup.id && payee.below) below += RanInLocked(set, now);
-      }
-    }
+    below += UnlinkedTimeLocked(cgroup, /*below=*/true, now);
     for (const auto& [name, child] : cgroup.children) todo.push_back(child.get());
   }
   return below;

@@ -33,34 +33,36 @@ Cgroup& Registry::CgroupInLocked(Hierarchy& hierarchy, CgroupId id) const {
 
 // Asks the subsystems about each of these that is of the process and elsewhere. One refusal, and
 // all that was agreed is off (spec 13.2).
-Result<std::vector<Registry::Asked>> Registry::AskLocked(Cgroup& to, const std::vector<Tid>& tids,
-                                                         Tgid tgid) {
-  std::vector<Asked> asked;
-  if (to.css.empty()) return asked;
+Result<Registry::Agreed> Registry::AskLocked(Cgroup& to, const std::vector<Tid>& tids, Tgid tgid) {
+  Agreed agreed;
+  if (to.css.empty()) return agreed;
   for (const Tid tid : tids) {
     const auto place = tracker_.Describe(tid);
     if (!place || place->tgid != tgid) continue;
     const Cgroup& from =
         CgroupInLocked(*to.hierarchy, sets_.PlaceIn(place->set, to.hierarchy->id));
     if (&from == &to) continue;
-    auto agreed = subsystems_.CanAttach(to.css, from.css, tid);
-    if (!agreed) {
-      for (const Asked& before : asked) subsystems_.Cancel(to.css, before.from->css, before.tid);
-      return Fail(agreed.error());
+    if (auto asked = subsystems_.CanAttach(to.css, from.css, tid); !asked) {
+      CallOffLocked(to, agreed);
+      return Fail(asked.error());
     }
-    asked.push_back({tid, &from});
+    agreed.emplace(tid, &from);
   }
-  return asked;
+  return agreed;
 }
 
-// One task of process `tgid`, wherever it is. Fills `moved` when it was elsewhere; then the
-// subsystems have agreed and wait for what comes of it.
-Result<void> Registry::MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, std::optional<Asked> asked,
+void Registry::CallOffLocked(Cgroup& to, const Agreed& agreed) {
+  for (const auto& [tid, from] : agreed) subsystems_.Cancel(to.css, from->css, tid);
+}
+
+// One task of process `tgid`, wherever it is. `agreed`: the subsystems have agreed to move it from
+// there; else they are asked. Fills `moved` when it was elsewhere; then they wait for what comes
+// of it.
+Result<void> Registry::MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, const Cgroup* agreed,
                                       std::vector<Moved>* moved) {
-  const CgroupId target_cgroup = to.parent ? to.id : CgroupId{};
   const auto call_off = [&]() REQUIRES(tree_mu_) {
-    if (asked) subsystems_.Cancel(to.css, asked->from->css, tid);
-    asked.reset();
+    if (agreed) subsystems_.Cancel(to.css, agreed->css, tid);
+    agreed = nullptr;
   };
   for (;;) {
     auto place = tracker_.Describe(tid);
@@ -72,20 +74,20 @@ Result<void> Registry::MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, std::optio
       return Fail(place.error());
     }
     const CgroupId source = sets_.PlaceIn(place->set, to.hierarchy->id);
-    if (source == target_cgroup) {
+    if (source == to.place()) {
       call_off();
       return {};
     }
-    const Cgroup& source_cgroup = CgroupInLocked(*to.hierarchy, source);
-    if (asked && asked->from != &source_cgroup) call_off();
-    if (!asked && !to.css.empty()) {
-      if (auto agreed = subsystems_.CanAttach(to.css, source_cgroup.css, tid); !agreed) {
-        return agreed;
+    if (!to.css.empty()) {
+      const Cgroup& from = CgroupInLocked(*to.hierarchy, source);
+      if (agreed != &from) {
+        call_off();
+        if (auto asked = subsystems_.CanAttach(to.css, from.css, tid); !asked) return asked;
+        agreed = &from;
       }
-      asked = Asked{tid, &source_cgroup};
     }
     const SetTuple from = sets_.TupleOf(place->set);
-    auto target = InternLocked(WithPlace(from, to.hierarchy->id, target_cgroup));
+    auto target = InternLocked(WithPlace(from, to.hierarchy->id, to.place()));
     auto done = target ? tracker_.Move(tid, *place, *target) : Result<void>(Fail(target.error()));
     if (done) {
       moved->push_back({.tid = tid, .tgid = tgid, .from = from, .to = *target});
@@ -175,7 +177,7 @@ Result<void> Registry::Attach(CgroupId id, Tid tid, const AttachGuard& guard) {
   JudgeLocked(**to);
   if (meter_) meter_->Split(tid);
   std::vector<Moved> moved;
-  auto done = MoveTaskLocked(**to, tid, place->tgid, std::nullopt, &moved);
+  auto done = MoveTaskLocked(**to, tid, place->tgid, nullptr, &moved);
   return FinishLocked(**to, std::move(done), moved, guard);
 }
 
@@ -188,7 +190,6 @@ Result<void> Registry::MoveProcessLocked(Cgroup& to, Tgid tgid, std::vector<Move
   constexpr int kCleanPasses = 2;
   constexpr int kEmptyPasses = 20;
   constexpr auto kPause = std::chrono::microseconds(500);
-  const CgroupId target_cgroup = to.parent ? to.id : CgroupId{};
   bool ever_seen = false;
   for (int clean = 0, empty = 0; empty < kEmptyPasses;) {
     std::vector<Tid> elsewhere;
@@ -196,7 +197,7 @@ Result<void> Registry::MoveProcessLocked(Cgroup& to, Tgid tgid, std::vector<Move
     tracker_.ForEachTask([&](Tid tid, Place place) {
       if (place.tgid != tgid) return;
       seen = true;
-      if (sets_.PlaceIn(place.set, to.hierarchy->id) != target_cgroup) elsewhere.push_back(tid);
+      if (sets_.PlaceIn(place.set, to.hierarchy->id) != to.place()) elsewhere.push_back(tid);
     });
     ever_seen = ever_seen || seen;
     clean = seen && elsewhere.empty() ? clean + 1 : 0;
@@ -206,16 +207,13 @@ Result<void> Registry::MoveProcessLocked(Cgroup& to, Tgid tgid, std::vector<Move
       std::this_thread::sleep_for(kPause);
     }
     if (meter_ && !elsewhere.empty()) meter_->Split(tgid);
-    auto asked = AskLocked(to, elsewhere, tgid);
-    if (!asked) return Fail(asked.error());
-    std::unordered_map<Tid, Asked> open;
-    for (const Asked& one : *asked) open.emplace(one.tid, one);
+    auto agreed = AskLocked(to, elsewhere, tgid);
+    if (!agreed) return Fail(agreed.error());
     for (const Tid tid : elsewhere) {
-      const auto agreed = open.extract(tid);
-      auto done = MoveTaskLocked(to, tid, tgid,
-                                 agreed ? std::optional(agreed.mapped()) : std::nullopt, moved);
+      const auto one = agreed->extract(tid);
+      auto done = MoveTaskLocked(to, tid, tgid, one ? one.mapped() : nullptr, moved);
       if (done || done.error().code == ESRCH) continue;  // ESRCH: it died, fine
-      for (const auto& [other, one] : open) subsystems_.Cancel(to.css, one.from->css, other);
+      CallOffLocked(to, *agreed);
       return done;
     }
   }

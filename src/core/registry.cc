@@ -91,7 +91,7 @@ Result<void> Registry::Rebind(HierarchyId id, SubsystemSet subsystems) {
   Hierarchy& hierarchy = **found;
   if (subsystems == hierarchy.subsystems) return {};
   if (!hierarchy.root.children.empty()) {
-    return Fail(EBUSY, "hierarchy '{}' has child cgroups", hierarchy.name);
+    return Fail(EBUSY, "hierarchy '{}' has child cgroups", LabelLocked(hierarchy));
   }
   if (auto free = subsystems_.CheckFree(subsystems, id); !free) return free;
   const SubsystemSet added = subsystems & ~hierarchy.subsystems;
@@ -101,15 +101,6 @@ Result<void> Registry::Rebind(HierarchyId id, SubsystemSet subsystems) {
   hierarchy.root.css = subsystems_.Roots(subsystems);
   hierarchy.cpu_at_start = MachineCpuTime();
   return {};
-}
-
-std::optional<HierarchyId> Registry::FindHierarchy(std::string_view name) const {
-  MutexLock lock(tree_mu_);
-  for (const auto& [id, hierarchy] : hierarchies_) {
-    const bool anonymous = name.empty() && hierarchy->subsystems != 0;
-    if (hierarchy->name == name && !anonymous) return id;
-  }
-  return std::nullopt;
 }
 
 std::string Registry::LabelLocked(const Hierarchy& hierarchy) const {
@@ -423,14 +414,18 @@ Result<std::pair<HierarchyId, CgroupId>> Registry::PlaceOf(CgroupId id) const {
   MutexLock lock(tree_mu_);
   auto found = FindLocked(id, ENODEV);
   if (!found) return Fail(found.error());
-  return std::pair{(*found)->hierarchy->id, (*found)->parent ? id : CgroupId{}};
+  return std::pair{(*found)->hierarchy->id, (*found)->place()};
 }
 
 Result<std::vector<Tid>> Registry::Tasks(CgroupId id) const {
   auto place = PlaceOf(id);
   if (!place) return Fail(place.error());
+  return TasksAt(place->first, place->second);
+}
+
+std::vector<Tid> Registry::TasksAt(HierarchyId hierarchy, CgroupId place) const {
   std::vector<Tid> tids;
-  sets_.ForEachTaskIn(place->first, [&](CgroupId at) { return at == place->second; },
+  sets_.ForEachTaskIn(hierarchy, [&](CgroupId at) { return at == place; },
                       [&](Tid tid, Place) { tids.push_back(tid); });
   return tids;
 }

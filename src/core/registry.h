@@ -174,7 +174,6 @@ class Registry : private CssOwner {
   std::shared_ptr<Subsystem> SubsystemAt(std::size_t number) const;
   // Null: the cgroup is gone, or the subsystem is not of its hierarchy.
   std::shared_ptr<Css> CssOf(CgroupId id, std::size_t subsystem) const;
-  Groups& groups() { return *groups_; }
 
   // ---- hierarchies
   // EEXIST: the name is taken (the empty one by a hierarchy without subsystems). EBUSY: one of
@@ -185,8 +184,6 @@ class Registry : private CssOwner {
   // Takes away and adds subsystems until it has these. EBUSY: it has child cgroups, or one of
   // them is bound elsewhere; then nothing is changed.
   Result<void> Rebind(HierarchyId id, SubsystemSet subsystems);
-  // By name; the empty one is that of the hierarchy with neither name nor subsystems.
-  std::optional<HierarchyId> FindHierarchy(std::string_view name) const;
   // By what people are shown (HierarchyInfo::label), or by the name of one of its subsystems.
   std::optional<HierarchyId> FindByLabel(std::string_view label) const;
   std::vector<HierarchyInfo> Hierarchies() const;
@@ -275,11 +272,8 @@ class Registry : private CssOwner {
   std::size_t css_sets() const { return sets_.size(); }
 
  private:
-  // A task that the subsystems agreed to move, from there (spec 13.2).
-  struct Asked {
-    Tid tid;
-    const Cgroup* from;
-  };
+  // Tasks that the subsystems agreed to move, and from where (spec 13.2).
+  using Agreed = std::unordered_map<Tid, const Cgroup*>;
   struct Moved {
     Tid tid;
     Tgid tgid;
@@ -312,7 +306,7 @@ class Registry : private CssOwner {
   class Hold;
   void LastPut(CgroupId cgroup) override;
   void TakePutsLocked() REQUIRES(tree_mu_);
-  std::vector<Tid> TasksLocked(const Cgroup& cgroup) const REQUIRES(tree_mu_);
+  void JudgePutsLocked() REQUIRES(tree_mu_);
   std::string DescribeSets(CgroupId id) const;
 
   // registry.cc
@@ -327,13 +321,15 @@ class Registry : private CssOwner {
   Result<void> RemoveLocked(Cgroup& child) REQUIRES(tree_mu_);
   bool IsBelowLocked(CgroupId id, const Cgroup& top) const REQUIRES(tree_mu_);
   Result<std::pair<HierarchyId, CgroupId>> PlaceOf(CgroupId id) const;
+  std::vector<Tid> TasksAt(HierarchyId hierarchy, CgroupId place) const;
 
   // moves.cc
   Result<CssSetId> InternLocked(const SetTuple& tuple) REQUIRES(tree_mu_);
   Cgroup& CgroupInLocked(Hierarchy& hierarchy, CgroupId id) const REQUIRES(tree_mu_);
-  Result<std::vector<Asked>> AskLocked(Cgroup& to, const std::vector<Tid>& tids, Tgid tgid)
+  Result<Agreed> AskLocked(Cgroup& to, const std::vector<Tid>& tids, Tgid tgid)
       REQUIRES(tree_mu_);
-  Result<void> MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, std::optional<Asked> asked,
+  void CallOffLocked(Cgroup& to, const Agreed& agreed) REQUIRES(tree_mu_);
+  Result<void> MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, const Cgroup* agreed,
                               std::vector<Moved>* moved) REQUIRES(tree_mu_);
   Result<void> MoveProcessLocked(Cgroup& to, Tgid tgid, std::vector<Moved>* moved)
       REQUIRES(tree_mu_);
@@ -356,6 +352,8 @@ class Registry : private CssOwner {
   void SetRetiredLocked(CssSetId set, const Unlinked& unlinked) REQUIRES(tree_mu_);
   void HandCpuTimeUpLocked(const Cgroup& removed) REQUIRES(tree_mu_);
   CpuTime RanInLocked(CssSetId set, const CpuReading& now) const REQUIRES(tree_mu_);
+  CpuTime UnlinkedTimeLocked(const Cgroup& cgroup, bool below, const CpuReading& now) const
+      REQUIRES(tree_mu_);
   CpuTime OwnCpuTimeLocked(const Cgroup& cgroup, const CpuReading& now) const REQUIRES(tree_mu_);
   CpuTime CpuTimeBelowLocked(const Cgroup& top, const CpuReading& now) const REQUIRES(tree_mu_);
   CpuTime CpuTimeLocked(const Cgroup& cgroup, bool subtree, const CpuReading& now) const

@@ -117,13 +117,6 @@ Registry::LeaversBySet Registry::BySet(const std::vector<Leaver>& leavers) {
 
 bool Registry::Settle() {
   MutexLock walking(settle_mu_);
-  {
-    MutexLock lock(tree_mu_);
-    TakePutsLocked();
-    for (const CgroupId id : std::exchange(put_, {})) {
-      if (auto cgroup = FindLocked(id, ENODEV)) JudgeLocked(**cgroup);
-    }
-  }
   return SettleOnce();
 }
 
@@ -134,6 +127,7 @@ bool Registry::SettleOnce() {
   Batch batch;
   {
     MutexLock lock(tree_mu_);
+    JudgePutsLocked();
     batch = TakeBatchLocked();
     if (batch.decided.empty() && batch.unlinked.empty()) {
       settling_.clear();
@@ -377,7 +371,7 @@ Result<std::vector<TreeNode>> Registry::Subtree(CgroupId id) {
   std::vector<std::pair<const Cgroup*, std::size_t>> all{{*top, 0}};
   for (std::size_t i = 0; i < all.size(); ++i) {
     const Cgroup& cgroup = *all[i].first;
-    const auto own = tasks.find(cgroup.parent ? cgroup.id : CgroupId{});
+    const auto own = tasks.find(cgroup.place());
     nodes.push_back({.id = cgroup.id,
                      .parent = all[i].second,
                      .name = cgroup.name,

@@ -58,10 +58,6 @@ std::string SubsystemTable::NamesOf(SubsystemSet set) const {
   return names;
 }
 
-bool SubsystemTable::any_wants_forks() const {
-  return std::ranges::any_of(slots_, [](const Slot& slot) { return slot.subsystem->WantsForks(); });
-}
-
 Result<void> SubsystemTable::CheckFree(SubsystemSet set, HierarchyId hierarchy) const {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     const HierarchyId bound = slots_[i].bound;
@@ -156,14 +152,12 @@ Result<void> SubsystemTable::CloseToReferences(const CssList& all) {
   return {};
 }
 
-void SubsystemTable::DestroyOne(std::size_t number, Css& css) {
-  css.references_ = Css::kRemoved;
-  GuardedTell(*slots_[number].subsystem, "Destroy", [&] { slots_[number].subsystem->Destroy(css); });
-}
-
 void SubsystemTable::Destroy(const CssList& all) {
   for (std::size_t i = all.size(); i-- > 0;) {
-    if (all[i]) DestroyOne(i, *all[i]);
+    if (!all[i]) continue;
+    Subsystem& subsystem = *slots_[i].subsystem;
+    all[i]->references_ = Css::kRemoved;
+    GuardedTell(subsystem, "Destroy", [&] { subsystem.Destroy(*all[i]); });
   }
 }
 

@@ -8,6 +8,8 @@
 
 #include <corral/subsystem.h>
 
+#include <cerrno>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -39,7 +41,6 @@ class SubsystemTable {
   std::optional<std::size_t> Find(std::string_view name) const;
   std::string NamesOf(SubsystemSet set) const;  // comma separated, in their order
   SubsystemSet All() const { return (SubsystemSet{1} << slots_.size()) - 1; }
-  bool any_wants_forks() const;
 
   // EBUSY: one of them is bound to another hierarchy.
   Result<void> CheckFree(SubsystemSet set, HierarchyId hierarchy) const;
@@ -62,21 +63,26 @@ class SubsystemTable {
 
  private:
   void CancelFirst(std::size_t count, const CssList& to, const CssList& from, Tid task);
-  void DestroyOne(std::size_t number, Css& css);
 
   std::vector<Slot> slots_;
 };
 
-// `fn`'s answer; an exception becomes EIO, with what it says.
-template <typename Fn>
-auto Guarded(const Subsystem& subsystem, std::string_view what, Fn fn) -> decltype(fn()) {
+// `fn`'s answer; an exception becomes EIO, with what it says. `who` names what was called, for
+// that message only.
+template <typename Who, typename Fn>
+auto CallForeign(Who who, Fn fn) -> decltype(fn()) {
   try {
     return fn();
   } catch (const std::exception& thrown) {
-    return Fail(EIO, "subsystem {}: {} failed: {}", subsystem.name(), what, thrown.what());
+    return Fail(EIO, "{} failed: {}", who(), thrown.what());
   } catch (...) {
-    return Fail(EIO, "subsystem {}: {} failed", subsystem.name(), what);
+    return Fail(EIO, "{} failed", who());
   }
+}
+
+template <typename Fn>
+auto Guarded(const Subsystem& subsystem, std::string_view what, Fn fn) -> decltype(fn()) {
+  return CallForeign([&] { return fmt::format("subsystem {}: {}", subsystem.name(), what); }, fn);
 }
 
 // The same where nobody can be answered: it is logged.

@@ -1,6 +1,7 @@
 // The registry's side of subsystems (spec 13): registration, references, and what they may ask.
+#include <algorithm>
 #include <cerrno>
-#include <thread>
+#include <utility>
 
 #include "core/registry.h"
 
@@ -17,7 +18,8 @@ class Registry::Hold final : public TreeHold {
 
   std::vector<Tid> Tasks(const Css& css) const override NO_THREAD_SAFETY_ANALYSIS {
     auto found = registry_.FindLocked(css.cgroup(), ENODEV);
-    return found ? registry_.TasksLocked(**found) : std::vector<Tid>();
+    if (!found) return {};
+    return registry_.TasksAt((*found)->hierarchy->id, (*found)->place());
   }
   std::vector<std::shared_ptr<Css>> Children(const Css& css) const override
       NO_THREAD_SAFETY_ANALYSIS {
@@ -117,6 +119,13 @@ void Registry::TakePutsLocked() {
   }
 }
 
+void Registry::JudgePutsLocked() {
+  TakePutsLocked();
+  for (const CgroupId id : std::exchange(put_, {})) {
+    if (auto cgroup = FindLocked(id, ENODEV)) JudgeLocked(**cgroup);
+  }
+}
+
 // ---- registration and looks
 
 Result<void> Registry::Register(std::shared_ptr<Subsystem> subsystem) {
@@ -168,14 +177,6 @@ std::shared_ptr<Css> Registry::CssOf(CgroupId id, std::size_t subsystem) const {
   return found && subsystem < (*found)->css.size() ? (*found)->css[subsystem] : nullptr;
 }
 
-std::vector<Tid> Registry::TasksLocked(const Cgroup& cgroup) const {
-  const CgroupId place = cgroup.parent ? cgroup.id : CgroupId{};
-  std::vector<Tid> tids;
-  sets_.ForEachTaskIn(cgroup.hierarchy->id, [&](CgroupId at) { return at == place; },
-                      [&](Tid tid, Place) { tids.push_back(tid); });
-  return tids;
-}
-
 // For developers: every css_set of a cgroup, its counter, and its other cgroups.
 std::string Registry::DescribeSets(CgroupId id) const {
   MutexLock lock(tree_mu_);
@@ -217,7 +218,7 @@ Result<CgroupId> Registry::Clone(HierarchyId id, Tid tid) {
   auto made = MkdirLocked(parent, name, {}, /*clone=*/true);
   if (!made) return Fail(made.error());
   std::vector<Moved> moved;
-  auto done = MoveTaskLocked(**made, tid, place->tgid, std::nullopt, &moved);
+  auto done = MoveTaskLocked(**made, tid, place->tgid, nullptr, &moved);
   done = FinishLocked(**made, std::move(done), moved, {});
   const CgroupId child = (*made)->id;
   if (done) return child;

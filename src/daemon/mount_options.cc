@@ -183,8 +183,8 @@ Result<void> CheckTogether(const Dialect* present, MountOptions* options) {
   if (options->noprefix && !options->name && !options->all && !named) {
     return Fail(EINVAL, "'noprefix' says nothing by itself: name a subsystem or a hierarchy");
   }
-  const bool only_cpuset = options->subsystems == std::vector<std::string>{"cpuset"};
-  const bool others = named && !only_cpuset;
+  const bool others = std::ranges::any_of(options->subsystems,
+                                          [](const auto& name) { return name != "cpuset"; });
   if (options->noprefix && !dialect.noprefix_for_all && others) {
     return Fail(EINVAL, "'noprefix' is for cpuset alone in compat={}", dialect.name);
   }
@@ -198,11 +198,6 @@ Result<void> CheckTogether(const Dialect* present, MountOptions* options) {
 }
 
 }  // namespace
-
-bool IsMountOption(std::string_view name) {
-  return std::ranges::any_of(kFlags, [&](const FlagOption& flag) { return flag.name == name; }) ||
-         std::ranges::find(kIgnored, name) != std::end(kIgnored);
-}
 
 Result<MountOptions> ParseMountOptions(std::string_view text,
                                        const std::vector<std::string>& known,

@@ -35,9 +35,6 @@ Result<MountOptions> ParseMountOptions(std::string_view text,
                                        const std::vector<std::string>& known = {},
                                        const Dialect* present = nullptr);
 
-// Whether a subsystem may have this name: options of mount(8) or ours may not be taken.
-bool IsMountOption(std::string_view name);
-
 }  // namespace corral
 
 #endif  // CORRAL_DAEMON_MOUNT_OPTIONS_H_

@@ -76,9 +76,9 @@ Result<void> MountTable::CheckAgent(const MountOptions& options) const {
   return tree_.host().CheckAgent(*options.release_agent);
 }
 
-SubsystemSet MountTable::Wanted(const MountOptions& options) const {
+SubsystemSet MountTable::Wanted(const MountOptions& options, const Dialect& dialect) const {
   Registry& registry = tree_.registry();
-  if (DialectOf(options.dialect).one_hierarchy) return 0;
+  if (dialect.one_hierarchy) return 0;
   const bool silent = options.subsystems.empty() && !options.none && !options.name;
   if (options.all || silent) return registry.AllSubsystems();
   SubsystemSet wanted = 0;
@@ -93,7 +93,7 @@ SubsystemSet MountTable::Wanted(const MountOptions& options) const {
 Result<HierarchyId> MountTable::FindOrCreateLocked(const MountOptions& options, bool* created) {
   Registry& registry = tree_.registry();
   const Dialect& dialect = DialectOf(options.dialect);
-  const SubsystemSet wanted = Wanted(options);
+  const SubsystemSet wanted = Wanted(options, dialect);
   const bool says_which = options.none || options.all || !options.subsystems.empty();
   const std::string name = dialect.one_hierarchy ? std::string(dialect.name)
                                                  : options.name.value_or("");
@@ -171,12 +171,12 @@ Result<MountOptions> MountTable::Remount(dev_t device, std::string_view text) {
   }
   if (info->cgroups > 1) {
     return Fail(EBUSY, "hierarchy '{}' has child cgroups; only one without can be remounted",
-                info->name);
+                info->label);
   }
   if (auto ok = CheckAgent(*options); !ok) return Fail(ok.error());
   Registry& registry = tree_.registry();
-  if (!options->dialect) options->dialect = &dialect;
-  if (auto bound = registry.Rebind(info->id, Wanted(*options)); !bound) return Fail(bound.error());
+  auto bound = registry.Rebind(info->id, Wanted(*options, dialect));
+  if (!bound) return Fail(bound.error());
   if (options->release_agent) (void)registry.SetReleaseAgent(info->id, *options->release_agent);
   if (!options->agent_user.empty()) (void)registry.SetAgentUser(info->id, options->agent_user);
   log::Info("hierarchy '{}' remounted ({})", info->label, text);

@@ -69,7 +69,7 @@ class MountTable {
     std::shared_ptr<FuseMount> mount;
   };
   // The subsystems that the options ask for; none of them where names say it all (spec 3.3, 3.4).
-  SubsystemSet Wanted(const MountOptions& options) const;
+  SubsystemSet Wanted(const MountOptions& options, const Dialect& dialect) const;
   Result<HierarchyId> FindOrCreateLocked(const MountOptions& options, bool* created)
       REQUIRES(mounts_mu_);
   Result<void> CheckAgent(const MountOptions& options) const;

@@ -128,7 +128,7 @@ TEST_F(Subsystems, ABindThatFailsChangesNothing) {
   EXPECT_THAT(registry_.Rebind(both_, 0), IsOk());
   second_->faults["bind"] = Recorder::Fault::kThrow;
   EXPECT_THAT(registry_.CreateHierarchy({.name = "again", .subsystems = 3}), FailsWith(EIO));
-  EXPECT_FALSE(registry_.FindHierarchy("again"));
+  EXPECT_FALSE(registry_.FindByLabel("again"));
   for (const SubsystemInfo& info : registry_.Subsystems()) EXPECT_EQ(info.hierarchy.value, 0u);
   EXPECT_EQ(first_->said.back(), "unbind");
 }
