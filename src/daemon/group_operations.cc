@@ -77,7 +77,9 @@ Result<Json> Rmdir(Request& rq) {
 Result<Json> Attach(Request& rq) {
   auto id = CgroupOf(rq);
   if (!id) return Fail(id.error());
-  const auto tid = TaskNamed(rq, rq.json.at("tid").get<std::uint32_t>());
+  const std::uint64_t number = Number(rq.json, "tid");
+  if (number > UINT32_MAX) return Fail(ESRCH, "no live task {}", number);
+  const auto tid = TaskNamed(rq, static_cast<std::uint32_t>(number));
   if (!tid) return Fail(tid.error());
   Registry& registry = rq.daemon.registry();
   auto done = Flag(rq, "process") ? registry.AttachProcess(*id, *tid, {})

@@ -19,6 +19,10 @@ bool NamesCgroup(const Request& rq);
 // A member that is there and true. A member of another type: Json::exception.
 bool Flag(const Request& rq, const char* name);
 
+// A member that is a whole number from 0 on. Missing, or anything else (a fraction, one below 0 or
+// beyond 64 bits, which JSON has as a fraction): Json::exception.
+std::uint64_t Number(const Json& object, const char* name);
+
 // HIERARCHY:/path, as JSON text.
 std::string FullPath(const CgroupInfo& info);
 

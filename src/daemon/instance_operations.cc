@@ -80,7 +80,7 @@ Result<Json> Mount(Request& rq) {
 
 Result<Json> Remount(Request& rq) {
   if (auto may = CheckMayMount(rq); !may) return Fail(may.error());
-  const auto options = rq.daemon.mounts().Remount(rq.json.at("dev").get<std::uint64_t>(),
+  const auto options = rq.daemon.mounts().Remount(Number(rq.json, "dev"),
                                                   FromJsonText(rq.json.value("options", "")));
   if (!options) return Fail(options.error());
   return Json{{"read_only", options->read_only},

@@ -39,12 +39,9 @@ Result<CgroupId> CgroupOf(Request& rq) {
     return ByPath(rq.daemon, path->get<std::string>());
   }
   if (rq.json.contains("dev")) {
-    return ByInode(rq.daemon, rq.json.at("dev").get<std::uint64_t>(),
-                   rq.json.at("ino").get<std::uint64_t>());
+    return ByInode(rq.daemon, Number(rq.json, "dev"), Number(rq.json, "ino"));
   }
-  if (const auto id = rq.json.find("id"); id != rq.json.end()) {
-    return CgroupId{id->get<std::uint64_t>()};
-  }
+  if (rq.json.contains("id")) return CgroupId{Number(rq.json, "id")};
   return Fail(EINVAL, "the request names no cgroup");
 }
 
@@ -53,6 +50,11 @@ bool NamesCgroup(const Request& rq) {
 }
 
 bool Flag(const Request& rq, const char* name) { return rq.json.value(name, false); }
+
+// get<T>() would convert: a fraction beyond T is undefined, a big number another one.
+std::uint64_t Number(const Json& object, const char* name) {
+  return object.at(name).get_ref<const Json::number_unsigned_t&>();
+}
 
 std::string FullPath(const CgroupInfo& info) {
   return info.hierarchy_name + ":" + ToJsonText(info.path);

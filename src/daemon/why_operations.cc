@@ -95,8 +95,8 @@ Result<Json> Locate(Request& rq) {
   const Below below(rq.daemon.registry(), *info);
   Json paths = Json::array();
   for (const Json& file : rq.json.at("files")) {
-    const auto device = file.at("dev").get<std::uint64_t>();
-    const Inode inode{file.at("ino").get<std::uint64_t>()};
+    const std::uint64_t device = Number(file, "dev");
+    const Inode inode{Number(file, "ino")};
     const auto root = rq.daemon.mounts().RootOnDevice(device);
     // FUSE calls a mount's root 1.
     const CgroupId at = root && inode.number == 1 ? *root : inode.cgroup();

@@ -100,6 +100,25 @@ TEST_F(Cli, AttachRefusesWhatIsNoNumberAndMovesNobody) {
   EXPECT_EQ(Read(mnt() + "/a/tasks"), "");
 }
 
+// Of the socket itself: a number is never taken for another one.
+TEST_F(Cli, ARequestWithANumberThatDoesNotFitMovesNobody) {
+  const std::string alive = Sleeper();
+  ASSERT_EQ(Sh("mkdir $MNT/a").status, 0);
+  auto client = Client::Connect(std::getenv("CORRAL_INSTANCE"));
+  ASSERT_TRUE(client);
+  const auto attach = [&](const nlohmann::json& tid) {
+    const auto done = client->Call({{"op", "attach"}, {"path", "jobs:/a"}, {"tid", tid}});
+    return done ? 0 : done.error().code;
+  };
+  EXPECT_EQ(attach((std::uint64_t{1} << 32) + std::stoul(alive)), ESRCH);
+  for (const nlohmann::json& bad :
+       {nlohmann::json(-1), nlohmann::json(1.5), nlohmann::json(1e30), nlohmann::json(alive)}) {
+    EXPECT_EQ(attach(bad), EPROTO) << bad;
+  }
+  EXPECT_EQ(Read(mnt() + "/a/tasks"), "");
+  EXPECT_EQ(attach(std::stoul(alive)), 0);
+}
+
 // ---- exec
 
 TEST_F(Cli, ExecBecomesTheCommandInsideTheGroup) {
