@@ -33,8 +33,11 @@ class BpfWorld final : public World {
   // runs, its files after it on every kernel.
   void BeginSlowExit(Tid task) override {
     puppets_.Grow(task, 512);
+    const CssSetId set = tracker_->Describe(task).value().set;
+    const std::uint32_t leaves = tracker_->Count(set).leaves;
     puppets_.BeginKill(Tgid{task.value});
-    while (tracker_->Describe(task)) {
+    // Its word dies first, then its leave is counted (I3); not in the initial set.
+    while (tracker_->Describe(task) || tracker_->Count(set).leaves == leaves) {
     }
   }
   bool HasEnded(Tid task) override { return puppets_.IsZombie(task); }
