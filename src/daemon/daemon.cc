@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "client/instance.h"
 #include "client/place_mount.h"
+#include "subsystems/builtins.h"
 
 namespace corral {
 
@@ -29,6 +30,9 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   d.tracker_ = std::move(*tracker);
   d.registry_ = std::make_unique<Registry>(
       *d.tracker_, [wake = d.wake_.get()] { (void)::eventfd_write(wake, 1); });
+  for (const auto& subsystem : MakeBuiltInSubsystems()) {
+    if (auto ok = d.registry_->Register(subsystem); !ok) return Fail(ok.error());
+  }
   auto built_in = d.registry_->CreateHierarchy({.name = kBuiltInHierarchy, .built_in = true});
   if (!built_in) return Fail(built_in.error());
   d.tree_ = std::make_unique<Tree>(*d.registry_, d.host_);
