@@ -14,7 +14,7 @@
 #include "core/registry.h"
 #include "daemon/event_feed.h"
 #include "daemon/mount_table.h"
-#include "daemon/waiters.h"
+#include "core/waiters.h"
 
 namespace corral {
 

@@ -21,7 +21,7 @@
 #include "daemon/event_feed.h"
 #include "daemon/linux_host.h"
 #include "daemon/mount_table.h"
-#include "daemon/waiters.h"
+#include "core/waiters.h"
 #include "trackers/bpf/bpf_tracker.h"
 
 namespace corral {

@@ -13,7 +13,7 @@
 #include "base/fd.h"
 #include "daemon/event_feed.h"
 #include "daemon/mount_table.h"
-#include "daemon/waiters.h"
+#include "core/waiters.h"
 #include "fuzz/world.h"
 
 namespace corral {
