@@ -29,8 +29,8 @@ function(corral_parts target own others)
   set(${others} ${foreign} PARENT_SCOPE)
 endfunction()
 
-# corral_archive(NAME TARGET): `corral::NAME`, installed with the component NAME.
-function(corral_archive name target)
+# corral_archive(NAME TARGET FILE): `corral::NAME`, installed as libFILE.a with the component NAME.
+function(corral_archive name target file)
   corral_parts(${target} own others)
   # corralConfig.cmake finds these for who links it; headers need fmt alone. nlohmann_json is
   # used up when we are built.
@@ -43,7 +43,7 @@ function(corral_archive name target)
   list(TRANSFORM own REPLACE "(.+)" "$<TARGET_OBJECTS:\\1>")
   add_library(corral_package_${name} STATIC ${own})
   set_target_properties(corral_package_${name} PROPERTIES
-    LINKER_LANGUAGE CXX EXPORT_NAME ${name} OUTPUT_NAME ${ARGV2})
+    LINKER_LANGUAGE CXX EXPORT_NAME ${name} OUTPUT_NAME ${file})
   target_link_libraries(corral_package_${name} INTERFACE
     corral_package_subsystem Threads::Threads $<LINK_ONLY:spdlog::spdlog>)
   install(TARGETS corral_package_${name} EXPORT corral-${name} COMPONENT ${name}
@@ -68,6 +68,18 @@ install(EXPORT corral-subsystem NAMESPACE corral:: COMPONENT headers
   DESTINATION ${CORRAL_PACKAGE_DIR})
 
 corral_archive(engine corral_engine corral-engine)
+if(CORRAL_KERNEL_PARTS)
+  corral_archive(corral corral_process_group corral)
+
+  target_include_directories(corral_shared INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  set_target_properties(corral_shared PROPERTIES EXPORT_NAME c)
+  install(TARGETS corral_shared EXPORT corral-c LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT corral-c NAMESPACE corral:: DESTINATION ${CORRAL_PACKAGE_DIR})
+  # From where the file is, wherever that is.
+  file(RELATIVE_PATH CORRAL_PC_TO_PREFIX /x/${CMAKE_INSTALL_LIBDIR}/pkgconfig /x)
+  configure_file(${CMAKE_SOURCE_DIR}/cmake/corral.pc.in ${CMAKE_BINARY_DIR}/corral.pc @ONLY)
+  install(FILES ${CMAKE_BINARY_DIR}/corral.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()
 
 include(CMakePackageConfigHelpers)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/corralConfigVersion.cmake

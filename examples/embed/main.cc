@@ -31,11 +31,8 @@ void Serve(corral::Engine& engine, const std::vector<corral::Group>& tenants, in
 int main() {
   std::atomic<int> releases = 0;
   auto engine = corral::Engine::Create({}).value();
-  auto root = engine
-                  ->CreateHierarchy({.name = "tenants",
-                                     .subsystems = {},
-                                     .on_release = [&](const corral::Release&) { ++releases; }})
-                  .value();
+  const auto told = [&](const corral::Release&) { ++releases; };
+  auto root = engine->CreateHierarchy({.name = "tenants", .on_release = told}).value();
   std::vector<corral::Group> tenants;
   for (const char* name : {"anna", "ben", "cleo"}) tenants.push_back(root.Create(name).value());
   {

@@ -69,10 +69,10 @@ struct Release {
 };
 
 struct HierarchySpec {
-  std::string name;                     // of this engine alone; not empty
-  std::vector<std::string> subsystems;  // registered, and in no other hierarchy
+  std::string name;                          // not empty
+  std::vector<std::string> subsystems = {};  // registered, and in no other hierarchy
   // Called once for every emptying of every group, also of one that was removed meanwhile.
-  std::function<void(const Release&)> on_release;
+  std::function<void(const Release&)> on_release = {};
 };
 
 // A task that runs. Ends with this object, if not before. Move it to whoever ends it.

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "client/instance.h"
 #include "client/place_mount.h"
+#include "daemon/plugin.h"
 #include "subsystems/builtins.h"
 
 namespace corral {
@@ -22,7 +23,14 @@ Daemon::Daemon(std::string instance, std::unique_ptr<AgentStarter> agents)
       agents_(std::move(agents)) {}
 
 Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
-                                               std::unique_ptr<AgentStarter> agents) {
+                                               std::unique_ptr<AgentStarter> agents,
+                                               const std::vector<std::string>& plugins) {
+  std::vector<std::pair<std::string, std::shared_ptr<Subsystem>>> loaded;
+  for (const std::string& file : plugins) {
+    auto subsystem = LoadPlugin(file);
+    if (!subsystem) return Fail(subsystem.error());
+    loaded.emplace_back(file, std::move(*subsystem));
+  }
   auto tracker = BpfTracker::Create();
   if (!tracker) return Fail(tracker.error());
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(instance), std::move(agents)));
@@ -30,9 +38,7 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   d.tracker_ = std::move(*tracker);
   d.registry_ = std::make_unique<Registry>(
       *d.tracker_, [wake = d.wake_.get()] { (void)::eventfd_write(wake, 1); });
-  for (const auto& subsystem : MakeBuiltInSubsystems()) {
-    if (auto ok = d.registry_->Register(subsystem); !ok) return Fail(ok.error());
-  }
+  if (auto ok = d.RegisterSubsystems(loaded); !ok) return Fail(ok.error());
   auto built_in = d.registry_->CreateHierarchy({.name = kBuiltInHierarchy, .built_in = true});
   if (!built_in) return Fail(built_in.error());
   d.tree_ = std::make_unique<Tree>(*d.registry_, d.host_);
@@ -44,6 +50,20 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   d.PlaceProcView(*built_in);
   d.agent_thread_ = std::thread([&d] { d.RunAgents(); });
   return daemon;
+}
+
+Result<void> Daemon::RegisterSubsystems(
+    const std::vector<std::pair<std::string, std::shared_ptr<Subsystem>>>& plugins) {
+  for (const auto& subsystem : MakeBuiltInSubsystems()) {
+    if (auto ok = registry_->Register(subsystem); !ok) return ok;
+  }
+  for (const auto& [file, subsystem] : plugins) {
+    if (auto ok = registry_->Register(subsystem); !ok) {
+      return Fail(ok.error().code, "plug-in {}: {}", file, ok.error().message);
+    }
+    plugins_.push_back({.file = file, .subsystem = std::string(subsystem->name())});
+  }
+  return {};
 }
 
 Daemon::~Daemon() {

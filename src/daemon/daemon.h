@@ -1,7 +1,7 @@
 // Daemon: everything one instance consists of, wired together. The only place that picks
 // parts; nobody knows this folder.
 //
-//   auto daemon = Daemon::Create("default", std::move(starter));
+//   auto daemon = Daemon::Create("default", std::move(starter), /*plugins=*/{});
 //   (*daemon)->Run();      // until shutdown is asked for
 #ifndef CORRAL_DAEMON_DAEMON_H_
 #define CORRAL_DAEMON_DAEMON_H_
@@ -11,17 +11,19 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "agent/agent_starter.h"
 #include "base/fd.h"
 #include "control/proc_view.h"
 #include "control/tree.h"
 #include "core/registry.h"
+#include "core/waiters.h"
 #include "daemon/bell_loop.h"
 #include "daemon/event_feed.h"
 #include "daemon/linux_host.h"
 #include "daemon/mount_table.h"
-#include "core/waiters.h"
 #include "trackers/bpf/bpf_tracker.h"
 
 namespace corral {
@@ -31,8 +33,16 @@ inline constexpr char kBuiltInHierarchy[] = "corral";
 
 class Daemon {
  public:
+  // A plug-in that was loaded, and the name of its subsystem.
+  struct LoadedPlugin {
+    std::string file;
+    std::string subsystem;
+  };
+
+  // `plugins`: files, with their whole path (plugin.h). One that is refused, and nothing is begun.
   static Result<std::unique_ptr<Daemon>> Create(std::string instance,
-                                                std::unique_ptr<AgentStarter> agents);
+                                                std::unique_ptr<AgentStarter> agents,
+                                                const std::vector<std::string>& plugins);
   ~Daemon();
 
   const std::string& instance() const { return instance_; }
@@ -43,6 +53,7 @@ class Daemon {
   Waiters& waiters() { return waiters_; }
   EventFeed& feed() { return *feed_; }
   const AgentStarter& agents() const { return *agents_; }
+  const std::vector<LoadedPlugin>& plugins() const { return plugins_; }
 
   // EBUSY: mounts or child cgroups are there; `force` ends them all the same.
   Result<void> CheckShutdown(bool force);
@@ -52,6 +63,8 @@ class Daemon {
 
  private:
   Daemon(std::string instance, std::unique_ptr<AgentStarter> agents);
+  Result<void> RegisterSubsystems(
+      const std::vector<std::pair<std::string, std::shared_ptr<Subsystem>>>& plugins);
   void PlaceProcView(HierarchyId built_in);
   void RunAgents();
   void KeepSpawnerInRoots();
@@ -59,6 +72,7 @@ class Daemon {
   const std::string instance_;
   const Fd wake_;
   const Fd shutdown_;
+  std::vector<LoadedPlugin> plugins_;  // constant after Create()
   LinuxHost host_;
   Waiters waiters_;
   std::unique_ptr<AgentStarter> agents_;

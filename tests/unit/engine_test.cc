@@ -62,7 +62,6 @@ TEST_F(EngineTest, HierarchiesAreIndependent) {
   std::vector<std::string> users_told;
   Group users = engine()
                     .CreateHierarchy({.name = "users",
-                                      .subsystems = {},
                                       .on_release = [&](const Release& release) {
                                         users_told.push_back(release.hierarchy + release.path);
                                       }})
@@ -104,9 +103,9 @@ TEST_F(EngineTest, NamesAndStatesAreChecked) {
     EXPECT_THAT(jobs().Create(name), FailsWith(EINVAL)) << name;
   }
   EXPECT_THAT(engine().CreateHierarchy({}), FailsWith(EINVAL));
-  EXPECT_THAT(engine().CreateHierarchy({.name = "jobs", .subsystems = {}, .on_release = {}}),
+  EXPECT_THAT(engine().CreateHierarchy({.name = "jobs"}),
               FailsWith(EEXIST));
-  EXPECT_THAT(engine().CreateHierarchy({.name = "x", .subsystems = {"none"}, .on_release = {}}),
+  EXPECT_THAT(engine().CreateHierarchy({.name = "x", .subsystems = {"none"}}),
               FailsWith(ENOENT));
   EXPECT_THAT(engine().RegisterBuiltIn("no_such"), FailsWith(ENOENT));
   EXPECT_THAT(Engine::Create({.tasks = 0}), FailsWith(EINVAL));
@@ -146,7 +145,7 @@ TEST_F(EngineTest, ADroppedGroupGoesWhenItGetsEmpty) {
 
 TEST_F(EngineTest, ADroppedRootTakesItsHierarchyAlongWhenNoGroupIsLeft) {
   const auto make = [&] {
-    return engine().CreateHierarchy({.name = "users", .subsystems = {}, .on_release = {}});
+    return engine().CreateHierarchy({.name = "users"});
   };
   std::optional<Group> users = make().value();
   std::optional<Group> anna = users->Create("anna").value();
@@ -180,7 +179,6 @@ TEST_F(EngineTest, OnReleaseMayCallTheEngineButNotWaitForIt) {
   std::optional<Task> born;
   Group again = engine()
                     .CreateHierarchy({.name = "again",
-                                      .subsystems = {},
                                       .on_release = [&](const Release&) {
                                         Group own = jobs().Create("own").value();
                                         if (!born) born = own.Begin().value();
