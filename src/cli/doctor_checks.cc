@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <linux/bpf.h>
 #include <linux/mount.h>
 #include <sys/syscall.h>
@@ -84,6 +85,17 @@ Finding Hooks(const Facts& facts) {
           fmt::format("the daemon tracks with tracker {}, not with the kernel's hooks", tracker)};
 }
 
+Finding HiddenProcesses(const Facts& facts) {
+  if (!facts.status)
+    return {kUnknown, "seen when the daemon starts; none runs for instance " + facts.instance};
+  const auto hidden = facts.status->value("hidden_processes", std::vector<long>());
+  if (hidden.empty()) return {kOk, "the kernel shows every task to its tracing"};
+  return {kDegraded,
+          fmt::format("the kernel keeps process {} from its tracing: what such a process starts is "
+                      "in the root of every hierarchy, known from its exec or first fork on",
+                      fmt::join(hidden, ", "))};
+}
+
 Finding FuseDevice(const Facts&) {
   Fd fuse(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
   if (fuse) return {kOk, "/dev/fuse opens"};
@@ -161,6 +173,7 @@ constexpr Check kChecks[] = {
     {"kernel type information", true, TypeInfo},
     {"bpf system call", true, BpfSyscall},
     {"kernel hooks", true, Hooks},
+    {"hidden processes", false, HiddenProcesses},
     {"fuse device", true, FuseDevice},
     {"fuse mount interface", true, MountApi},
     {"mount helper", false, MountHelper},

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <set>
 #include <thread>
 #include <unordered_set>
 
@@ -170,16 +171,18 @@ Result<void> BpfTracker::Seed() {
       shown.insert(task.tid);
     }
     if (shown.empty()) return Fail(ENOTSUP, "the kernel's task iterator shows no task");
-    bool hidden = false;
+    std::set<Tgid> hidden;
     seed_incomplete_ = false;
     for (const corral_task_record& task : MachineTasks()) {
       const bool unborn = (task.flags & CORRAL_TASK_NEWBORN) && !corral_word_alive(task.word);
       if (unborn || (task.flags & (CORRAL_TASK_EXITING | CORRAL_TASK_GONE))) continue;
       if (!corral_word_alive(task.word)) seed_incomplete_ = true;
-      if (!shown.contains(task.tid)) hidden = true;  // or born since: look once more
+      // Or born since: look once more.
+      if (!shown.contains(task.tid)) hidden.insert(Tgid{task.tgid});
     }
-    walk_hides_tasks_ = hidden;
-    if (!seed_incomplete_ && (!hidden || i > 2)) break;
+    walk_hides_tasks_ = !hidden.empty();
+    hidden_.assign(hidden.begin(), hidden.end());
+    if (!seed_incomplete_ && (hidden.empty() || i > 2)) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   if (walk_hides_tasks_) log::Info("the task iterator hides tasks; /proc is asked as well");

@@ -35,6 +35,10 @@ class BpfTracker final : public Tracker {
   std::string_view name() const override { return "bpf"; }
   std::uint32_t set_capacity() const override { return tables_.set_capacity; }
   std::uint32_t tid_capacity() const { return tables_.tid_capacity; }
+  // Processes that the kernel keeps from the task iterator. It may keep their births and deaths
+  // from the hooks as well: then a child of theirs is known from its exec or first fork on, in
+  // the root of every hierarchy (docs/concurrency.md, 6.5). As of the start.
+  const std::vector<Tgid>& hidden_processes() const { return hidden_; }
   Result<Place> Describe(Tid tid) const override;
   Result<SetCount> CreateSet(CssSetId set) override;
   Result<void> Move(Tid tid, Place expected, CssSetId to) override;
@@ -68,6 +72,7 @@ class BpfTracker final : public Tracker {
   Tables tables_;
   std::atomic<std::uint32_t> highest_set_ = CORRAL_SET_INITIAL;
   bool walk_hides_tasks_ = true;  // until Seed() has found that it does not
+  std::vector<Tgid> hidden_;
   bool seed_incomplete_ = false;  // a task was inside exec all the time: look again
   bool told_out_of_table_ = false;
   MissCounts at_start_;  // when seeding was through; misses are counted from there
