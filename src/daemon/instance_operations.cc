@@ -50,6 +50,7 @@ Result<Json> Status(Request& rq) {
               {"version", kVersion},
               {"tracker", d.tracker().name()},
               {"tid_capacity", d.tracker().tid_capacity()},
+              {"not_kept", d.why_not_kept()},
               {"css_sets", d.registry().css_sets()},
               {"hierarchies", hierarchies},
               {"pending_notifications", d.registry().queue().size()},

@@ -195,7 +195,13 @@ Result<void> BpfTracker::Load(const BpfOptions& options) {
   for (const bpf_link* link : {links.on_newtask, links.on_exec, links.on_exit}) {
     hook_programs_.push_back(ProgramOf(bpf_link__fd(link)));
   }
-  return pins_ ? PinAll() : Result<void>();
+  // What cannot be pinned is no reason not to track: it only does not outlive us.
+  if (auto pinned = pins_ ? PinAll() : Result<void>(); !pinned) {
+    log::Warn("{}", pinned.error().message);
+    EndPins();
+    pins_.reset();
+  }
+  return {};
 }
 
 // Tables and hooks are there and at work; what is ours are the programs that are called.
@@ -244,7 +250,6 @@ Result<void> BpfTracker::ListenToDoorbell() {
   return {};
 }
 
-// What cannot be pinned is no reason not to track: it only does not outlive us.
 Result<void> BpfTracker::PinAll() {
   int error = 0;
   for (const auto& [name, map] : Maps()) {
