@@ -160,10 +160,16 @@ Finding PidMax(const Facts& facts) {
                   pid_max, capacity)};
 }
 
-Finding CrashSurvival(const Facts&) {
+Finding CrashSurvival(const Facts& facts) {
+  if (!facts.status)
+    return {kUnknown,
+            "tried when the daemon starts (pins); none runs for instance " + facts.instance};
+  const std::string why = Shown(*facts.status, "not_kept");
+  if (why.empty()) return {kOk, "groups and notifications do; mounts have to be made again"};
   return {kDegraded,
-          "not built yet: when the daemon is killed, hierarchies, memberships and waiting "
-          "notifications are lost and its mounts answer ENOTCONN (`corral umount` them)"};
+          fmt::format("nothing survives a crash of the daemon: {}; mount a BPF file system at "
+                      "/sys/fs/bpf and start the instance again",
+                      why)};
 }
 
 constexpr Check kChecks[] = {

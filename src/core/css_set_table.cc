@@ -1,6 +1,7 @@
 #include "core/css_set_table.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/check.h"
 
@@ -99,6 +100,29 @@ void CssSetTable::Retire(CssSetId set) {
   CORRAL_CHECK(tuples_.erase(set) == 1);
   tracker_.RetireSet(set);
   free_.push_back(set);
+}
+
+Result<void> CssSetTable::TakeOver(CssSetId set, const SetTuple& tuple, bool linked) {
+  MutexLock lock(set_mu_);
+  const bool sorted = std::is_sorted(tuple.begin(), tuple.end(), [](const auto& a, const auto& b) {
+    return a.hierarchy < b.hierarchy;
+  });
+  if (set <= kInitialSet || tuple.empty() || !sorted || tuples_.contains(set) ||
+      (linked && by_tuple_.contains(tuple))) {
+    return Fail(EBADMSG, "css_set {} cannot have this tuple", set.value);
+  }
+  if (auto created = tracker_.CreateSet(set); !created) return Fail(created.error());
+  if (linked) by_tuple_.emplace(tuple, set);
+  tuples_.emplace(set, tuple);
+  next_fresh_ = std::max(next_fresh_, set.value + 1);
+  return {};
+}
+
+void CssSetTable::TakenOver() {
+  MutexLock lock(set_mu_);
+  for (std::uint32_t set = next_fresh_ - 1; set > kInitialSet.value; --set) {
+    if (!tuples_.contains(CssSetId{set})) free_.push_back(CssSetId{set});
+  }
 }
 
 std::size_t CssSetTable::size() const {

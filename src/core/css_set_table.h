@@ -70,6 +70,11 @@ class CssSetTable {
   // REQUIRES: unlinked, count 0, no leaver.
   void Retire(CssSetId set);
 
+  // A set that was there before this process, linked or waiting to be retired; TakenOver() after
+  // the last of them. EBADMSG: it cannot be.
+  Result<void> TakeOver(CssSetId set, const SetTuple& tuple, bool linked);
+  void TakenOver();
+
   std::size_t size() const;
   // Every interned set, for the search for idle ones when the table is full.
   std::vector<CssSetId> All() const;

@@ -28,8 +28,10 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -38,6 +40,7 @@
 #include "base/mutex.h"
 #include "core/cgroup.h"
 #include "core/css_set_table.h"
+#include "core/journal.h"
 #include "core/release_queue.h"
 #include "core/subsystem_table.h"
 
@@ -82,6 +85,7 @@ struct CgroupFacts {
 
 struct MkdirOptions {
   bool auto_remove = false;  // remove it when it is released
+  std::string note = {};     // Registry::SetNote
 };
 
 struct CgroupInfo {
@@ -136,6 +140,7 @@ struct Event {
 
 // What an agent is started with (spec 10.4).
 struct Notification {
+  std::uint64_t number = 0;  // FinishNotification
   CgroupId cgroup;
   HierarchyId hierarchy_id;
   std::string hierarchy;  // its label
@@ -148,6 +153,14 @@ struct Notification {
 // Asked after a task was moved and before anybody is told: a failure undoes the move and
 // is the answer. Used to see that the tid is still the task whose permission was checked.
 using AttachGuard = std::function<Result<void>()>;
+
+// How a journal's rows name dialects, of which the core knows only where they are.
+struct DialectNames {
+  std::function<std::string(const Dialect&)> name_of;
+  std::function<const Dialect*(std::string_view)> find;  // null: there is none of that name
+};
+
+class RowReader;
 
 // A registered subsystem (spec 12.4).
 struct SubsystemInfo {
@@ -174,6 +187,17 @@ class Registry : private CssOwner {
   std::shared_ptr<Subsystem> SubsystemAt(std::size_t number) const;
   // Null: the cgroup is gone, or the subsystem is not of its hierarchy.
   std::shared_ptr<Css> CssOf(CgroupId id, std::size_t subsystem) const;
+
+  // ---- what outlives the process (spec 10.9)
+  // Takes over what `journal` has, and keeps everything in it from now on; without one, all goes
+  // with the process. After Register() and before anything else. The tracker must have the words
+  // and counters that belong to it. What emptied meanwhile is judged at once. EBADMSG: it is
+  // damaged; then the registry is of no use.
+  Result<void> Keep(Journal& journal, DialectNames dialects);
+  // Bytes of somebody else's that live and go with a cgroup, or (id 0) with the journal.
+  void SetNote(CgroupId id, std::string note);
+  // Those that Keep() found. Once.
+  std::unordered_map<CgroupId, std::string> TakeNotes();
 
   // ---- hierarchies
   // EEXIST: the name is taken (the empty one by a hierarchy without subsystems). EBUSY: one of
@@ -267,6 +291,8 @@ class Registry : private CssOwner {
   // Marks the notification as starting (spec 10.9). Empty: the cgroup is gone, and its
   // notification with it (spec 2, "removed while its notification waits").
   std::optional<Notification> BeginNotification(const Waiting& notification);
+  // Whoever was to be told is told: until here, a crash has it told again.
+  void FinishNotification(const Notification& notification);
 
   Tracker& tracker() { return tracker_; }
   std::size_t css_sets() const { return sets_.size(); }
@@ -301,6 +327,55 @@ class Registry : private CssOwner {
     std::vector<Retiring> unlinked;
   };
 
+  // What changed since the last transaction, and is to be written as it is then.
+  struct Marked {
+    std::vector<HierarchyId> hierarchies;
+    std::vector<CgroupId> cgroups;
+    std::vector<CssSetId> sets;
+    std::vector<std::uint64_t> notifications;
+    std::vector<CgroupId> last_paths;
+    std::unordered_map<CgroupId, std::string> notes;
+    bool empty() const {
+      return hierarchies.empty() && cgroups.empty() && sets.empty() && notifications.empty() &&
+             last_paths.empty() && notes.empty();
+    }
+  };
+  // Holds the tree. At its end what changed is kept, and only then told.
+  class SCOPED_CAPABILITY Operation {
+   public:
+    explicit Operation(Registry& registry) ACQUIRE(registry.tree_mu_);
+    ~Operation() RELEASE();
+    Operation(const Operation&) = delete;
+    Operation& operator=(const Operation&) = delete;
+
+   private:
+    Registry& registry_;
+  };
+
+  // keeping.cc
+  void MarkLocked(const Hierarchy& hierarchy) REQUIRES(tree_mu_) {
+    if (journal_) marked_.hierarchies.push_back(hierarchy.id);
+  }
+  void MarkLocked(const Cgroup& cgroup) REQUIRES(tree_mu_) {
+    if (journal_) marked_.cgroups.push_back(cgroup.id);
+  }
+  void MarkLocked(CssSetId set) REQUIRES(tree_mu_) {
+    if (journal_) marked_.sets.push_back(set);
+  }
+  void EndLocked() REQUIRES(tree_mu_);
+  Result<void> CommitRowsLocked() REQUIRES(tree_mu_);
+  bool IsOwedLocked(HierarchyId id) const REQUIRES(tree_mu_);
+  std::string MetaRowLocked() const REQUIRES(tree_mu_);
+  std::string RowOfLocked(const Hierarchy& hierarchy, bool ended) const REQUIRES(tree_mu_);
+  std::string RowOfLocked(const Cgroup& cgroup, bool departed) const REQUIRES(tree_mu_);
+  std::optional<std::string> RowOfLocked(CssSetId set) const REQUIRES(tree_mu_);
+  Result<void> TakeRowLocked(std::string_view key, std::string_view value) REQUIRES(tree_mu_);
+  Result<void> TakeHierarchyLocked(HierarchyId id, RowReader& row) REQUIRES(tree_mu_);
+  Result<void> TakeCgroupLocked(CgroupId id, RowReader& row) REQUIRES(tree_mu_);
+  Result<void> TakeSetLocked(CssSetId set, RowReader& row) REQUIRES(tree_mu_);
+  Result<void> TakeNotificationLocked(std::uint64_t number, RowReader& row) REQUIRES(tree_mu_);
+  void TakeStockLocked() REQUIRES(tree_mu_);
+
   // subsystems.cc
   class RegistryGroups;
   class Hold;
@@ -318,6 +393,7 @@ class Registry : private CssOwner {
   std::string LabelLocked(const Hierarchy& hierarchy) const REQUIRES(tree_mu_);
   Result<void> CloseLocked(Cgroup& child) REQUIRES(tree_mu_);
   std::unique_ptr<Cgroup> TakeOutLocked(Cgroup& child) REQUIRES(tree_mu_);
+  void TakeOutLocked(Hierarchy& hierarchy) REQUIRES(tree_mu_);
   Result<void> RemoveLocked(Cgroup& child) REQUIRES(tree_mu_);
   bool IsBelowLocked(CgroupId id, const Cgroup& top) const REQUIRES(tree_mu_);
   Result<std::pair<HierarchyId, CgroupId>> PlaceOf(CgroupId id) const;
@@ -379,6 +455,7 @@ class Registry : private CssOwner {
   void QueueNotificationsLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void DepartLocked(std::unique_ptr<Cgroup> cgroup, std::string path) REQUIRES(tree_mu_);
   Cgroup* FindSettlingLocked(CgroupId id) const REQUIRES(tree_mu_);
+  void EndNotificationLocked(const Waiting& waiting) REQUIRES(tree_mu_);
 
   Tracker& tracker_;
   const std::function<void()> wake_;
@@ -402,6 +479,18 @@ class Registry : private CssOwner {
   std::unordered_map<HierarchyId, std::unique_ptr<Hierarchy>> ended_ GUARDED_BY(tree_mu_);
   CpuMeter* meter_ GUARDED_BY(tree_mu_) = nullptr;
   CpuReading cpu_base_ GUARDED_BY(tree_mu_);  // of each set, when it was made
+  // What is kept: null where nothing is.
+  Journal* journal_ GUARDED_BY(tree_mu_) = nullptr;
+  DialectNames dialects_ GUARDED_BY(tree_mu_);
+  Marked marked_ GUARDED_BY(tree_mu_);
+  std::string kept_meta_ GUARDED_BY(tree_mu_);
+  bool behind_ GUARDED_BY(tree_mu_) = false;  // the last transaction failed
+  std::unordered_map<CgroupId, std::string> notes_ GUARDED_BY(tree_mu_);
+  // In the queue or being started, and of those, being started; empty where nothing is kept.
+  std::map<std::uint64_t, Waiting> notifications_ GUARDED_BY(tree_mu_);
+  std::set<std::uint64_t> starting_ GUARDED_BY(tree_mu_);
+  std::uint64_t next_notification_ GUARDED_BY(tree_mu_) = 1;
+  std::vector<Event> emitted_ GUARDED_BY(tree_mu_);  // told when the operation ends
   // Sets to be retired.
   std::unordered_map<CssSetId, Unlinked> unlinked_ GUARDED_BY(tree_mu_);
   std::uint64_t unlinked_serial_ GUARDED_BY(tree_mu_) = 0;

@@ -113,6 +113,7 @@ void Registry::TakePutsLocked() {
   for (PutNote* note = puts_.exchange(nullptr); note;) {
     if (auto cgroup = FindLocked(note->cgroup, ENODEV); cgroup && (*cgroup)->parent) {
       (*cgroup)->unjudged = true;
+      MarkLocked(**cgroup);
       put_.push_back(note->cgroup);
     }
     delete std::exchange(note, note->next);
@@ -129,7 +130,7 @@ void Registry::JudgePutsLocked() {
 // ---- registration and looks
 
 Result<void> Registry::Register(std::shared_ptr<Subsystem> subsystem) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   return subsystems_.Register(std::move(subsystem), *groups_, *this);
 }
 
@@ -205,7 +206,7 @@ std::string Registry::DescribeSets(CgroupId id) const {
 // ---- clone (spec 13.7)
 
 Result<CgroupId> Registry::Clone(HierarchyId id, Tid tid) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto hierarchy = FindHierarchyLocked(id);
   if (!hierarchy) return Fail(hierarchy.error());
   const auto place = tracker_.Describe(tid);

@@ -53,6 +53,7 @@ Result<Json> Status(Request& rq) {
               {"tracker", d.tracker().name()},
               {"tid_capacity", d.tracker().tid_capacity()},
               {"hidden_processes", hidden},
+              {"not_kept", d.why_not_kept()},
               {"css_sets", d.registry().css_sets()},
               {"hierarchies", hierarchies},
               {"pending_notifications", d.registry().queue().size()},
