@@ -50,7 +50,7 @@ class Crash : public InstanceTest {
     EXPECT_EQ(Write(group + "/tasks", std::to_string(child)), 0);
     return child;
   }
-  std::string MountOptions() {
+  std::string Options() {
     return "none,name=x,release_agent=" + WriteAgent("echo $1 >> " + work() + "/log");
   }
   std::multiset<std::string> Told() {
@@ -72,7 +72,7 @@ class Crash : public InstanceTest {
 };
 
 TEST_F(Crash, GroupsFlagsOwnersTasksAndInodesAreWhereTheyWere) {
-  Mount(MountOptions());
+  Mount(Options());
   const std::string a = Group("a");
   const std::string b = Group("a/b");
   ASSERT_EQ(Write(a + "/notify_on_release", "1"), 0);
@@ -97,7 +97,7 @@ TEST_F(Crash, GroupsFlagsOwnersTasksAndInodesAreWhereTheyWere) {
 }
 
 TEST_F(Crash, AHierarchyWithoutGroupsIsThereUntilItWasMountedAgain) {
-  Mount(MountOptions());
+  Mount(Options());
   KillDaemon();
   EXPECT_EQ(Sh("corral status").status, 0);
   MountAgain("name=x");
@@ -106,7 +106,7 @@ TEST_F(Crash, AHierarchyWithoutGroupsIsThereUntilItWasMountedAgain) {
 }
 
 TEST_F(Crash, HooksCountOnWhileNoDaemonRuns) {
-  Mount(MountOptions());
+  Mount(Options());
   const std::string emptied = Group("emptied");
   const std::string used = Group("used");
   Group("unused");
@@ -145,7 +145,7 @@ TEST_F(Crash, HooksCountOnWhileNoDaemonRuns) {
 }
 
 TEST_F(Crash, TheSpawnerEndsWithItsDaemon) {
-  Mount(MountOptions());
+  Mount(Options());
   const std::string spawner =
       Sh("pgrep -P $(corral status --json | jq .daemon_pid) -x corral-spawner").out;
   ASSERT_FALSE(spawner.empty());
@@ -157,7 +157,7 @@ TEST_F(Crash, TheSpawnerEndsWithItsDaemon) {
 }
 
 TEST_F(Crash, ADaemonStartedInAGroupLeavesItAndSoDoAgents) {
-  Mount(MountOptions());
+  Mount(Options());
   const std::string a = Group("a");
   KillDaemon();
   const pid_t keeps = Sleeper();  // so that it never was empty
@@ -172,7 +172,7 @@ TEST_F(Crash, ADaemonStartedInAGroupLeavesItAndSoDoAgents) {
 }
 
 TEST_F(Crash, AnOrderlyEndLeavesNothingPinned) {
-  Mount(MountOptions());
+  Mount(Options());
   EXPECT_TRUE(std::filesystem::exists(Pins()));
   EXPECT_TRUE(std::filesystem::exists(Runtime() + "/store"));
   ASSERT_EQ(Sh("umount $MNT; corral shutdown").status, 0);
@@ -181,7 +181,7 @@ TEST_F(Crash, AnOrderlyEndLeavesNothingPinned) {
 }
 
 TEST_F(Crash, ADamagedStoreIsNamedAndNothingIsForgottenUnasked) {
-  Mount(MountOptions());
+  Mount(Options());
   const pid_t task = SleeperIn(Group("a"));
   KillDaemon();
   ASSERT_EQ(::truncate((Runtime() + "/store/data.mdb").c_str(), 100), 0);
@@ -190,15 +190,14 @@ TEST_F(Crash, ADamagedStoreIsNamedAndNothingIsForgottenUnasked) {
   EXPECT_NE(refused.out.find(Runtime() + "/store"), std::string::npos) << refused.out;
   EXPECT_TRUE(std::filesystem::exists(Pins())) << "it goes on counting";
   std::filesystem::remove_all(Runtime() + "/store");
-  ::umount2(mnt().c_str(), 2);
-  Mount("none,name=x");
+  MountAgain("none,name=x");
   EXPECT_EQ(Sh("ls -d $MNT/*/").status, 2) << "all groups are forgotten";
   EXPECT_NE(("\n" + Read(mnt() + "/tasks")).find("\n" + std::to_string(task) + "\n"), std::string::npos);
   ExpectCleanAudit();
 }
 
 TEST_F(Crash, ADaemonWhoseRuntimeDirectoryIsGoneKeepsItsTables) {
-  Mount(MountOptions());
+  Mount(Options());
   const pid_t daemon = std::atoi(Sh("corral status --json | jq .daemon_pid").out.c_str());
   ASSERT_EQ(::rename(Runtime().c_str(), (Runtime() + "-away").c_str()), 0);
   const Outcome second = Sh("corral mount -o none,name=y none $WORK");
@@ -210,7 +209,7 @@ TEST_F(Crash, ADaemonWhoseRuntimeDirectoryIsGoneKeepsItsTables) {
 }
 
 TEST_F(Crash, TwoSuccessorsAtOnceAreOne) {
-  Mount(MountOptions());
+  Mount(Options());
   const pid_t task = SleeperIn(Group("a"));
   for (int round = 0; round < 5; ++round) {
     KillDaemon();
@@ -226,7 +225,7 @@ TEST_F(Crash, TwoSuccessorsAtOnceAreOne) {
 // Groups are made, filled, emptied and removed while the daemon dies again and again. What the
 // books of this test say must be so: who is in which group, and who was told.
 TEST_F(Crash, InTheMiddleOfAStormLosesAndInventsNothing) {
-  Mount(MountOptions());
+  Mount(Options());
   std::mt19937 random(std::random_device{}());
   const std::string stays = Group("stays");
   ASSERT_EQ(Write(stays + "/notify_on_release", "1"), 0);
