@@ -10,6 +10,7 @@
 #include <corral/result.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "subsystems/id_list.h"
@@ -32,7 +33,32 @@ class CpuHost {
   virtual Result<void> MigrateMemory(Tid task, const IdSet& from, const IdSet& to) = 0;
 };
 
+// For freezer.
+class StopHost {
+ public:
+  struct Look {
+    Tgid process;
+    // Executes nothing of its program until it is continued: stopped, or inside vfork with the stop
+    // before it.
+    bool stopped = false;
+  };
+  // A process held fast: signals reach it, or nobody. ESRCH: it has ended.
+  class Process {
+   public:
+    virtual ~Process() = default;
+    virtual std::uint64_t started() const = 0;  // tells it from others that had its number
+    virtual Result<void> Stop() = 0;
+    virtual Result<void> Continue() = 0;
+  };
+
+  virtual ~StopHost() = default;
+  virtual Result<Look> LookAt(Tid task) const = 0;  // ESRCH: it has ended
+  virtual Result<std::unique_ptr<Process>> Open(Tgid process) = 0;
+  virtual Tgid OwnProcess() const = 0;
+};
+
 std::shared_ptr<CpuHost> LinuxCpuHost();
+std::shared_ptr<StopHost> LinuxStopHost();
 
 }  // namespace corral
 

@@ -47,8 +47,12 @@ void Cpuset::Stop() {
   ticker_.Stop();
   const IdSet online = host_->OnlineCpus();
   const auto hold = groups_->HoldTree();
-  MutexLock lock(mu_);
-  for (const CpusetCss* css : Below(*root_)) {
+  std::vector<CpusetCss*> all;
+  {
+    MutexLock lock(mu_);
+    all = Below(*root_);
+  }
+  for (const CpusetCss* css : all) {
     for (const Tid task : hold->Tasks(*css)) Place(task, online, /*exactly=*/true);
   }
 }
