@@ -1,5 +1,6 @@
 #include "subsystems/builtins.h"
 
+#include "subsystems/beancounter/beancounter.h"
 #include "subsystems/cpuset/cpuset.h"
 #include "subsystems/freezer/freezer.h"
 
@@ -9,6 +10,7 @@ std::vector<std::shared_ptr<Subsystem>> MakeBuiltInSubsystems() {
   return {
       MakeCpuset(),
       MakeFreezer(),
+      MakeBeancounter(),
   };
 }
 

@@ -57,8 +57,20 @@ class StopHost {
   virtual Tgid OwnProcess() const = 0;
 };
 
+// For beancounter.
+class UsageHost {
+ public:
+  struct Usage {
+    std::uint64_t pages = 0;  // resident; one that is shared counts with each who has it
+    std::uint64_t files = 0;  // descriptors
+  };
+  virtual ~UsageHost() = default;
+  virtual Result<Usage> UsageOf(Tgid process) const = 0;  // ESRCH: it has ended
+};
+
 std::shared_ptr<CpuHost> LinuxCpuHost();
 std::shared_ptr<StopHost> LinuxStopHost();
+std::shared_ptr<UsageHost> LinuxUsageHost();
 
 }  // namespace corral
 
