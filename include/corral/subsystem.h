@@ -180,6 +180,10 @@ class Subsystem {
   // Once, before everything else. `groups` lives longer than the subsystem's use.
   virtual Result<void> Start(Groups& /*groups*/) { return {}; }
 
+  // Once, when the instance ends, after everything else: for threads of its own, and for what must
+  // not outlive it. Nothing is held, and Groups may be called for the last time.
+  virtual void Stop() {}
+
   // Asked once, after Start().
   virtual std::vector<SubsystemFile> Files() { return {}; }
 

@@ -97,6 +97,12 @@ Registry::Registry(Tracker& tracker, std::function<void()> wake)
       sets_(tracker) {}
 
 Registry::~Registry() {
+  std::vector<std::shared_ptr<Subsystem>> all;
+  {
+    MutexLock lock(tree_mu_);
+    for (const auto& slot : subsystems_.slots()) all.push_back(slot.subsystem);
+  }
+  for (const auto& one : all) GuardedTell(*one, "Stop", [&] { one->Stop(); });
   for (PutNote* note = puts_.exchange(nullptr); note;) delete std::exchange(note, note->next);
 }
 
