@@ -97,6 +97,7 @@ Registry::Registry(Tracker& tracker, std::function<void()> wake)
       sets_(tracker) {}
 
 Registry::~Registry() {
+  if (callbacks_) (void)tracker_.Listen(nullptr);
   for (PutNote* note = puts_.exchange(nullptr); note;) delete std::exchange(note, note->next);
 }
 
@@ -130,7 +131,29 @@ void Registry::JudgePutsLocked() {
 
 Result<void> Registry::Register(std::shared_ptr<Subsystem> subsystem) {
   MutexLock lock(tree_mu_);
-  return subsystems_.Register(std::move(subsystem), *groups_, *this);
+  const bool wants_forks = subsystem->WantsForks();
+  if (wants_forks) {
+    if (auto listening = ListenLocked(); !listening) return listening;
+  }
+  auto registered = subsystems_.Register(subsystem, *groups_, *this);
+  if (!wants_forks) return registered;
+  if (registered) {
+    const auto still = tracker_.HoldTasks();
+    callbacks_->Add(std::move(subsystem), subsystems_.slots().size() - 1,
+                    subsystems_.slots().back().root);
+  } else if (callbacks_->empty()) {
+    (void)tracker_.Listen(nullptr);
+    callbacks_.reset();
+  }
+  return registered;
+}
+
+Result<void> Registry::ListenLocked() {
+  if (callbacks_) return {};
+  auto callbacks = std::make_unique<TaskCallbacks>(sets_);
+  if (auto listening = tracker_.Listen(callbacks.get()); !listening) return listening;
+  callbacks_ = std::move(callbacks);
+  return {};
 }
 
 std::vector<SubsystemInfo> Registry::Subsystems() const {
@@ -208,6 +231,7 @@ Result<CgroupId> Registry::Clone(HierarchyId id, Tid tid) {
   MutexLock lock(tree_mu_);
   auto hierarchy = FindHierarchyLocked(id);
   if (!hierarchy) return Fail(hierarchy.error());
+  const auto still = tracker_.HoldTasks();
   const auto place = tracker_.Describe(tid);
   if (!place) return Fail(place.error());
   Cgroup& parent = CgroupInLocked(**hierarchy, sets_.PlaceIn(place->set, id));
