@@ -131,6 +131,11 @@ Finding Lsm(const Facts&) {
           "not listed (boot with lsm=...,bpf): limits cannot refuse a fork, tracking is complete"};
 }
 
+Finding TaskLimits(const Facts&) {
+  return {kDegraded,
+          "not built yet: numtasks counts tasks, but numtasks.max is kept and not enforced"};
+}
+
 Finding PidfdThread(const Facts&) {
   int error = 0;
   // A thread that is not its process's leader: only PIDFD_THREAD opens that.
@@ -184,6 +189,7 @@ constexpr Check kChecks[] = {
     {"fuse mount interface", true, MountApi},
     {"mount helper", false, MountHelper},
     {"bpf security hooks", false, Lsm},
+    {"limits of numtasks", false, TaskLimits},
     {"thread pidfds", false, PidfdThread},
     {"task table", false, PidMax},
     {"state survives a crash", false, CrashSurvival},

@@ -36,7 +36,8 @@ CssSetTable::CssSetTable(Tracker& tracker)
   tuples_.emplace(kInitialSet, SetTuple{});
 }
 
-Result<CssSetTable::Interned> CssSetTable::Intern(const SetTuple& tuple) {
+Result<CssSetTable::Interned> CssSetTable::Intern(const SetTuple& tuple,
+                                                 const std::function<CssList()>& css) {
   MutexLock lock(set_mu_);
   if (const auto known = by_tuple_.find(tuple); known != by_tuple_.end()) {
     return Interned{.set = known->second};
@@ -52,7 +53,14 @@ Result<CssSetTable::Interned> CssSetTable::Intern(const SetTuple& tuple) {
   }
   by_tuple_.emplace(tuple, set);
   tuples_.emplace(set, tuple);
+  if (CssList all = css(); !all.empty()) css_.emplace(set, std::move(all));
   return Interned{.set = set, .made = true, .leaves = created->leaves};
+}
+
+std::shared_ptr<Css> CssSetTable::CssOf(CssSetId set, std::size_t subsystem) const {
+  MutexLock lock(set_mu_);
+  const auto css = css_.find(set);
+  return css == css_.end() || subsystem >= css->second.size() ? nullptr : css->second[subsystem];
 }
 
 SetTuple CssSetTable::TupleOf(CssSetId set) const {
@@ -98,6 +106,7 @@ void CssSetTable::Unlink(CssSetId set) {
 void CssSetTable::Retire(CssSetId set) {
   MutexLock lock(set_mu_);
   CORRAL_CHECK(tuples_.erase(set) == 1);
+  css_.erase(set);
   tracker_.RetireSet(set);
   free_.push_back(set);
 }

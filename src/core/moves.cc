@@ -13,9 +13,10 @@ namespace corral {
 // For a task that is about to be moved there: the set is in use from now on. What it means is
 // kept before any word can show it.
 Result<CssSetId> Registry::InternLocked(const SetTuple& tuple) {
-  auto interned = sets_.Intern(tuple);
+  const auto css = [&]() REQUIRES(tree_mu_) { return CssOfLocked(tuple); };
+  auto interned = sets_.Intern(tuple, css);
   if (!interned && interned.error().code == ENOSPC && ReclaimIdleSetsLocked() > 0) {
-    interned = sets_.Intern(tuple);
+    interned = sets_.Intern(tuple, css);
   }
   if (!interned) return Fail(interned.error());
   for (const Member& member : tuple) {
@@ -40,6 +41,23 @@ Result<CssSetId> Registry::InternLocked(const SetTuple& tuple) {
   return interned->set;
 }
 
+CssList Registry::CssOfLocked(const SetTuple& tuple) const {
+  CssList all;
+  for (const Member& member : tuple) {
+    const CssList& own = (*FindLocked(member.cgroup, ENODEV))->css;
+    all.resize(std::max(all.size(), own.size()));
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      if (own[i]) all[i] = own[i];
+    }
+  }
+  return all;
+}
+
+// Before a subsystem is asked or told of a move: it knows the task by then.
+void Registry::IntroduceLocked(Tid tid, const Place& place) {
+  if (callbacks_) callbacks_->Forked({tid, place.tgid}, place.set);
+}
+
 Cgroup& Registry::CgroupInLocked(Hierarchy& hierarchy, CgroupId id) const {
   return id.value ? **FindLocked(id, ENODEV) : hierarchy.root;
 }
@@ -55,6 +73,7 @@ Result<Registry::Agreed> Registry::AskLocked(Cgroup& to, const std::vector<Tid>&
     const Cgroup& from =
         CgroupInLocked(*to.hierarchy, sets_.PlaceIn(place->set, to.hierarchy->id));
     if (&from == &to) continue;
+    IntroduceLocked(tid, *place);
     if (auto asked = subsystems_.CanAttach(to.css, from.css, tid); !asked) {
       CallOffLocked(to, agreed);
       return Fail(asked.error());
@@ -91,6 +110,7 @@ Result<void> Registry::MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, const Cgro
       call_off();
       return {};
     }
+    IntroduceLocked(tid, *place);
     if (!to.css.empty()) {
       const Cgroup& from = CgroupInLocked(*to.hierarchy, source);
       if (agreed != &from) {
@@ -163,6 +183,7 @@ void Registry::CommitLocked(Cgroup& to, const std::vector<Moved>& moved) {
     const CgroupId source = PlaceIn(move.from, to.hierarchy->id);
     sources.push_back(source);
     subsystems_.Attach(to.css, CgroupInLocked(*to.hierarchy, source).css, move.tid);
+    if (callbacks_) callbacks_->Moved(move.tid, move.to);
   }
   std::sort(sources.begin(), sources.end());
   sources.erase(std::unique(sources.begin(), sources.end()), sources.end());
@@ -187,6 +208,7 @@ Result<void> Registry::Attach(CgroupId id, Tid tid, const AttachGuard& guard) {
   Operation lock(*this);
   auto to = FindLocked(id, ENODEV);
   if (!to) return Fail(to.error());
+  const auto still = tracker_.HoldTasks();
   auto place = tracker_.Describe(tid);
   if (!place) return Fail(place.error());
   JudgeLocked(**to);
@@ -250,6 +272,7 @@ Result<void> Registry::AttachProcess(CgroupId id, Tid tid, const AttachGuard& gu
   Operation lock(*this);
   auto to = FindLocked(id, ENODEV);
   if (!to) return Fail(to.error());
+  const auto still = tracker_.HoldTasks();
   auto process = ProcessOf(tid);
   if (!process) return Fail(process.error());
   JudgeLocked(**to);

@@ -6,8 +6,10 @@
 // Locks, in this order:
 //   1. settle_mu_ walks over the machine's tasks, made with none of the others held
 //   2. tree_mu_   topology: hierarchies, cgroups, flags, verdicts; serialises moves
-//   3. set_mu_    (in CssSetTable) interning and listing
-//   leaves: ReleaseQueue, the event list. Forks and exits take none of them.
+//   3. births and deaths held (Tracker::HoldTasks), where a subsystem wants to be told of them
+//   4. set_mu_    (in CssSetTable) interning and listing
+//   leaves: ReleaseQueue, the event list. Forks and exits take none of them; told in line to
+//   subsystems that want them, 3 and 4.
 // Decide under the lock, act after it: agents, replies, pollers. Two kinds of callback run with
 // the tree locked: AttachGuard, which may look at the task it was made for and nothing else, and
 // those that subsystem.h lists; none of them may call back. The locks of subsystems come after
@@ -43,6 +45,7 @@
 #include "core/journal.h"
 #include "core/release_queue.h"
 #include "core/subsystem_table.h"
+#include "core/task_callbacks.h"
 
 namespace corral {
 
@@ -177,7 +180,8 @@ class Registry : private CssOwner {
   ~Registry() override;
 
   // ---- subsystems. Numbers are in the order of registration (SubsystemSet).
-  // Before the first hierarchy that is to have it. Errors: SubsystemTable::Register.
+  // Before the first hierarchy that is to have it. Errors: SubsystemTable::Register; those of
+  // Tracker::Listen for one that wants forks. It has been told of every task when this returns.
   Result<void> Register(std::shared_ptr<Subsystem> subsystem);
   std::vector<SubsystemInfo> Subsystems() const;
   std::optional<std::size_t> FindSubsystem(std::string_view name) const;
@@ -382,6 +386,7 @@ class Registry : private CssOwner {
   void LastPut(CgroupId cgroup) override;
   void TakePutsLocked() REQUIRES(tree_mu_);
   void JudgePutsLocked() REQUIRES(tree_mu_);
+  Result<void> ListenLocked() REQUIRES(tree_mu_);
   std::string DescribeSets(CgroupId id) const;
 
   // registry.cc
@@ -401,6 +406,8 @@ class Registry : private CssOwner {
 
   // moves.cc
   Result<CssSetId> InternLocked(const SetTuple& tuple) REQUIRES(tree_mu_);
+  CssList CssOfLocked(const SetTuple& tuple) const REQUIRES(tree_mu_);
+  void IntroduceLocked(Tid tid, const Place& place) REQUIRES(tree_mu_);
   Cgroup& CgroupInLocked(Hierarchy& hierarchy, CgroupId id) const REQUIRES(tree_mu_);
   Result<Agreed> AskLocked(Cgroup& to, const std::vector<Tid>& tids, Tgid tgid)
       REQUIRES(tree_mu_);
@@ -495,6 +502,8 @@ class Registry : private CssOwner {
   std::unordered_map<CssSetId, Unlinked> unlinked_ GUARDED_BY(tree_mu_);
   std::uint64_t unlinked_serial_ GUARDED_BY(tree_mu_) = 0;
   CssSetTable sets_;  // own lock (set_mu_)
+  // What a move tells it, under the tracker's lock; null until a subsystem wants forks.
+  std::unique_ptr<TaskCallbacks> callbacks_ GUARDED_BY(tree_mu_);
   ReleaseQueue queue_;  // own lock
   mutable Mutex events_mu_;
   std::vector<Event> events_ GUARDED_BY(events_mu_);

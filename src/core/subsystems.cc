@@ -103,6 +103,7 @@ Registry::~Registry() {
     for (const auto& slot : subsystems_.slots()) all.push_back(slot.subsystem);
   }
   for (const auto& one : all) GuardedTell(*one, "Stop", [&] { one->Stop(); });
+  if (callbacks_) (void)tracker_.Listen(nullptr);
   for (PutNote* note = puts_.exchange(nullptr); note;) delete std::exchange(note, note->next);
 }
 
@@ -137,7 +138,29 @@ void Registry::JudgePutsLocked() {
 
 Result<void> Registry::Register(std::shared_ptr<Subsystem> subsystem) {
   Operation lock(*this);
-  return subsystems_.Register(std::move(subsystem), *groups_, *this);
+  const bool wants_forks = subsystem->WantsForks();
+  if (wants_forks) {
+    if (auto listening = ListenLocked(); !listening) return listening;
+  }
+  auto registered = subsystems_.Register(subsystem, *groups_, *this);
+  if (!wants_forks) return registered;
+  if (registered) {
+    const auto still = tracker_.HoldTasks();
+    callbacks_->Add(std::move(subsystem), subsystems_.slots().size() - 1,
+                    subsystems_.slots().back().root);
+  } else if (callbacks_->empty()) {
+    (void)tracker_.Listen(nullptr);
+    callbacks_.reset();
+  }
+  return registered;
+}
+
+Result<void> Registry::ListenLocked() {
+  if (callbacks_) return {};
+  auto callbacks = std::make_unique<TaskCallbacks>(sets_);
+  if (auto listening = tracker_.Listen(callbacks.get()); !listening) return listening;
+  callbacks_ = std::move(callbacks);
+  return {};
 }
 
 std::vector<SubsystemInfo> Registry::Subsystems() const {
@@ -215,6 +238,7 @@ Result<CgroupId> Registry::Clone(HierarchyId id, Tid tid) {
   Operation lock(*this);
   auto hierarchy = FindHierarchyLocked(id);
   if (!hierarchy) return Fail(hierarchy.error());
+  const auto still = tracker_.HoldTasks();
   const auto place = tracker_.Describe(tid);
   if (!place) return Fail(place.error());
   Cgroup& parent = CgroupInLocked(**hierarchy, sets_.PlaceIn(place->set, id));

@@ -2,7 +2,9 @@
 
 #include "subsystems/beancounter/beancounter.h"
 #include "subsystems/cpuset/cpuset.h"
+#include "subsystems/debug/debug.h"
 #include "subsystems/freezer/freezer.h"
+#include "subsystems/numtasks/numtasks.h"
 
 namespace corral {
 
@@ -10,7 +12,9 @@ std::vector<std::shared_ptr<Subsystem>> MakeBuiltInSubsystems() {
   return {
       MakeCpuset(),
       MakeFreezer(),
+      std::make_shared<Numtasks>(Numtasks::Counting::kWhenRead),
       MakeBeancounter(),
+      std::make_shared<Debug>(),
   };
 }
 

@@ -412,6 +412,11 @@ void BpfTracker::ForEachTask(const std::function<void(Tid, Place)>& fn) const {
   for (const auto& [tid, word] : LiveWords(tables_)) fn(tid, PlaceOf(word));
 }
 
+Result<void> BpfTracker::Listen(TaskListener* listener) {
+  if (!listener) return {};
+  return Fail(ENOTSUP, "the kernel tracker does not tell of births and deaths");
+}
+
 void BpfTracker::RetireSet(CssSetId set) { TakePending(tables_, set); }
 
 // "No task" is an answer that empties groups and buries words; so a walk that cannot be made,

@@ -62,6 +62,7 @@ class BpfTracker final : public Tracker {
   Result<void> Move(Tid tid, Place expected, CssSetId to) override;
   SetCount Count(CssSetId set) const override;
   void ForEachTask(const std::function<void(Tid, Place)>& fn) const override;
+  Result<void> Listen(TaskListener* listener) override;
   void RetireSet(CssSetId set) override;
   std::vector<Leaver> Leavers() override;
   int bell_fd() const override;
