@@ -2,7 +2,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,9 +16,9 @@
 #include <thread>
 #include <unordered_set>
 
-#include "base/fd.h"
 #include "base/log.h"
 #include "tracker.skel.h"
+#include "trackers/bpf/bpf_object.h"
 #include "trackers/bpf/proc_tasks.h"
 #include "trackers/task_audit.h"
 
@@ -66,29 +65,6 @@ std::uint32_t ReadPidMax() {
   std::uint32_t pid_max = 32768;
   std::ifstream("/proc/sys/kernel/pid_max") >> pid_max;
   return pid_max;
-}
-
-std::size_t PageUp(std::size_t bytes) {
-  const std::size_t page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  return (bytes + page - 1) / page * page;
-}
-
-template <typename T>
-Result<T*> MapArray(bpf_map* map, int protection) {
-  const std::size_t bytes =
-      PageUp(std::size_t{bpf_map__value_size(map)} * bpf_map__max_entries(map));
-  void* at = ::mmap(nullptr, bytes, protection, MAP_SHARED, bpf_map__fd(map), 0);
-  if (at == MAP_FAILED) {
-    return Fail(errno, "cannot map the BPF table {}: {}", bpf_map__name(map),
-                std::strerror(errno));
-  }
-  return static_cast<T*>(at);
-}
-
-void UnmapArray(bpf_map* map, const void* at) {
-  if (!at) return;
-  ::munmap(const_cast<void*>(at),
-           PageUp(std::size_t{bpf_map__value_size(map)} * bpf_map__max_entries(map)));
 }
 
 int CollectBell(void* bells, void* data, std::size_t size) {
@@ -424,28 +400,10 @@ void BpfTracker::RetireSet(CssSetId set) { TakePending(tables_, set); }
 std::vector<corral_task_record> BpfTracker::Walk(int link_fd) const {
   constexpr auto kPause = std::chrono::milliseconds(20);
   for (bool told = false;; std::this_thread::sleep_for(kPause)) {
-    auto records = WalkOnce(link_fd);
+    auto records = RecordsOf<corral_task_record>(link_fd);
     if (records) return *records;
     if (!std::exchange(told, true)) log::Error("{}; trying again", records.error().message);
   }
-}
-
-Result<std::vector<corral_task_record>> BpfTracker::WalkOnce(int link_fd) const {
-  const Fd iterator(bpf_iter_create(link_fd));
-  if (!iterator) return Fail(errno, "cannot start a task iterator: {}", std::strerror(errno));
-  // A record is never split by the kernel, but a read may end within one.
-  std::vector<char> bytes;
-  std::vector<char> chunk(64 * 1024);
-  for (;;) {
-    const ssize_t n = ::read(iterator.get(), chunk.data(), chunk.size());
-    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (n < 0) return Fail(errno, "cannot read a task iterator: {}", std::strerror(errno));
-    if (n == 0) break;
-    bytes.insert(bytes.end(), chunk.begin(), chunk.begin() + n);
-  }
-  std::vector<corral_task_record> records(bytes.size() / sizeof(corral_task_record));
-  std::memcpy(records.data(), bytes.data(), records.size() * sizeof(corral_task_record));
-  return records;
 }
 
 std::vector<Leaver> BpfTracker::Leavers() {
@@ -455,6 +413,8 @@ std::vector<Leaver> BpfTracker::Leavers() {
   }
   return leavers;
 }
+
+int BpfTracker::words_fd() const { return bpf_map__fd(skeleton_->maps.words); }
 
 int BpfTracker::bell_fd() const { return ring_buffer__epoll_fd(doorbell_); }
 

@@ -57,6 +57,8 @@ class BpfTracker final : public Tracker {
   Result<void> CommitPins();
   void EndPins();
 
+  CssSetId highest_set() const { return CssSetId{highest_set_}; }  // that was ever created
+  int words_fd() const;  // the table of words, for BPF programs that share it
   Result<Place> Describe(Tid tid) const override;
   Result<SetCount> CreateSet(CssSetId set) override;
   Result<void> Move(Tid tid, Place expected, CssSetId to) override;
@@ -82,7 +84,6 @@ class BpfTracker final : public Tracker {
   Result<void> Seed();
   int Request(corral_op op, Tid tid, std::uint64_t expected, std::uint32_t to) const;
   std::vector<corral_task_record> Walk(int link_fd) const;
-  Result<std::vector<corral_task_record>> WalkOnce(int link_fd) const;
   // The machine's tasks, each with its word: the walk, and what it hides.
   std::vector<corral_task_record> MachineTasks() const;
   // Gives every live task that has no place the initial one.

@@ -86,7 +86,7 @@ Tgid InprocTracker::ProcessOf(Tid tid) const {
 
 // ---- births, execs and deaths. Without a listener they look for one before and after, and that
 // is all; the second look finds a listener that came meanwhile, and whose first list may have
-// missed this very task (docs/concurrency.md, 15.1).
+// missed this very task (docs/concurrency.md, 17.1).
 
 void InprocTracker::Bear(Tid parent, Tid child, Tgid child_tgid) {
   corral_birth(storage_.get(), parent.value, ProcessOf(parent).value, child.value,
