@@ -2,7 +2,7 @@
 //
 // A subsystem is bound to at most one hierarchy at a time, by mount options. It keeps one Css,
 // its state, for each cgroup of that hierarchy; while it is bound nowhere, all tasks are in its
-// root's. Built-in ones and shared objects (SUBSYSTEM_PLUGIN below) use this same interface.
+// root's. Built-in ones and shared objects (corral/plugin.h) use this same interface.
 //
 //   class Colour final : public corral::Subsystem {
 //     std::string_view name() const override { return "colour"; }

@@ -70,6 +70,7 @@ Action SetUpLs(CLI::App& parser);
 Action SetUpPs(CLI::App& parser);
 Action SetUpWait(CLI::App& parser);
 // daemon_commands.cc
+Action SetUpStart(CLI::App& parser);
 Action SetUpStatus(CLI::App& parser);
 Action SetUpAudit(CLI::App& parser);
 Action SetUpShutdown(CLI::App& parser);

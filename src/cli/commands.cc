@@ -63,6 +63,10 @@ constexpr Command kCommands[] = {
      "  corral umount /mnt/jobs\n"
      "  The hierarchy lives on if it has groups.",
      SetUpUmount},
+    {"start", "[--plugin FILE]...", "Start the daemon, with subsystems of one's own",
+     "  corral start --plugin /usr/lib/corral/tags.so\n"
+     "  Refused, and nothing is started, when the file is no plug-in for this version.",
+     SetUpStart},
     {"status", "", "Show the daemon's state",
      "  corral status --json | jq .agents\n"
      "  How many release agents started, failed, were refused.",

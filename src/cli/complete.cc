@@ -144,6 +144,8 @@ void OfferValue(const CLI::Option& option, const std::string& instance, Candidat
     OfferGroups(instance, candidates);
   } else if (name == "DIR") {
     candidates.Also("dirs");
+  } else if (name == "--plugin") {
+    candidates.Also("files");
   } else if (name == "--options") {
     OfferMountOptions(candidates);
   } else if (name == "--instance") {

@@ -1,11 +1,17 @@
-// corral status, corral audit, corral shutdown
+// corral start, corral status, corral audit, corral shutdown
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/output.h"
 #include "client/client.h"
+#include "client/start_daemon.h"
 
 namespace corral::cli {
 namespace {
@@ -32,6 +38,24 @@ std::string NonZero(const json& counts) {
   return text.empty() ? "none" : text;
 }
 
+// That one runs already is as good, unless it would have to load something.
+int Start(const Context& context, const std::vector<std::string>& plugins) {
+  const bool runs = Client::Connect(context.instance).has_value();
+  if (runs && !plugins.empty()) {
+    return Complain({EALREADY, fmt::format("a daemon runs already for instance {}; plug-ins are "
+                                           "loaded when it starts: end it with corral shutdown",
+                                           context.instance)});
+  }
+  if (!runs) {
+    if (::geteuid() != 0) return Complain({EPERM, "only root may start a daemon"});
+    if (auto started = StartDaemon(context.instance, plugins); !started) {
+      return Complain(started.error());
+    }
+  }
+  if (context.json) PrintJson({{"instance", context.instance}, {"started", !runs}});
+  return kOk;
+}
+
 int Status(const Context& context) {
   auto status = Ask(context, {{"op", "status"}});
   if (!status) return Complain(status.error());
@@ -46,6 +70,10 @@ int Status(const Context& context) {
               Shown(*status, "version").c_str());
   std::printf("tracker               %s, tids below %lld\n", Shown(*status, "tracker").c_str(),
               static_cast<long long>(Number(*status, "tid_capacity")));
+  for (const json& plugin : List(*status, "plugins")) {
+    std::printf("plug-in               %s, %s\n", Shown(plugin, "subsystem").c_str(),
+                Shown(plugin, "file").c_str());
+  }
   std::printf("css_sets              %lld\n", static_cast<long long>(Number(*status, "css_sets")));
   std::printf("notifications waiting %lld\n",
               static_cast<long long>(Number(*status, "pending_notifications")));
@@ -98,6 +126,17 @@ int Shutdown(const Context& context, bool force) {
 }
 
 }  // namespace
+
+Action SetUpStart(CLI::App& parser) {
+  auto plugins = std::make_shared<std::vector<std::string>>();
+  parser.add_option("--plugin", *plugins, "A shared object with a subsystem; may be repeated")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  return [plugins](const Context& context) {
+    for (std::string& file : *plugins) file = std::filesystem::absolute(file);
+    return Start(context, *plugins);
+  };
+}
 
 Action SetUpStatus(CLI::App&) { return Status; }
 Action SetUpAudit(CLI::App&) { return Audit; }

@@ -11,13 +11,13 @@
 #include <optional>
 
 #include "cli/command.h"
-#include "cli/held_child.h"
 #include "cli/host.h"
 #include "cli/output.h"
 #include "cli/run_group.h"
 #include "cli/run_signals.h"
 #include "client/bytes.h"
 #include "client/client.h"
+#include "client/held_child.h"
 
 namespace corral::cli {
 namespace {

@@ -45,7 +45,8 @@ Result<std::string> FindDaemon() {
 }
 
 // Runs in the grandchild: nobody waits for it, it belongs to no terminal.
-[[noreturn]] void BecomeDaemon(const std::string& daemon, const std::string& instance, int ready) {
+[[noreturn]] void BecomeDaemon(const std::string& daemon, const std::string& instance,
+                               const std::vector<std::string>& plugins, int ready) {
   ::setsid();
   sigset_t none;
   ::sigemptyset(&none);
@@ -58,8 +59,11 @@ Result<std::string> FindDaemon() {
   ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   ::fcntl(ready, F_SETFD, 0);
   const std::string number = std::to_string(ready);
-  ::execl(daemon.c_str(), "corrald", "--instance", instance.c_str(), "--ready-fd", number.c_str(),
-          nullptr);
+  std::vector<const char*> words = {"corrald", "--instance", instance.c_str(), "--ready-fd",
+                                    number.c_str()};
+  for (const std::string& file : plugins) words.insert(words.end(), {"--plugin", file.c_str()});
+  words.push_back(nullptr);
+  ::execv(daemon.c_str(), const_cast<char* const*>(words.data()));
   const std::string line = fmt::format("cannot run {}: {}\n", daemon, std::strerror(errno));
   [[maybe_unused]] const ssize_t written = ::write(ready, line.data(), line.size());
   ::_exit(127);
@@ -90,7 +94,7 @@ Result<std::string> ReadLine(int fd) {
 
 }  // namespace
 
-Result<void> StartDaemon(const std::string& instance) {
+Result<void> StartDaemon(const std::string& instance, const std::vector<std::string>& plugins) {
   auto daemon = FindDaemon();
   if (!daemon) return Fail(daemon.error());
   int ends[2];
@@ -100,7 +104,7 @@ Result<void> StartDaemon(const std::string& instance) {
   const pid_t child = ::fork();
   if (child < 0) return Fail(errno, "cannot fork: {}", std::strerror(errno));
   if (child == 0) {
-    if (::fork() == 0) BecomeDaemon(*daemon, instance, writing.get());
+    if (::fork() == 0) BecomeDaemon(*daemon, instance, plugins, writing.get());
     ::_exit(0);
   }
   writing.reset();

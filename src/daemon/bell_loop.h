@@ -12,9 +12,9 @@
 #include "base/fd.h"
 #include "base/mutex.h"
 #include "core/registry.h"
+#include "core/waiters.h"
 #include "daemon/event_feed.h"
 #include "daemon/mount_table.h"
-#include "daemon/waiters.h"
 
 namespace corral {
 

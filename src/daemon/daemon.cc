@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "client/instance.h"
 #include "client/place_mount.h"
+#include "daemon/plugin.h"
 #include "subsystems/builtins.h"
 
 namespace corral {
@@ -22,11 +23,18 @@ Daemon::Daemon(std::string instance, std::unique_ptr<AgentStarter> agents)
       agents_(std::move(agents)) {}
 
 Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
-                                               std::unique_ptr<AgentStarter> agents) {
+                                               std::unique_ptr<AgentStarter> agents,
+                                               const std::vector<std::string>& plugins) {
+  Plugins loaded;
+  for (const std::string& file : plugins) {
+    auto subsystem = LoadPlugin(file);
+    if (!subsystem) return Fail(subsystem.error());
+    loaded.emplace_back(file, std::move(*subsystem));
+  }
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(instance), std::move(agents)));
   Daemon& d = *daemon;
   if (auto ok = d.StartTracking(); !ok) return Fail(ok.error());
-  if (auto ok = d.StartRegistry(); !ok) return Fail(ok.error());
+  if (auto ok = d.StartRegistry(loaded); !ok) return Fail(ok.error());
   auto built_in = d.registry_->FindByLabel(kBuiltInHierarchy);
   if (!built_in) {
     auto made = d.registry_->CreateHierarchy({.name = kBuiltInHierarchy, .built_in = true});
@@ -87,12 +95,10 @@ Result<void> Daemon::OpenStore() {
   return {};
 }
 
-Result<void> Daemon::StartRegistry() {
+Result<void> Daemon::StartRegistry(const Plugins& plugins) {
   registry_ = std::make_unique<Registry>(
       *tracker_, [wake = wake_.get()] { (void)::eventfd_write(wake, 1); });
-  for (const auto& subsystem : MakeBuiltInSubsystems()) {
-    if (auto ok = registry_->Register(subsystem); !ok) return ok;
-  }
+  if (auto ok = RegisterSubsystems(plugins); !ok) return ok;
   if (!store_) return {};
   auto kept = registry_->Keep(
       *store_,
@@ -123,6 +129,19 @@ void Daemon::LeaveGroups() {
 }
 
 void Daemon::EndInstance() { ends_instance_ = true; }
+
+Result<void> Daemon::RegisterSubsystems(const Plugins& plugins) {
+  for (const auto& subsystem : MakeBuiltInSubsystems()) {
+    if (auto ok = registry_->Register(subsystem); !ok) return ok;
+  }
+  for (const auto& [file, subsystem] : plugins) {
+    if (auto ok = registry_->Register(subsystem); !ok) {
+      return Fail(ok.error().code, "plug-in {}: {}", file, ok.error().message);
+    }
+    plugins_.push_back({.file = file, .subsystem = std::string(subsystem->name())});
+  }
+  return {};
+}
 
 Daemon::~Daemon() {
   if (proc_mount_) (void)::umount2(ProcDir(instance_).c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);

@@ -1,7 +1,7 @@
 // Daemon: everything one instance consists of, wired together. The only place that picks
 // parts; nobody knows this folder.
 //
-//   auto daemon = Daemon::Create("default", std::move(starter));
+//   auto daemon = Daemon::Create("default", std::move(starter), /*plugins=*/{});
 //   (*daemon)->Run();      // until shutdown is asked for
 #ifndef CORRAL_DAEMON_DAEMON_H_
 #define CORRAL_DAEMON_DAEMON_H_
@@ -11,17 +11,19 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "agent/agent_starter.h"
 #include "base/fd.h"
 #include "control/proc_view.h"
 #include "control/tree.h"
 #include "core/registry.h"
+#include "core/waiters.h"
 #include "daemon/bell_loop.h"
 #include "daemon/event_feed.h"
 #include "daemon/linux_host.h"
 #include "daemon/mount_table.h"
-#include "daemon/waiters.h"
 #include "store/store.h"
 #include "trackers/bpf/bpf_tracker.h"
 
@@ -32,8 +34,16 @@ inline constexpr char kBuiltInHierarchy[] = "corral";
 
 class Daemon {
  public:
+  // A plug-in that was loaded, and the name of its subsystem.
+  struct LoadedPlugin {
+    std::string file;
+    std::string subsystem;
+  };
+
+  // `plugins`: files, with their whole path (plugin.h). One that is refused, and nothing is begun.
   static Result<std::unique_ptr<Daemon>> Create(std::string instance,
-                                                std::unique_ptr<AgentStarter> agents);
+                                                std::unique_ptr<AgentStarter> agents,
+                                                const std::vector<std::string>& plugins);
   ~Daemon();
 
   const std::string& instance() const { return instance_; }
@@ -44,6 +54,7 @@ class Daemon {
   Waiters& waiters() { return waiters_; }
   EventFeed& feed() { return *feed_; }
   const AgentStarter& agents() const { return *agents_; }
+  const std::vector<LoadedPlugin>& plugins() const { return plugins_; }
 
   // EBUSY: mounts or child cgroups are there; `force` ends them all the same.
   Result<void> CheckShutdown(bool force);
@@ -59,9 +70,11 @@ class Daemon {
 
  private:
   Daemon(std::string instance, std::unique_ptr<AgentStarter> agents);
+  using Plugins = std::vector<std::pair<std::string, std::shared_ptr<Subsystem>>>;  // with their files
   Result<void> StartTracking();
   Result<void> OpenStore();
-  Result<void> StartRegistry();
+  Result<void> StartRegistry(const Plugins& plugins);
+  Result<void> RegisterSubsystems(const Plugins& plugins);
   void LeaveGroups();
   void PlaceProcView(HierarchyId built_in);
   void RunAgents();
@@ -73,6 +86,7 @@ class Daemon {
   bool ends_instance_ = false;
   const Fd wake_;
   const Fd shutdown_;
+  std::vector<LoadedPlugin> plugins_;  // constant after Create()
   LinuxHost host_;
   Waiters waiters_;
   std::unique_ptr<AgentStarter> agents_;

@@ -43,6 +43,10 @@ Result<Json> Status(Request& rq) {
                            {"mounts", mounts},
                            {"release_agent", ToJsonText(info.release_agent)}});
   }
+  Json plugins = Json::array();
+  for (const auto& [file, subsystem] : d.plugins()) {
+    plugins.push_back({{"file", ToJsonText(file)}, {"subsystem", subsystem}});
+  }
   const AgentCounts agents = d.agents().counts();
   const MissCounts misses = d.tracker().misses();
   Json hidden = Json::array();
@@ -56,6 +60,7 @@ Result<Json> Status(Request& rq) {
               {"not_kept", d.why_not_kept()},
               {"css_sets", d.registry().css_sets()},
               {"hierarchies", hierarchies},
+              {"plugins", plugins},
               {"pending_notifications", d.registry().queue().size()},
               {"agents",
                {{"started", agents.started},

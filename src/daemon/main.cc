@@ -32,6 +32,7 @@ struct Arguments {
   std::string log_level = "info";
   bool foreground = false;
   int ready_fd = -1;
+  std::vector<std::string> plugins;
 };
 
 const std::map<std::string, log::Level> kLogLevels = {{"debug", log::Level::kDebug},
@@ -129,6 +130,10 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
   const auto lock = LockOrFindOther(arguments, directory);
   if (!lock) return Fail(lock.error());
   if (!*lock) {
+    if (!arguments.plugins.empty()) {
+      return Fail(EALREADY, "a daemon holds {}; plug-ins are loaded when a daemon starts",
+                  directory + "/lock");
+    }
     Tell(std::exchange(*ready_fd, -1), "ok");
     return {};
   }
@@ -142,7 +147,7 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
   RaiseDescriptorLimit();
   std::vector<Fd> peers;  // closed last: who waits for our end finds nothing left of us
   {
-    auto daemon = Daemon::Create(arguments.instance, std::move(*agents));
+    auto daemon = Daemon::Create(arguments.instance, std::move(*agents), arguments.plugins);
     if (!daemon) return Fail(daemon.error());
     auto server = Server::Listen(**daemon, SocketPath(arguments.instance));
     if (!server) return Fail(server.error());
@@ -169,6 +174,9 @@ int Main(int argc, char** argv) {
   app.add_option("--ready-fd", arguments.ready_fd, "Write 'ok' or the reason here when started");
   app.add_option("--log-level", arguments.log_level, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  app.add_option("--plugin", arguments.plugins, "Load a subsystem from this file; may be repeated")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
   app.set_version_flag("--version", std::string("corrald ") + kVersion);
   CLI11_PARSE(app, argc, argv);
 
@@ -185,6 +193,8 @@ int Main(int argc, char** argv) {
   } else if (auto ok = CheckInstanceName(arguments.instance); !ok) {
     return fail(ok.error());
   }
+  // We are about to leave the working directory, and a name without '/' is not a file to dlopen().
+  for (std::string& file : arguments.plugins) file = std::filesystem::absolute(file);
   if (::geteuid() != 0) return fail({EPERM, "corrald must be started by root"});
   if (!arguments.foreground && ::daemon(/*nochdir=*/0, /*noclose=*/1) != 0) {
     return fail({errno, std::string("cannot go to the background: ") + std::strerror(errno)});

@@ -19,6 +19,7 @@ struct InprocTracker::Storage {
   Mutex bells_mu;
   std::deque<corral_bell> bells GUARDED_BY(bells_mu);
   std::size_t bell_capacity = 0;
+  std::function<void()> rang;
 };
 
 namespace {
@@ -40,14 +41,14 @@ void corral_count(CORRAL_TABLES* t, corral_u32 counter) {
 }
 void corral_ring(CORRAL_TABLES* t, corral_u32 kind, corral_u32 id) {
   CORRAL_INTERLEAVE();
+  bool full = false;
   {
     MutexLock lock(t->bells_mu);
-    if (t->bells.size() < t->bell_capacity) {
-      t->bells.push_back({kind, id});
-      return;
-    }
+    full = t->bells.size() >= t->bell_capacity;
+    if (!full) t->bells.push_back({kind, id});
   }
-  corral_count(t, CORRAL_MISS_RING_FULL);
+  if (full) corral_count(t, CORRAL_MISS_RING_FULL);
+  if (t->rang) t->rang();
 }
 
 #include "task_hooks.h"
@@ -61,6 +62,7 @@ InprocTracker::InprocTracker(InprocOptions options)
   storage_->live.resize(tids / 64);
   storage_->sets.resize(options.sets);
   storage_->bell_capacity = options.bells;
+  storage_->rang = std::move(options.rang);
   tables_ = {.words = storage_->words.data(),
              .live = storage_->live.data(),
              .sets = storage_->sets.data(),

@@ -37,6 +37,9 @@ struct InprocOptions {
   // the list need not change at the same moment: what differs is looked at again for 120 ms. A
   // thread inside exec is listed as its leader, as in /proc.
   std::function<std::map<Tid, Tgid>()> machine_tasks;
+  // Called when Drain() has got something to say, by whoever bears, ends or moves a task, with
+  // whatever locks they hold: must not block and not call back.
+  std::function<void()> rang;
 };
 
 class InprocTracker final : public Tracker {
@@ -66,7 +69,7 @@ class InprocTracker final : public Tracker {
   std::unique_ptr<Standstill> HoldTasks() override;
   void RetireSet(CssSetId set) override;
   std::vector<Leaver> Leavers() override;
-  int bell_fd() const override { return -1; }
+  int bell_fd() const override { return -1; }  // InprocOptions::rang
   void Drain(Listener& listener) override;
   AuditReport Audit() override;
   AuditReport Resync() override;

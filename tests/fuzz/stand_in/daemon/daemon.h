@@ -8,18 +8,23 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/agent_starter.h"
 #include "base/fd.h"
+#include "core/waiters.h"
 #include "daemon/event_feed.h"
 #include "daemon/mount_table.h"
-#include "daemon/waiters.h"
 #include "fuzz/world.h"
 
 namespace corral {
 
 class Daemon {
  public:
+  struct LoadedPlugin {
+    std::string file;
+    std::string subsystem;
+  };
   class Agents {
    public:
     AgentCounts counts() const { return {}; }
@@ -48,6 +53,7 @@ class Daemon {
   Waiters& waiters() { return waiters_; }
   EventFeed& feed() { return feed_; }
   const Agents& agents() const { return agents_; }
+  const std::vector<LoadedPlugin>& plugins() const { return plugins_; }
   Result<void> CheckShutdown(bool force) {
     if (force) return {};
     return Fail(EBUSY, "cgroups are there");

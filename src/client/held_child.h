@@ -1,14 +1,14 @@
 // HeldChild: a command's process, forked but held before its first instruction.
 //
-// `corral run` forks, has the daemon put the child in its group, and only then lets it go on
-// to exec: nothing the command does happens outside the group.
+// `corral run` and the library fork, have the daemon put the child in its group, and only then
+// let it go on to exec: nothing the command does happens outside the group.
 //
 //   auto child = HeldChild::Fork(argv, setup);
 //   ... attach child->pid() ...
 //   if (int error = child->Release()) ...          // exec failed; the child is gone
 //   siginfo_t end = child->Reap();
-#ifndef CORRAL_CLI_HELD_CHILD_H_
-#define CORRAL_CLI_HELD_CHILD_H_
+#ifndef CORRAL_CLIENT_HELD_CHILD_H_
+#define CORRAL_CLIENT_HELD_CHILD_H_
 
 #include <corral/result.h>
 #include <signal.h>
@@ -19,7 +19,7 @@
 
 #include "base/fd.h"
 
-namespace corral::cli {
+namespace corral {
 
 struct ChildSetup {
   bool ignore_sigchld = false;  // as corral itself was started
@@ -56,6 +56,6 @@ class HeldChild {
   Fd exec_error_;  // an errno, or the end of file when exec succeeded
 };
 
-}  // namespace corral::cli
+}  // namespace corral
 
-#endif  // CORRAL_CLI_HELD_CHILD_H_
+#endif  // CORRAL_CLIENT_HELD_CHILD_H_

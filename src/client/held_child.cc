@@ -1,4 +1,4 @@
-#include "cli/held_child.h"
+#include "client/held_child.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -9,11 +9,12 @@
 #include <cerrno>
 #include <cstring>
 
-namespace corral::cli {
+namespace corral {
 namespace {
 
-[[noreturn]] void BecomeCommand(const std::vector<std::string>& command, const ChildSetup& setup,
-                                int go, int exec_error) {
+// Allocates nothing: the program that was forked may have had other threads.
+[[noreturn]] void BecomeCommand(char* const* argv, const ChildSetup& setup, int go,
+                                int exec_error) {
   char byte;
   ssize_t got;
   do {
@@ -28,10 +29,7 @@ namespace {
   }
   if (setup.ignore_sigchld) ::signal(SIGCHLD, SIG_IGN);
 
-  std::vector<char*> argv;
-  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  ::execvp(argv[0], argv.data());
+  ::execvp(argv[0], argv);
   const int error = errno;
   [[maybe_unused]] const ssize_t written = ::write(exec_error, &error, sizeof error);
   ::_exit(127);
@@ -41,6 +39,9 @@ namespace {
 
 Result<HeldChild> HeldChild::Fork(const std::vector<std::string>& command,
                                   const ChildSetup& setup) {
+  std::vector<char*> argv;
+  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
   int go[2];
   int exec_error[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, go) != 0) {
@@ -56,7 +57,7 @@ Result<HeldChild> HeldChild::Fork(const std::vector<std::string>& command,
   if (pid < 0) return Fail(errno, "cannot fork: {}", std::strerror(errno));
   if (pid == 0) {
     go_write.reset();  // or the end of corral would not be noticed
-    BecomeCommand(command, setup, go_read.get(), error_write.get());
+    BecomeCommand(argv.data(), setup, go_read.get(), error_write.get());
   }
   Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   HeldChild child(pid, std::move(pidfd), std::move(go_write), std::move(error_read));
@@ -93,4 +94,4 @@ siginfo_t HeldChild::Reap() {
   return info;
 }
 
-}  // namespace corral::cli
+}  // namespace corral

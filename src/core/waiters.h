@@ -1,9 +1,9 @@
-// Waiters: connections that want to know when something about a cgroup changed.
+// Waiters: whoever wants to know when something about a cgroup changed.
 //
 // A waiter registers *before* it looks at the state, looks, and waits for its descriptor if
 // it is not satisfied; so nothing that happens in between is missed.
-#ifndef CORRAL_DAEMON_WAITERS_H_
-#define CORRAL_DAEMON_WAITERS_H_
+#ifndef CORRAL_CORE_WAITERS_H_
+#define CORRAL_CORE_WAITERS_H_
 
 #include <corral/ids.h>
 #include <sys/eventfd.h>
@@ -60,4 +60,4 @@ class Waiters {
 
 }  // namespace corral
 
-#endif  // CORRAL_DAEMON_WAITERS_H_
+#endif  // CORRAL_CORE_WAITERS_H_

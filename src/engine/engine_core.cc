@@ -1,0 +1,187 @@
+// The looker: what happened is judged, announced and told.
+#include "engine/engine_core.h"
+
+#include <poll.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+
+namespace corral {
+namespace {
+
+// A set that is to be retired may be held by a birth that is about to take its raise back.
+constexpr int kSettleAgainMs = 1;
+// Even without any bell (I8).
+constexpr int kLookAnywayMs = 60'000;
+
+}  // namespace
+
+EngineCore::EngineCore(const EngineOptions& options, Fd wake)
+    : wake_(std::move(wake)),
+      tasks_(Tid{TidOf(kProgram).value + 1}, options.tasks),
+      tracker_({.tids = TidOf(kProgram).value + 1 + options.tasks,
+                .sets = kInitialSet.value + 1 + options.places,
+                // Each set rings once before it is looked at: there is room for all.
+                .bells = std::size_t{options.places} + 2,
+                .machine_tasks =
+                    [this] {
+                      std::map<Tid, Tgid> all = tasks_.All();
+                      all.emplace(TidOf(kProgram), Tgid{TidOf(kProgram).value});
+                      return all;
+                    },
+                .rang = [this] { Wake(); }}),
+      registry_(tracker_, [this] { Wake(); }) {
+  tracker_.Start(TidOf(kProgram), Tgid{TidOf(kProgram).value});
+  looker_ = std::thread([this] { Look(); });
+}
+
+EngineCore::~EngineCore() {
+  CORRAL_CHECK(tasks_.live() == 0);  // a Task outlives its engine
+  CORRAL_CHECK(handles == 0);        // a Group does
+  (void)Flush();
+  stopping_ = true;
+  Wake();
+  looker_.join();
+}
+
+// A round that leaves nothing open answers what was asked before it began.
+void EngineCore::Look() {
+  bool open = false;
+  std::vector<HierarchyId> ended;
+  while (!stopping_) {
+    pollfd fds[] = {{.fd = wake_.get(), .events = POLLIN, .revents = 0}};
+    const int ready = ::poll(fds, 1, open ? kSettleAgainMs : kLookAnywayMs);
+    eventfd_t rings;
+    (void)::eventfd_read(wake_.get(), &rings);
+    std::uint64_t asked;
+    {
+      MutexLock lock(rounds_mu_);
+      asked = asked_;
+    }
+    {
+      MutexLock lock(told_mu_);
+      ended.insert(ended.end(), ended_.begin(), ended_.end());
+      ended_.clear();
+    }
+    tracker_.Drain(*this);
+    if (std::exchange(resync_needed_, false)) Resync();
+    if (ready == 0 && !open) registry_.JudgeAll();
+    open = registry_.Settle() || resync_needed_;
+    for (const Event& event : registry_.TakeEvents()) Dispatch(event);
+    TellReleases();
+    if (open) continue;
+    ForgetCallbacks(std::exchange(ended, {}));
+    MutexLock lock(rounds_mu_);
+    done_ = asked;
+    round_done_.NotifyAll();
+  }
+}
+
+void EngineCore::Resync() {
+  const AuditReport report = tracker_.Resync();
+  for (const std::string& one : report.differences) log::Warn("engine: {}", one);
+  resync_needed_ = report.unsettled != 0;
+  registry_.JudgeAll();
+}
+
+Result<void> EngineCore::Flush() {
+  if (OnOwnThread()) return Fail(EDEADLK, "on_release would wait for itself");
+  MutexLock lock(rounds_mu_);
+  const std::uint64_t mine = ++asked_;
+  Wake();
+  while (done_ < mine) round_done_.Wait(rounds_mu_);
+  return {};
+}
+
+void EngineCore::Dispatch(const Event& event) {
+  switch (event.kind) {
+    case Event::Kind::kChanged:
+      waiters_.Signal(event.cgroup);
+      break;
+    case Event::Kind::kReleased:
+      RemoveIfDropped(event.cgroup);
+      break;
+    case Event::Kind::kRemoved: {
+      waiters_.Signal(event.cgroup);
+      CgroupId root;
+      {
+        MutexLock lock(told_mu_);
+        const auto dropped = dropped_roots_.find(event.hierarchy);
+        if (dropped != dropped_roots_.end()) root = dropped->second;
+      }
+      if (root.value != 0) RemoveIfDropped(root);
+      break;
+    }
+  }
+}
+
+void EngineCore::TellReleases() {
+  while (const auto next = registry_.queue().TryTake()) {
+    const auto told = registry_.BeginNotification(*next);
+    if (!told) continue;
+    std::shared_ptr<const HierarchySpec> spec;
+    {
+      MutexLock lock(told_mu_);
+      const auto found = told_.find(told->hierarchy_id);
+      if (found != told_.end()) spec = found->second;
+    }
+    if (!spec || !spec->on_release) continue;
+    const auto called = CallForeign(
+        [&] { return fmt::format("on_release of hierarchy {}", spec->name); },
+        [&]() -> Result<void> {
+          spec->on_release({.group = told->cgroup, .hierarchy = spec->name, .path = told->path});
+          return {};
+        });
+    if (!called) log::Error("{}", called.error().message);
+  }
+}
+
+void EngineCore::ForgetCallbacks(const std::vector<HierarchyId>& ended) {
+  MutexLock lock(told_mu_);
+  for (const HierarchyId id : ended) told_.erase(id);
+}
+
+// ---- groups that go with their handles
+
+Result<void> EngineCore::Remove(CgroupId group) {
+  const auto facts = registry_.Facts(group);
+  if (!facts) return Fail(ENODEV, "the group is gone");
+  auto removed = facts->is_root ? registry_.DestroyHierarchy(facts->hierarchy)
+                                : registry_.Remove(group);
+  if (!removed && removed.error().code == ENOENT) return Fail(ENODEV, "the group is gone");
+  if (removed && facts->is_root) {
+    MutexLock lock(told_mu_);
+    ended_.push_back(facts->hierarchy);
+  }
+  return removed;
+}
+
+// Marked first, then tried: whatever keeps it now rings when it goes.
+void EngineCore::Drop(CgroupId group) {
+  --handles;
+  const auto facts = registry_.Facts(group);
+  if (!facts) return;
+  {
+    MutexLock lock(told_mu_);
+    dropped_.insert(group);
+    if (facts->is_root) dropped_roots_[facts->hierarchy] = group;
+  }
+  RemoveIfDropped(group);
+}
+
+void EngineCore::RemoveIfDropped(CgroupId group) {
+  {
+    MutexLock lock(told_mu_);
+    if (!dropped_.contains(group)) return;
+  }
+  const auto removed = Remove(group);
+  if (!removed && removed.error().code != ENODEV) return;  // used again; its next release
+  MutexLock lock(told_mu_);
+  dropped_.erase(group);
+  std::erase_if(dropped_roots_, [&](const auto& root) { return root.second == group; });
+}
+
+}  // namespace corral

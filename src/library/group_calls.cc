@@ -1,0 +1,159 @@
+#include "library/group_calls.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "client/bytes.h"
+#include "client/held_child.h"
+#include "client/instance.h"
+
+namespace corral {
+namespace {
+
+using nlohmann::json;
+
+// A daemon of another version may answer with other types.
+template <typename Fn>
+auto Understood(Fn fn) -> decltype(fn()) {
+  try {
+    return fn();
+  } catch (const json::exception&) {
+    return Fail(EPROTO, "the daemon's answer is not in the protocol of this version");
+  }
+}
+
+Result<std::vector<pid_t>> Pids(const json& list) {
+  return Understood([&]() -> Result<std::vector<pid_t>> {
+    std::vector<pid_t> pids;
+    for (const json& one : list) {
+      pids.push_back(one.is_object() ? one.at("tgid").get<pid_t>() : one.get<pid_t>());
+    }
+    std::sort(pids.begin(), pids.end());
+    pids.erase(std::unique(pids.begin(), pids.end()), pids.end());
+    return pids;
+  });
+}
+
+}  // namespace
+
+Result<std::string> GroupCalls::InstanceNamed(const std::string& instance) {
+  if (instance.empty()) return InstanceFromEnvironment();
+  if (auto good = CheckInstanceName(instance); !good) return Fail(good.error());
+  return instance;
+}
+
+// What a lost connection means: no daemon (ECONNREFUSED), or another one than before.
+Error GroupCalls::Gone(const Error& lost) const {
+  auto again = Client::Connect(instance_);
+  if (!again) return again.error();
+  return {ECONNRESET, fmt::format("the daemon went away while it was asked: {}", lost.message)};
+}
+
+Result<json> GroupCalls::Call(const json& request) {
+  MutexLock lock(client_mu_);
+  // A daemon that ended since the last call closed the connection: nothing was asked of it yet.
+  if (client_) {
+    pollfd ended{.fd = client_->socket(), .events = POLLIN | POLLRDHUP, .revents = 0};
+    if (::poll(&ended, 1, 0) != 0) client_.reset();
+  }
+  if (!client_) {
+    auto client = Client::Connect(instance_);
+    if (!client) return Fail(client.error());
+    client_ = std::move(*client);
+  }
+  auto answer = client_->Call(request);
+  if (answer || !IsConnectionLost(answer.error())) return answer;
+  client_.reset();
+  return Fail(Gone(answer.error()));
+}
+
+Result<void> GroupCalls::Ping() {
+  auto answer = Call({{"op", "ping"}});
+  if (!answer) return Fail(answer.error());
+  return {};
+}
+
+Result<bool> GroupCalls::Create(const std::string& path) {
+  const std::size_t colon = path.find(":/");
+  if (colon == std::string::npos || colon == 0) {
+    return Fail(EINVAL, "'{}' is not of the form HIERARCHY:/path", path);
+  }
+  auto made = Call({{"op", "mkdir"},
+                    {"path", ToJsonText(path.substr(0, colon + 2))},
+                    {"name", ToJsonText(path.substr(colon + 2))}});
+  if (!made) return Fail(made.error());
+  return Understood([&]() -> Result<bool> { return made->at("created").get<bool>(); });
+}
+
+Result<void> GroupCalls::Enter(const std::string& path, pid_t process) {
+  if (process < 0) return Fail(ESRCH, "no process {}", process);
+  auto answer = Call({{"op", "attach"},
+                      {"path", ToJsonText(path)},
+                      {"tid", static_cast<std::uint32_t>(process == 0 ? ::getpid() : process)},
+                      {"process", true}});
+  if (!answer) return Fail(answer.error());
+  return {};
+}
+
+Result<pid_t> GroupCalls::Spawn(const std::string& path, const std::vector<std::string>& command) {
+  if (command.empty() || command[0].empty()) return Fail(EINVAL, "no command to run");
+  auto child = HeldChild::Fork(command, {});
+  if (!child) return Fail(child.error());
+  if (auto entered = Enter(path, child->pid()); !entered) {
+    child->Abandon();
+    return Fail(entered.error());
+  }
+  if (const int error = child->Release(); error != 0) {
+    return Fail(error, "cannot run {}: {}", command[0], std::strerror(error));
+  }
+  return child->pid();
+}
+
+Result<void> GroupCalls::WaitEmpty(const std::string& path, std::chrono::milliseconds timeout) {
+  using Clock = std::chrono::steady_clock;
+  using std::chrono::milliseconds;
+  auto client = Client::Connect(instance_);
+  if (!client) return Fail(client.error());
+  auto sent = client->Send({{"op", "wait"}, {"path", ToJsonText(path)}});
+  if (!sent) return Fail(Gone(sent.error()));
+
+  const bool for_ever = timeout == milliseconds::max();
+  const auto end = Clock::now() + (for_ever ? milliseconds{} : timeout);
+  pollfd answered{.fd = client->socket(), .events = POLLIN, .revents = 0};
+  for (;;) {
+    constexpr std::int64_t kMost = 1'000'000'000;
+    const std::int64_t left =
+        std::max<std::int64_t>(std::chrono::ceil<milliseconds>(end - Clock::now()).count(), 0);
+    const int ready =
+        ::poll(&answered, 1, for_ever ? -1 : static_cast<int>(std::min(left, kMost)));
+    if (ready > 0) break;
+    if (ready == 0 && left == 0) return Fail(ETIMEDOUT, "{} still has tasks", path);
+  }
+  auto answer = client->Answer();
+  if (answer) return {};
+  return Fail(IsConnectionLost(answer.error()) ? Gone(answer.error()) : answer.error());
+}
+
+Result<std::vector<pid_t>> GroupCalls::List(const std::string& path) {
+  auto answer = Call({{"op", "tasks"}, {"path", ToJsonText(path)}, {"subtree", true}});
+  if (!answer) return Fail(answer.error());
+  return Pids((*answer)["tasks"]);
+}
+
+Result<std::vector<pid_t>> GroupCalls::Kill(const std::string& path) {
+  auto answer = Call({{"op", "kill"}, {"path", ToJsonText(path)}});
+  if (!answer) return Fail(answer.error());
+  return Pids((*answer)["killed"]);
+}
+
+Result<void> GroupCalls::Remove(const std::string& path) {
+  auto answer = Call({{"op", "rmdir"}, {"path", ToJsonText(path)}});
+  if (!answer) return Fail(answer.error());
+  return {};
+}
+
+}  // namespace corral
