@@ -180,6 +180,10 @@ class Subsystem {
   // Once, before everything else. `groups` lives longer than the subsystem's use.
   virtual Result<void> Start(Groups& /*groups*/) { return {}; }
 
+  // Once, when the instance ends, after everything else: for threads of its own, and for what must
+  // not outlive it. Nothing is held, and Groups may be called for the last time.
+  virtual void Stop() {}
+
   // Asked once, after Start().
   virtual std::vector<SubsystemFile> Files() { return {}; }
 
@@ -199,10 +203,20 @@ class Subsystem {
   virtual void Attach(Css& /*to*/, Css& /*from*/, Tid /*task*/) {}
   virtual void Cancel(Css& /*to*/, Css& /*from*/, Tid /*task*/) {}
 
-  // ---- births and deaths (13.3), of all tasks, bound or not. False: none of the three is called.
-  // From the in-process tracker in line: CanFork() may refuse the birth, Fork() comes before the
-  // child is visible, Exit() while the task is in its cgroup still. From the kernel later: no
-  // CanFork(); once for each task, Fork() before Exit(), whatever was missed made up for.
+  // ---- births and deaths (13.3), of all tasks, bound or not. False: none of the three is called,
+  // and births and deaths cost nothing for them. Asked once, before Start().
+  //
+  // For each task Fork() comes once, at registration for those alive then; an Attach() for each
+  // move in the subsystem's hierarchy; Exit() once. Each names the css that the one before ended
+  // with, and they come one at a time: what they count is right. An exec by a thread that is not
+  // the leader is the exit of its tid and a fork of its leader's.
+  //
+  // In-process tracker, in line: CanFork() may refuse the birth, Fork() comes before the child is
+  // visible, Exit() while the task is in its cgroup still. An agreement binds nobody: another may
+  // refuse, and then nothing is told; but nothing else is told between CanFork() and its Fork().
+  // Kernel tracker, later, from a thread of the tracker: no CanFork(); Fork() with the css the task
+  // has when it is told, or had if it is gone. Who lived for a moment only is told of all the same,
+  // unless so much happened at once that some was lost: then only who is there still.
   virtual bool WantsForks() const { return false; }
   virtual Result<void> CanFork(Css& /*css*/, Tid /*parent*/) { return {}; }
   virtual void Fork(Css& /*css*/, Tid /*task*/) {}

@@ -24,6 +24,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +50,36 @@ struct SetCount {
 struct Leaver {
   Tid tid;
   CssSetId set;
+};
+
+// A task in what a TaskListener is told. `start` tells it from others that have its tid before or
+// after it (the in-process tracker: always 0); a half that is 0 is not known and fits any.
+struct TaskName {
+  Tid tid;
+  Tgid tgid;
+  std::uint64_t start = 0;
+};
+
+struct ExistingTask {
+  TaskName name;
+  CssSetId set;
+};
+
+// Who hears of each birth and death (spec 13.3). A tracker makes its calls one at a time, under a
+// lock that HoldTasks() takes, too: nobody is moved from one call to the other that belongs to it.
+// What it is told twice it must ignore. A call must not call the tracker.
+//
+// In line (`inproc`): CanFork, Forked, then the child's word is published; Exited, then the word
+// is cleared. Later (`bpf`): no CanFork; see bpf_tracker.h.
+class TaskListener {
+ public:
+  virtual ~TaskListener() = default;
+  // `parent`, in `set`, is about to bear a task. A failure is the birth's.
+  virtual Result<void> CanFork(Tid parent, CssSetId set) = 0;
+  virtual void Forked(const TaskName& task, CssSetId set) = 0;
+  virtual void Exited(const TaskName& task) = 0;
+  // These are all there are now: whoever was told of and is not among them is gone.
+  virtual void Existing(const std::vector<ExistingTask>& all) = 0;
 };
 
 // What a comparison of words and counters with the machine's tasks found (I8).
@@ -119,6 +150,20 @@ class Tracker {
   // is seen once (one inside exec: under its old tid or not at all); one that is born or
   // dies meanwhile, or not.
   virtual void ForEachTask(const std::function<void(Tid, Place)>& fn) const = 0;
+
+  // From now on `listener` is told of births and deaths, beginning with all tasks there are
+  // (Existing). Null: nobody; nothing is told any more once this returns. Without a listener
+  // births and deaths pay nothing for it.
+  virtual Result<void> Listen(TaskListener* listener) = 0;
+
+  // As long as the answer lives no call of the listener is made, and where they are made in line
+  // nobody is born, execs or dies. For a move, from before the task is described until the
+  // listener's owner knows of it. Null without a listener. May be held by one thread once.
+  class Standstill {
+   public:
+    virtual ~Standstill() = default;
+  };
+  virtual std::unique_ptr<Standstill> HoldTasks() { return nullptr; }
 
   // The id may be given to CreateSet again.
   // REQUIRES: Count(set).count == 0, no leaver in it, and nobody will move a task to it.

@@ -51,7 +51,7 @@ int Attach(const Context& context, const AttachOptions& options) {
     return kUsage;
   }
   if (auto host = CheckPidNamespace("attach"); !host) return Complain(host.error());
-  auto client = Client::Connect(context.instance);
+  auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Complain(client.error());
   auto group = CallOn(*client, {{"op", "info"}}, options.path);
   if (!group) return Complain(group.error());
@@ -122,7 +122,7 @@ int Exec(const Context& context, const std::string& path, const std::vector<std:
   };
   if (auto host = CheckPidNamespace("exec"); !host) return refuse(host.error());
   if (const int error = LookForCommand(command[0])) return CannotExec(command[0], error);
-  auto client = Client::Connect(context.instance);
+  auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return refuse(client.error());
   auto moved = CallOn(*client, {{"op", "attach"}, {"tid", ::getpid()}, {"process", true}}, path);
   if (!moved) return refuse(moved.error());

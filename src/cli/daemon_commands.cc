@@ -19,7 +19,7 @@ namespace {
 using nlohmann::json;
 
 Result<json> Ask(const Context& context, const json& request) {
-  auto client = Client::Connect(context.instance);
+  auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Fail(client.error());
   auto answer = client->Call(request);
   if (answer) answer->erase("ok");
@@ -112,7 +112,7 @@ int Audit(const Context& context) {
 }
 
 int Shutdown(const Context& context, bool force) {
-  auto client = Client::Connect(context.instance);
+  auto client = Client::ConnectOrRecover(context.instance);
   if (!client && client.error().code == ECONNREFUSED) {
     Say("nothing is running for instance " + context.instance);
     return kOk;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <linux/bpf.h>
 #include <linux/mount.h>
 #include <sys/syscall.h>
@@ -84,6 +85,17 @@ Finding Hooks(const Facts& facts) {
           fmt::format("the daemon tracks with tracker {}, not with the kernel's hooks", tracker)};
 }
 
+Finding HiddenProcesses(const Facts& facts) {
+  if (!facts.status)
+    return {kUnknown, "seen when the daemon starts; none runs for instance " + facts.instance};
+  const auto hidden = facts.status->value("hidden_processes", std::vector<long>());
+  if (hidden.empty()) return {kOk, "the kernel shows every task to its tracing"};
+  return {kDegraded,
+          fmt::format("the kernel keeps process {} from its tracing: what such a process starts is "
+                      "in the root of every hierarchy, known from its exec or first fork on",
+                      fmt::join(hidden, ", "))};
+}
+
 Finding FuseDevice(const Facts&) {
   Fd fuse(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
   if (fuse) return {kOk, "/dev/fuse opens"};
@@ -119,6 +131,11 @@ Finding Lsm(const Facts&) {
           "not listed (boot with lsm=...,bpf): limits cannot refuse a fork, tracking is complete"};
 }
 
+Finding TaskLimits(const Facts&) {
+  return {kDegraded,
+          "not built yet: numtasks counts tasks, but numtasks.max is kept and not enforced"};
+}
+
 Finding PidfdThread(const Facts&) {
   int error = 0;
   // A thread that is not its process's leader: only PIDFD_THREAD opens that.
@@ -148,10 +165,16 @@ Finding PidMax(const Facts& facts) {
                   pid_max, capacity)};
 }
 
-Finding CrashSurvival(const Facts&) {
+Finding CrashSurvival(const Facts& facts) {
+  if (!facts.status)
+    return {kUnknown,
+            "tried when the daemon starts (pins); none runs for instance " + facts.instance};
+  const std::string why = Shown(*facts.status, "not_kept");
+  if (why.empty()) return {kOk, "groups and notifications do; mounts have to be made again"};
   return {kDegraded,
-          "not built yet: when the daemon is killed, hierarchies, memberships and waiting "
-          "notifications are lost and its mounts answer ENOTCONN (`corral umount` them)"};
+          fmt::format("nothing survives a crash of the daemon: {}; mount a BPF file system at "
+                      "/sys/fs/bpf and start the instance again",
+                      why)};
 }
 
 constexpr Check kChecks[] = {
@@ -161,10 +184,12 @@ constexpr Check kChecks[] = {
     {"kernel type information", true, TypeInfo},
     {"bpf system call", true, BpfSyscall},
     {"kernel hooks", true, Hooks},
+    {"hidden processes", false, HiddenProcesses},
     {"fuse device", true, FuseDevice},
     {"fuse mount interface", true, MountApi},
     {"mount helper", false, MountHelper},
     {"bpf security hooks", false, Lsm},
+    {"limits of numtasks", false, TaskLimits},
     {"thread pidfds", false, PidfdThread},
     {"task table", false, PidMax},
     {"state survives a crash", false, CrashSurvival},

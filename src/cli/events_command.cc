@@ -91,7 +91,7 @@ int Follow(const Context& context, const EventsOptions& options, Client& client,
 }
 
 int Events(const Context& context, const EventsOptions& options) {
-  auto client = Client::Connect(context.instance);
+  auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Complain(client.error());
   const json request = {{"op", "subscribe"}};
   auto subscribed =

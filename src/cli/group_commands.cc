@@ -17,7 +17,7 @@ using nlohmann::json;
 // ---- kill
 
 int Kill(const Context& context, const std::string& path) {
-  auto client = Client::Connect(context.instance);
+  auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Complain(client.error());
   auto group = CallOn(*client, {{"op", "info"}}, path);
   if (!group) return Complain(group.error());
@@ -87,7 +87,7 @@ Result<void> CheckRemovable(const std::vector<Group>& groups, bool recursive) {
 }
 
 int Rm(const Context& context, const std::string& path, bool recursive) {
-  auto client = Client::Connect(context.instance);
+  auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Complain(client.error());
   auto answer = CallOn(*client, {{"op", "tree"}}, path);
   if (!answer) return Complain(answer.error());
@@ -121,7 +121,7 @@ int Mkdir(const Context& context, const std::string& path) {
                     Printable(path)));
     return kUsage;
   }
-  auto client = Client::Connect(context.instance);
+  auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Complain(client.error());
   auto made = CallOn(*client, {{"op", "mkdir"}, {"name", ToJsonText(split->path.substr(begin))}},
                      split->hierarchy + ":/");

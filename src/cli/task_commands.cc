@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 
 Result<json> Ask(const Context& context, json request, const std::string& path) {
-  auto client = Client::Connect(context.instance);
+  auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Fail(client.error());
   return CallOn(*client, std::move(request), path);
 }

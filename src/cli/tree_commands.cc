@@ -32,7 +32,7 @@ const Lines& LinesOfTerminal() {
 
 // The trees an answer holds, of everything or of one group.
 Result<json> FetchTrees(const Context& context, const std::string& path) {
-  auto client = Client::Connect(context.instance);
+  auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Fail(client.error());
   const json request = {{"op", "tree"}};
   auto answer = path.empty() ? client->Call(request) : CallOn(*client, request, path);

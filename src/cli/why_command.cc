@@ -194,7 +194,7 @@ void PrintHolders(const json& why) {
 }
 
 int Why(const Context& context, const std::string& path, bool all) {
-  auto client = Client::Connect(context.instance);
+  auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Complain(client.error());
   auto why = CallOn(*client, {{"op", "why"}}, path);
   if (!why) return Complain(why.error());

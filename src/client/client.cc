@@ -49,6 +49,13 @@ Result<Client> Client::ConnectOrStart(const std::string& instance) {
   return client;
 }
 
+Result<Client> Client::ConnectOrRecover(const std::string& instance) {
+  auto client = Connect(instance);
+  const bool left = !client && client.error().code == ECONNREFUSED &&
+                    ::access(StoreDir(instance).c_str(), F_OK) == 0;
+  return left ? ConnectOrStart(instance) : std::move(client);
+}
+
 Result<void> Client::Send(const nlohmann::json& request) {
   using nlohmann::json;
   // `replace` cannot lose a name: they went through ToJsonText.

@@ -25,6 +25,9 @@ class Client {
   // own sentence where it gave one.
   static Result<Client> ConnectOrStart(const std::string& instance);
 
+  // The same where a daemon died and left groups behind; else as Connect().
+  static Result<Client> ConnectOrRecover(const std::string& instance);
+
   // Sends one request and waits for its answer. An error answer becomes Error{errno,
   // sentence}. A descriptor that came along is put in `fd`, or closed. EPIPE, ECONNRESET or
   // EPROTO: the daemon is gone.

@@ -27,6 +27,8 @@ std::string RuntimeDir(std::string_view instance) {
 
 std::string ProcDir(std::string_view instance) { return RuntimeDir(instance) + "/proc"; }
 
+std::string StoreDir(std::string_view instance) { return RuntimeDir(instance) + "/store"; }
+
 std::string SocketPath(std::string_view instance) { return RuntimeDir(instance) + "/socket"; }
 
 }  // namespace corral

@@ -22,6 +22,9 @@ std::string RuntimeDir(std::string_view instance);
 // RuntimeDir/proc: where the proc view is mounted (spec 12)
 std::string ProcDir(std::string_view instance);
 
+// RuntimeDir/store: what outlives a crash of the daemon
+std::string StoreDir(std::string_view instance);
+
 // RuntimeDir/socket
 std::string SocketPath(std::string_view instance);
 

@@ -1,9 +1,9 @@
 // Attributes: owners, modes and times of directories and control files.
 //
-// Kept for as long as a cgroup lives, by its id, so renames change nothing (spec 4.4).
-// Owned by the Tree; any thread.
+// Kept for as long as a cgroup lives, by its id, so renames change nothing (spec 4.4), and across
+// a crash of the daemon as the registry's notes. Owned by the Tree; any thread.
 //
-//   attributes.Create({.uid = 1000, ...}, [&] { return registry.Mkdir(...); });
+//   attributes.Create(1000, 1000, 0755, [&](std::string note) { return registry.Mkdir(...); });
 //   attributes.Change(Inode::Directory(id), {.mode = 0700});
 #ifndef CORRAL_CONTROL_ATTRIBUTES_H_
 #define CORRAL_CONTROL_ATTRIBUTES_H_
@@ -15,10 +15,13 @@
 
 #include <functional>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "base/mutex.h"
 #include "control/inode.h"
+#include "core/registry.h"
 
 namespace corral {
 
@@ -40,13 +43,15 @@ struct AttrChange {
 
 class Attributes {
  public:
-  Attributes();
+  // Takes over what the registry has kept of an earlier process's.
+  explicit Attributes(Registry& registry);
 
   // A directory made by `uid`, `gid` with `mode`; its files will be theirs too (spec 4.2).
-  // `make` makes the cgroup and runs under our lock, so that nobody can see it before its
-  // owner is known. It may take the registry's locks.
+  // `make` makes the cgroup, with this note, and runs under our lock, so that nobody can see it
+  // before its owner is known. It may take the registry's locks.
   Result<CgroupId> Create(uid_t uid, gid_t gid, mode_t mode,
-                          const std::function<Result<CgroupId>()>& make) EXCLUDES(attr_mu_);
+                          const std::function<Result<CgroupId>(std::string note)>& make)
+      EXCLUDES(attr_mu_);
 
   // `mode`: what the node has unless it was changed. What Create() never saw (the roots, and
   // what the library made) is root's, from when this object was made.
@@ -64,12 +69,16 @@ class Attributes {
  private:
   struct CgroupAttr {
     NodeAttr made;  // owner and times every node of the cgroup began with
-    std::unordered_map<std::uint64_t, NodeAttr> changed;  // by inode number
+    std::unordered_map<std::uint64_t, NodeAttr> changed;  // by slot
   };
+  static std::string NoteOf(const CgroupAttr& attr);
+  static std::optional<CgroupAttr> FromNote(std::string_view note);
   NodeAttr GetLocked(Inode inode, mode_t mode) const REQUIRES(attr_mu_);
   NodeAttr& ChangedLocked(Inode inode, mode_t mode) REQUIRES(attr_mu_);
+  void KeepLocked(CgroupId cgroup) REQUIRES(attr_mu_);
 
-  const NodeAttr roots_;
+  Registry& registry_;
+  NodeAttr roots_;  // constant once constructed
   // Before the registry's locks (Create); nothing of ours is called with those held.
   mutable Mutex attr_mu_;
   std::unordered_map<CgroupId, CgroupAttr> cgroups_ GUARDED_BY(attr_mu_);

@@ -33,7 +33,7 @@ blksize_t BlockFor(off_t size) {
 }  // namespace
 
 Tree::Tree(Registry& registry, const Host& host)
-    : registry_(registry), host_(host), files_(registry) {}
+    : registry_(registry), host_(host), files_(registry), attributes_(registry) {}
 
 Result<Tree::Node> Tree::Locate(Inode inode) const {
   const auto facts = registry_.Facts(inode.cgroup());
@@ -141,8 +141,10 @@ Result<struct stat> Tree::Mkdir(const Caller& caller, Inode parent, std::string_
     kept |= S_ISGID;
     group = above.gid;
   }
-  auto made = attributes_.Create(caller.uid, group, kept,
-                                 [&] { return registry_.Mkdir(parent.cgroup(), name, options); });
+  auto made = attributes_.Create(caller.uid, group, kept, [&](std::string note) {
+    options.note = std::move(note);
+    return registry_.Mkdir(parent.cgroup(), name, options);
+  });
   if (!made) return Fail(made.error());
   TouchDirectory(*node);
   return GetAttr(Inode::Directory(*made));

@@ -28,7 +28,9 @@ void Registry::SetRetiredLocked(CssSetId set, const Unlinked& unlinked) {
   const CpuTime ran = meter_->Charged(set) - (base ? base.mapped() : CpuTime{});
   for (const Payee& payee : unlinked.payees) {
     auto cgroup = FindLocked(payee.cgroup, ENODEV);
-    if (cgroup) (payee.below ? (*cgroup)->cpu_spent_below : (*cgroup)->cpu_spent) += ran;
+    if (!cgroup) continue;
+    (payee.below ? (*cgroup)->cpu_spent_below : (*cgroup)->cpu_spent) += ran;
+    MarkLocked(**cgroup);
   }
 }
 
@@ -36,10 +38,12 @@ void Registry::HandCpuTimeUpLocked(const Cgroup& removed) {
   Cgroup& parent = *removed.parent;
   parent.cpu_spent_below += removed.cpu_spent;
   parent.cpu_spent_below += removed.cpu_spent_below;
+  MarkLocked(parent);
   // All that pay to it: it was no root, so it awaits each of them.
   for (const CssSetId set : removed.ghosts) {
     for (Payee& payee : unlinked_.at(set).payees) {
       if (payee.cgroup == removed.id) payee = {parent.id, /*below=*/true};
+      MarkLocked(set);
     }
   }
 }

@@ -1,6 +1,7 @@
 #include "core/css_set_table.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/check.h"
 
@@ -35,7 +36,8 @@ CssSetTable::CssSetTable(Tracker& tracker)
   tuples_.emplace(kInitialSet, SetTuple{});
 }
 
-Result<CssSetTable::Interned> CssSetTable::Intern(const SetTuple& tuple) {
+Result<CssSetTable::Interned> CssSetTable::Intern(const SetTuple& tuple,
+                                                 const std::function<CssList()>& css) {
   MutexLock lock(set_mu_);
   if (const auto known = by_tuple_.find(tuple); known != by_tuple_.end()) {
     return Interned{.set = known->second};
@@ -51,7 +53,14 @@ Result<CssSetTable::Interned> CssSetTable::Intern(const SetTuple& tuple) {
   }
   by_tuple_.emplace(tuple, set);
   tuples_.emplace(set, tuple);
+  if (CssList all = css(); !all.empty()) css_.emplace(set, std::move(all));
   return Interned{.set = set, .made = true, .leaves = created->leaves};
+}
+
+std::shared_ptr<Css> CssSetTable::CssOf(CssSetId set, std::size_t subsystem) const {
+  MutexLock lock(set_mu_);
+  const auto css = css_.find(set);
+  return css == css_.end() || subsystem >= css->second.size() ? nullptr : css->second[subsystem];
 }
 
 SetTuple CssSetTable::TupleOf(CssSetId set) const {
@@ -97,8 +106,32 @@ void CssSetTable::Unlink(CssSetId set) {
 void CssSetTable::Retire(CssSetId set) {
   MutexLock lock(set_mu_);
   CORRAL_CHECK(tuples_.erase(set) == 1);
+  css_.erase(set);
   tracker_.RetireSet(set);
   free_.push_back(set);
+}
+
+Result<void> CssSetTable::TakeOver(CssSetId set, const SetTuple& tuple, bool linked) {
+  MutexLock lock(set_mu_);
+  const bool sorted = std::is_sorted(tuple.begin(), tuple.end(), [](const auto& a, const auto& b) {
+    return a.hierarchy < b.hierarchy;
+  });
+  if (set <= kInitialSet || tuple.empty() || !sorted || tuples_.contains(set) ||
+      (linked && by_tuple_.contains(tuple))) {
+    return Fail(EBADMSG, "css_set {} cannot have this tuple", set.value);
+  }
+  if (auto created = tracker_.CreateSet(set); !created) return Fail(created.error());
+  if (linked) by_tuple_.emplace(tuple, set);
+  tuples_.emplace(set, tuple);
+  next_fresh_ = std::max(next_fresh_, set.value + 1);
+  return {};
+}
+
+void CssSetTable::TakenOver() {
+  MutexLock lock(set_mu_);
+  for (std::uint32_t set = next_fresh_ - 1; set > kInitialSet.value; --set) {
+    if (!tuples_.contains(CssSetId{set})) free_.push_back(CssSetId{set});
+  }
 }
 
 std::size_t CssSetTable::size() const {

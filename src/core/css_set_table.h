@@ -5,8 +5,8 @@
 // not in the tuple means its root. So the initial css_set is the empty tuple, and making
 // or destroying a hierarchy rewrites nothing.
 //
-// Owned by the Registry; `set_mu_` is the second of its two locks. Listing tasks takes only
-// this one; everything that changes a place holds the tree lock as well.
+// Owned by the Registry; `set_mu_` is the second of its two locks. Listing tasks and
+// telling of births and deaths take only this one; everything that changes a place holds the tree lock as well.
 #ifndef CORRAL_CORE_CSS_SET_TABLE_H_
 #define CORRAL_CORE_CSS_SET_TABLE_H_
 
@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "core/subsystem_table.h"
 
 namespace corral {
 
@@ -47,8 +48,13 @@ class CssSetTable {
     bool made = false;         // did not exist before
     std::uint32_t leaves = 0;  // when made: where its links start judged
   };
-  // The set with this tuple, made when there is none. ENOSPC: the tracker's table is full.
-  Result<Interned> Intern(const SetTuple& tuple);
+  // The set with this tuple, made when there is none; then `css` is asked for its css by subsystem
+  // number. ENOSPC: the tracker's table is full.
+  Result<Interned> Intern(const SetTuple& tuple, const std::function<CssList()>& css);
+
+  // A subsystem's css of a set; null for the root's. Never changes while the set has a task: a
+  // subsystem is not bound elsewhere as long as a cgroup below the root is there.
+  std::shared_ptr<Css> CssOf(CssSetId set, std::size_t subsystem) const;
 
   // The tuple of a set that is interned or waits to be retired; empty for any other.
   SetTuple TupleOf(CssSetId set) const;
@@ -70,6 +76,11 @@ class CssSetTable {
   // REQUIRES: unlinked, count 0, no leaver.
   void Retire(CssSetId set);
 
+  // A set that was there before this process, linked or waiting to be retired; TakenOver() after
+  // the last of them. EBADMSG: it cannot be.
+  Result<void> TakeOver(CssSetId set, const SetTuple& tuple, bool linked);
+  void TakenOver();
+
   std::size_t size() const;
   // Every interned set, for the search for idle ones when the table is full.
   std::vector<CssSetId> All() const;
@@ -85,6 +96,7 @@ class CssSetTable {
   mutable Mutex set_mu_;
   std::map<SetTuple, CssSetId> by_tuple_ GUARDED_BY(set_mu_);
   std::unordered_map<CssSetId, SetTuple> tuples_ GUARDED_BY(set_mu_);  // interned and retiring
+  std::unordered_map<CssSetId, CssList> css_ GUARDED_BY(set_mu_);  // of those that have any
   std::vector<CssSetId> free_ GUARDED_BY(set_mu_);
   std::uint32_t next_fresh_ GUARDED_BY(set_mu_);
   mutable std::vector<Choice> choices_ GUARDED_BY(set_mu_);  // by set id

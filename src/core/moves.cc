@@ -10,11 +10,13 @@
 
 namespace corral {
 
-// For a task that is about to be moved there: the set is in use from now on.
+// For a task that is about to be moved there: the set is in use from now on. What it means is
+// kept before any word can show it.
 Result<CssSetId> Registry::InternLocked(const SetTuple& tuple) {
-  auto interned = sets_.Intern(tuple);
+  const auto css = [&]() REQUIRES(tree_mu_) { return CssOfLocked(tuple); };
+  auto interned = sets_.Intern(tuple, css);
   if (!interned && interned.error().code == ENOSPC && ReclaimIdleSetsLocked() > 0) {
-    interned = sets_.Intern(tuple);
+    interned = sets_.Intern(tuple, css);
   }
   if (!interned) return Fail(interned.error());
   for (const Member& member : tuple) {
@@ -23,8 +25,37 @@ Result<CssSetId> Registry::InternLocked(const SetTuple& tuple) {
     if (interned->made) cgroup.judged[interned->set] = interned->leaves;
     cgroup.in_use.insert(interned->set);
   }
-  if (interned->made) SetMadeLocked(interned->set);
+  if (!interned->made) return interned->set;
+  SetMadeLocked(interned->set);
+  MarkLocked(interned->set);
+  if (auto kept = CommitRowsLocked(); !kept) {  // no word may show it
+    for (const Member& member : tuple) {
+      Cgroup& cgroup = **FindLocked(member.cgroup, ENODEV);
+      cgroup.judged.erase(interned->set);
+      cgroup.in_use.erase(interned->set);
+    }
+    sets_.Unlink(interned->set);
+    sets_.Retire(interned->set);
+    return Fail(kept.error());
+  }
   return interned->set;
+}
+
+CssList Registry::CssOfLocked(const SetTuple& tuple) const {
+  CssList all;
+  for (const Member& member : tuple) {
+    const CssList& own = (*FindLocked(member.cgroup, ENODEV))->css;
+    all.resize(std::max(all.size(), own.size()));
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      if (own[i]) all[i] = own[i];
+    }
+  }
+  return all;
+}
+
+// Before a subsystem is asked or told of a move: it knows the task by then.
+void Registry::IntroduceLocked(Tid tid, const Place& place) {
+  if (callbacks_) callbacks_->Forked({tid, place.tgid}, place.set);
 }
 
 Cgroup& Registry::CgroupInLocked(Hierarchy& hierarchy, CgroupId id) const {
@@ -42,6 +73,7 @@ Result<Registry::Agreed> Registry::AskLocked(Cgroup& to, const std::vector<Tid>&
     const Cgroup& from =
         CgroupInLocked(*to.hierarchy, sets_.PlaceIn(place->set, to.hierarchy->id));
     if (&from == &to) continue;
+    IntroduceLocked(tid, *place);
     if (auto asked = subsystems_.CanAttach(to.css, from.css, tid); !asked) {
       CallOffLocked(to, agreed);
       return Fail(asked.error());
@@ -78,6 +110,7 @@ Result<void> Registry::MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, const Cgro
       call_off();
       return {};
     }
+    IntroduceLocked(tid, *place);
     if (!to.css.empty()) {
       const Cgroup& from = CgroupInLocked(*to.hierarchy, source);
       if (agreed != &from) {
@@ -132,7 +165,9 @@ std::vector<Registry::Moved> Registry::UndoLocked(Cgroup& to, const std::vector<
       if (died && member.cgroup != to.id) continue;
       auto& judged = (*FindLocked(member.cgroup, ENODEV))->judged;
       const auto at = judged.find(move->to);  // none: the table was full, and it was reclaimed
-      if (at != judged.end()) ++at->second;
+      if (at == judged.end()) continue;
+      ++at->second;
+      MarkLocked(move->to);
     }
     if (died && source.value) JudgeLocked(**FindLocked(source, ENODEV));
   }
@@ -148,12 +183,13 @@ void Registry::CommitLocked(Cgroup& to, const std::vector<Moved>& moved) {
     const CgroupId source = PlaceIn(move.from, to.hierarchy->id);
     sources.push_back(source);
     subsystems_.Attach(to.css, CgroupInLocked(*to.hierarchy, source).css, move.tid);
+    if (callbacks_) callbacks_->Moved(move.tid, move.to);
   }
   std::sort(sources.begin(), sources.end());
   sources.erase(std::unique(sources.begin(), sources.end()), sources.end());
   for (const CgroupId id : sources) {
     Cgroup& source = CgroupInLocked(*to.hierarchy, id);
-    source.releasable = true;  // any task moved out (spec 9.3)
+    if (!std::exchange(source.releasable, true)) MarkLocked(source);  // any moved out (spec 9.3)
     if (source.parent) JudgeLocked(source);
   }
 }
@@ -169,9 +205,10 @@ Result<void> Registry::FinishLocked(Cgroup& to, Result<void> done, const std::ve
 }
 
 Result<void> Registry::Attach(CgroupId id, Tid tid, const AttachGuard& guard) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto to = FindLocked(id, ENODEV);
   if (!to) return Fail(to.error());
+  const auto still = tracker_.HoldTasks();
   auto place = tracker_.Describe(tid);
   if (!place) return Fail(place.error());
   JudgeLocked(**to);
@@ -232,9 +269,10 @@ Result<Tgid> Registry::ProcessOf(Tid tid) const {
 }
 
 Result<void> Registry::AttachProcess(CgroupId id, Tid tid, const AttachGuard& guard) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto to = FindLocked(id, ENODEV);
   if (!to) return Fail(to.error());
+  const auto still = tracker_.HoldTasks();
   auto process = ProcessOf(tid);
   if (!process) return Fail(process.error());
   JudgeLocked(**to);
@@ -247,19 +285,25 @@ Result<void> Registry::AttachProcess(CgroupId id, Tid tid, const AttachGuard& gu
 
 void Registry::AddGhostLocked(Cgroup& cgroup, CssSetId set) {
   if (!cgroup.parent) return;  // a root is never released
-  if (cgroup.ghosts.insert(set).second) unlinked_[set].waiting.push_back(cgroup.id);
+  if (!cgroup.ghosts.insert(set).second) return;
+  unlinked_[set].waiting.push_back(cgroup.id);
+  MarkLocked(set);
 }
 
 // One of its cgroups is about to go, or it is idle and the table is full.
 void Registry::UnlinkSetLocked(CssSetId set) {
   Unlinked& unlinked = unlinked_[set];
   unlinked.serial = ++unlinked_serial_;
+  MarkLocked(set);
   const std::uint32_t leaves = tracker_.Count(set).leaves;
   for (const Member& member : sets_.TupleOf(set)) {
     Cgroup& cgroup = **FindLocked(member.cgroup, ENODEV);
     JudgeLocked(cgroup);
     const auto judged = cgroup.judged.find(set);
-    if (judged->second != leaves) cgroup.unjudged = true;  // folded (I7)
+    if (judged->second != leaves) {  // folded (I7)
+      cgroup.unjudged = true;
+      MarkLocked(cgroup);
+    }
     cgroup.judged.erase(judged);
     cgroup.in_use.erase(set);
     unlinked.payees.push_back({cgroup.id});
@@ -301,6 +345,7 @@ std::size_t Registry::RetireUnlinkedLocked(const LeaversBySet& leavers,
     }
     unlinked_.erase(unlinked);
     sets_.Retire(set);
+    MarkLocked(set);
     ++retired;
   }
   return retired;

@@ -19,7 +19,15 @@ void Registry::QueueNotificationsLocked(Cgroup& cgroup) {
     if (cgroup.queued && !cgroup.hierarchy->rules.per_emptying) continue;  // spec 10.7
     cgroup.queued = true;
     ++cgroup.hierarchy->waiting;
-    queue_.Push({.cgroup = cgroup.id, .hierarchy = cgroup.hierarchy->id, .path = std::move(path)});
+    Waiting waiting{.cgroup = cgroup.id,
+                    .hierarchy = cgroup.hierarchy->id,
+                    .path = std::move(path),
+                    .number = journal_ ? next_notification_++ : 0};
+    if (journal_) {
+      marked_.notifications.push_back(waiting.number);
+      notifications_.emplace(waiting.number, waiting);
+    }
+    queue_.Push(std::move(waiting));
   }
 }
 
@@ -28,7 +36,14 @@ void Registry::QueueNotificationsLocked(Cgroup& cgroup) {
 void Registry::DepartLocked(std::unique_ptr<Cgroup> cgroup, std::string path) {
   const ReleaseRules& rules = cgroup->hierarchy->rules;
   if (!rules.outlives_removal) return;
+  for (const std::uint64_t number : starting_) {  // should a crash have it started again
+    Waiting& waiting = notifications_.at(number);
+    if (waiting.cgroup != cgroup->id || !waiting.path.empty()) continue;
+    waiting.path = path;
+    marked_.notifications.push_back(number);
+  }
   if (cgroup->queued && !rules.per_emptying) {  // what waits already is told for all
+    if (journal_) marked_.last_paths.push_back(cgroup->id);
     last_paths_[cgroup->id] = std::move(path);
     return;
   }
@@ -49,10 +64,11 @@ Cgroup* Registry::FindSettlingLocked(CgroupId id) const {
 }
 
 std::optional<Notification> Registry::BeginNotification(const Waiting& waiting) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   const auto live = hierarchies_.find(waiting.hierarchy);
   Hierarchy& hierarchy = live != hierarchies_.end() ? *live->second : *ended_.at(waiting.hierarchy);
-  Notification told{.cgroup = waiting.cgroup,
+  Notification told{.number = waiting.number,
+                    .cgroup = waiting.cgroup,
                     .hierarchy_id = hierarchy.id,
                     .hierarchy = LabelLocked(hierarchy),
                     .path = waiting.path,
@@ -64,15 +80,39 @@ std::optional<Notification> Registry::BeginNotification(const Waiting& waiting) 
   const auto found = cgroups_.find(waiting.cgroup);
   const auto last = last_paths_.extract(waiting.cgroup);
   if (found != cgroups_.end()) found->second->queued = false;
-  if (!told.path.empty()) return told;
-  if (found != cgroups_.end()) {
+  if (told.path.empty() && found != cgroups_.end()) {
     told.path = BuildPath(*found->second);
-  } else if (last) {
+  } else if (told.path.empty() && last) {
     told.path = last.mapped();
-  } else {
-    return std::nullopt;  // removed while it waited: dropped (spec 2)
   }
-  return told;
+  const bool dropped = told.path.empty();  // removed while it waited (spec 2)
+  if (const auto kept = notifications_.find(waiting.number); kept != notifications_.end()) {
+    marked_.notifications.push_back(waiting.number);
+    if (last) marked_.last_paths.push_back(waiting.cgroup);
+    if (last) kept->second.path = told.path;
+    if (dropped) {
+      EndNotificationLocked(kept->second);
+    } else {
+      starting_.insert(waiting.number);
+    }
+  }
+  return dropped ? std::nullopt : std::optional(std::move(told));
+}
+
+void Registry::FinishNotification(const Notification& notification) {
+  Operation lock(*this);
+  const auto kept = notifications_.find(notification.number);
+  if (kept != notifications_.end()) EndNotificationLocked(kept->second);
+}
+
+void Registry::EndNotificationLocked(const Waiting& waiting) {
+  const std::uint64_t number = waiting.number;
+  marked_.notifications.push_back(number);
+  if (!hierarchies_.contains(waiting.hierarchy)) {  // the row of one that ended may go now
+    marked_.hierarchies.push_back(waiting.hierarchy);
+  }
+  starting_.erase(number);
+  notifications_.erase(number);
 }
 
 }  // namespace corral

@@ -32,7 +32,7 @@ Result<Hierarchy*> Registry::FindHierarchyLocked(HierarchyId id) const {
 // ---- hierarchies
 
 Result<HierarchyId> Registry::CreateHierarchy(const HierarchyOptions& options) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   for (const auto& [id, hierarchy] : hierarchies_) {
     const bool distinct = options.name.empty() && (options.subsystems | hierarchy->subsystems) != 0;
     if (hierarchy->name == options.name && !distinct) {
@@ -61,14 +61,20 @@ Result<HierarchyId> Registry::CreateHierarchy(const HierarchyOptions& options) {
   hierarchy->cpu_at_start = MachineCpuTime();
   cgroups_.emplace(hierarchy->root.id, &hierarchy->root);
   const HierarchyId id = hierarchy->id;
+  MarkLocked(*hierarchy);
+  MarkLocked(hierarchy->root);
   hierarchies_.emplace(id, std::move(hierarchy));
+  if (auto kept = CommitRowsLocked(); !kept) {
+    TakeOutLocked(*hierarchies_.at(id));
+    return Fail(kept.error());
+  }
   return id;
 }
 
 // No css_set has a member in a hierarchy without child cgroups, so no task's word has to
 // change: its tasks are in the root of a hierarchy that is not there any more.
 Result<void> Registry::DestroyHierarchy(HierarchyId id) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto hierarchy = FindHierarchyLocked(id);
   if (!hierarchy) return Fail(hierarchy.error());
   if ((*hierarchy)->built_in) {
@@ -77,15 +83,21 @@ Result<void> Registry::DestroyHierarchy(HierarchyId id) {
   if (!(*hierarchy)->root.children.empty()) {
     return Fail(EBUSY, "hierarchy '{}' has child cgroups", (*hierarchy)->name);
   }
-  (void)subsystems_.Bind((*hierarchy)->subsystems, {}, {});
-  cgroups_.erase((*hierarchy)->root.id);
-  auto ended = hierarchies_.extract(id);
-  if (ended.mapped()->waiting != 0) ended_.insert(std::move(ended));
+  TakeOutLocked(**hierarchy);
   return {};
 }
 
+void Registry::TakeOutLocked(Hierarchy& hierarchy) {
+  (void)subsystems_.Bind(hierarchy.subsystems, {}, {});
+  MarkLocked(hierarchy);
+  MarkLocked(hierarchy.root);
+  cgroups_.erase(hierarchy.root.id);
+  auto ended = hierarchies_.extract(hierarchy.id);
+  if (ended.mapped()->waiting != 0) ended_.insert(std::move(ended));
+}
+
 Result<void> Registry::Rebind(HierarchyId id, SubsystemSet subsystems) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto found = FindHierarchyLocked(id);
   if (!found) return Fail(found.error());
   Hierarchy& hierarchy = **found;
@@ -100,6 +112,7 @@ Result<void> Registry::Rebind(HierarchyId id, SubsystemSet subsystems) {
   hierarchy.subsystems = subsystems;
   hierarchy.root.css = subsystems_.Roots(subsystems);
   hierarchy.cpu_at_start = MachineCpuTime();
+  MarkLocked(hierarchy);
   return {};
 }
 
@@ -162,18 +175,20 @@ Result<std::string> Registry::ReleaseAgent(HierarchyId id) const {
 }
 
 Result<void> Registry::SetReleaseAgent(HierarchyId id, std::string_view agent) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto hierarchy = FindHierarchyLocked(id);
   if (!hierarchy) return Fail(hierarchy.error());
   (*hierarchy)->release_agent = agent;
+  MarkLocked(**hierarchy);
   return {};
 }
 
 Result<void> Registry::SetAgentUser(HierarchyId id, std::string_view user) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto hierarchy = FindHierarchyLocked(id);
   if (!hierarchy) return Fail(hierarchy.error());
   (*hierarchy)->agent_user = user;
+  MarkLocked(**hierarchy);
   return {};
 }
 
@@ -181,11 +196,16 @@ Result<void> Registry::SetAgentUser(HierarchyId id, std::string_view user) {
 
 Result<CgroupId> Registry::Mkdir(CgroupId parent_id, std::string_view name,
                                  MkdirOptions options) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto found = FindLocked(parent_id, ENOENT);
   if (!found) return Fail(found.error());
   auto made = MkdirLocked(**found, name, options, /*clone=*/false);
   if (!made) return Fail(made.error());
+  if (auto kept = CommitRowsLocked(); !kept) {  // nobody has seen it
+    (void)CloseLocked(**made);
+    (void)TakeOutLocked(**made);
+    return Fail(kept.error());
+  }
   return (*made)->id;
 }
 
@@ -211,11 +231,13 @@ Result<Cgroup*> Registry::MkdirLocked(Cgroup& parent, std::string_view name,
   cgroups_.emplace(made->id, made);
   parent.children.emplace(name, std::move(child));
   ++parent.hierarchy->cgroups;
+  MarkLocked(*made);
+  if (journal_ && !options.note.empty()) marked_.notes[made->id] = std::move(options.note);
   return made;
 }
 
 Result<CgroupId> Registry::Rmdir(CgroupId parent_id, std::string_view name) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto found = FindLocked(parent_id, ENOENT);
   if (!found) return Fail(found.error());
   const auto at = (*found)->children.find(name);
@@ -228,7 +250,7 @@ Result<CgroupId> Registry::Rmdir(CgroupId parent_id, std::string_view name) {
 }
 
 Result<void> Registry::Remove(CgroupId id) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto found = FindLocked(id, ENOENT);
   if (!found) return Fail(found.error());
   if (!(*found)->parent) return Fail(EPERM, "the root of a hierarchy cannot be removed");
@@ -257,6 +279,7 @@ Result<void> Registry::RemoveLocked(Cgroup& child) {
   DepartLocked(TakeOutLocked(child), std::move(path));
 
   parent.releasable = true;  // spec 9.3
+  MarkLocked(parent);
   if (parent.parent) {
     parent.unjudged = true;  // the last child leaving may release it (spec 10.2)
     JudgeLocked(parent);
@@ -281,6 +304,7 @@ std::unique_ptr<Cgroup> Registry::TakeOutLocked(Cgroup& child) {
   Cgroup& parent = *child.parent;
   HandCpuTimeUpLocked(child);
   SetSettlingLocked(child, false);
+  MarkLocked(child);
   cgroups_.erase(child.id);
   --parent.hierarchy->cgroups;
   return std::move(parent.children.extract(child.name).mapped());
@@ -288,7 +312,7 @@ std::unique_ptr<Cgroup> Registry::TakeOutLocked(Cgroup& child) {
 
 Result<void> Registry::Rename(CgroupId parent_id, std::string_view name, CgroupId new_parent_id,
                               std::string_view new_name) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto found = FindLocked(parent_id, ENOENT);
   if (!found) return Fail(found.error());
   auto new_found = FindLocked(new_parent_id, ENOENT);
@@ -307,6 +331,7 @@ Result<void> Registry::Rename(CgroupId parent_id, std::string_view name, CgroupI
   auto node = parent.children.extract(at);
   node.key() = new_name;
   node.mapped()->name = new_name;
+  MarkLocked(*node.mapped());
   parent.children.insert(std::move(node));
   return {};
 }

@@ -6,8 +6,10 @@
 // Locks, in this order:
 //   1. settle_mu_ walks over the machine's tasks, made with none of the others held
 //   2. tree_mu_   topology: hierarchies, cgroups, flags, verdicts; serialises moves
-//   3. set_mu_    (in CssSetTable) interning and listing
-//   leaves: ReleaseQueue, the event list. Forks and exits take none of them.
+//   3. births and deaths held (Tracker::HoldTasks), where a subsystem wants to be told of them
+//   4. set_mu_    (in CssSetTable) interning and listing
+//   leaves: ReleaseQueue, the event list. Forks and exits take none of them; told in line to
+//   subsystems that want them, 3 and 4.
 // Decide under the lock, act after it: agents, replies, pollers. Two kinds of callback run with
 // the tree locked: AttachGuard, which may look at the task it was made for and nothing else, and
 // those that subsystem.h lists; none of them may call back. The locks of subsystems come after
@@ -28,8 +30,10 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -38,8 +42,10 @@
 #include "base/mutex.h"
 #include "core/cgroup.h"
 #include "core/css_set_table.h"
+#include "core/journal.h"
 #include "core/release_queue.h"
 #include "core/subsystem_table.h"
+#include "core/task_callbacks.h"
 
 namespace corral {
 
@@ -82,6 +88,7 @@ struct CgroupFacts {
 
 struct MkdirOptions {
   bool auto_remove = false;  // remove it when it is released
+  std::string note = {};     // Registry::SetNote
 };
 
 struct CgroupInfo {
@@ -136,6 +143,7 @@ struct Event {
 
 // What an agent is started with (spec 10.4).
 struct Notification {
+  std::uint64_t number = 0;  // FinishNotification
   CgroupId cgroup;
   HierarchyId hierarchy_id;
   std::string hierarchy;  // its label
@@ -148,6 +156,14 @@ struct Notification {
 // Asked after a task was moved and before anybody is told: a failure undoes the move and
 // is the answer. Used to see that the tid is still the task whose permission was checked.
 using AttachGuard = std::function<Result<void>()>;
+
+// How a journal's rows name dialects, of which the core knows only where they are.
+struct DialectNames {
+  std::function<std::string(const Dialect&)> name_of;
+  std::function<const Dialect*(std::string_view)> find;  // null: there is none of that name
+};
+
+class RowReader;
 
 // A registered subsystem (spec 12.4).
 struct SubsystemInfo {
@@ -164,7 +180,8 @@ class Registry : private CssOwner {
   ~Registry() override;
 
   // ---- subsystems. Numbers are in the order of registration (SubsystemSet).
-  // Before the first hierarchy that is to have it. Errors: SubsystemTable::Register.
+  // Before the first hierarchy that is to have it. Errors: SubsystemTable::Register; those of
+  // Tracker::Listen for one that wants forks. It has been told of every task when this returns.
   Result<void> Register(std::shared_ptr<Subsystem> subsystem);
   std::vector<SubsystemInfo> Subsystems() const;
   std::optional<std::size_t> FindSubsystem(std::string_view name) const;
@@ -174,6 +191,17 @@ class Registry : private CssOwner {
   std::shared_ptr<Subsystem> SubsystemAt(std::size_t number) const;
   // Null: the cgroup is gone, or the subsystem is not of its hierarchy.
   std::shared_ptr<Css> CssOf(CgroupId id, std::size_t subsystem) const;
+
+  // ---- what outlives the process (spec 10.9)
+  // Takes over what `journal` has, and keeps everything in it from now on; without one, all goes
+  // with the process. After Register() and before anything else. The tracker must have the words
+  // and counters that belong to it. What emptied meanwhile is judged at once. EBADMSG: it is
+  // damaged; then the registry is of no use.
+  Result<void> Keep(Journal& journal, DialectNames dialects);
+  // Bytes of somebody else's that live and go with a cgroup, or (id 0) with the journal.
+  void SetNote(CgroupId id, std::string note);
+  // Those that Keep() found. Once.
+  std::unordered_map<CgroupId, std::string> TakeNotes();
 
   // ---- hierarchies
   // EEXIST: the name is taken (the empty one by a hierarchy without subsystems). EBUSY: one of
@@ -267,6 +295,8 @@ class Registry : private CssOwner {
   // Marks the notification as starting (spec 10.9). Empty: the cgroup is gone, and its
   // notification with it (spec 2, "removed while its notification waits").
   std::optional<Notification> BeginNotification(const Waiting& notification);
+  // Whoever was to be told is told: until here, a crash has it told again.
+  void FinishNotification(const Notification& notification);
 
   Tracker& tracker() { return tracker_; }
   std::size_t css_sets() const { return sets_.size(); }
@@ -301,12 +331,62 @@ class Registry : private CssOwner {
     std::vector<Retiring> unlinked;
   };
 
+  // What changed since the last transaction, and is to be written as it is then.
+  struct Marked {
+    std::vector<HierarchyId> hierarchies;
+    std::vector<CgroupId> cgroups;
+    std::vector<CssSetId> sets;
+    std::vector<std::uint64_t> notifications;
+    std::vector<CgroupId> last_paths;
+    std::unordered_map<CgroupId, std::string> notes;
+    bool empty() const {
+      return hierarchies.empty() && cgroups.empty() && sets.empty() && notifications.empty() &&
+             last_paths.empty() && notes.empty();
+    }
+  };
+  // Holds the tree. At its end what changed is kept, and only then told.
+  class SCOPED_CAPABILITY Operation {
+   public:
+    explicit Operation(Registry& registry) ACQUIRE(registry.tree_mu_);
+    ~Operation() RELEASE();
+    Operation(const Operation&) = delete;
+    Operation& operator=(const Operation&) = delete;
+
+   private:
+    Registry& registry_;
+  };
+
+  // keeping.cc
+  void MarkLocked(const Hierarchy& hierarchy) REQUIRES(tree_mu_) {
+    if (journal_) marked_.hierarchies.push_back(hierarchy.id);
+  }
+  void MarkLocked(const Cgroup& cgroup) REQUIRES(tree_mu_) {
+    if (journal_) marked_.cgroups.push_back(cgroup.id);
+  }
+  void MarkLocked(CssSetId set) REQUIRES(tree_mu_) {
+    if (journal_) marked_.sets.push_back(set);
+  }
+  void EndLocked() REQUIRES(tree_mu_);
+  Result<void> CommitRowsLocked() REQUIRES(tree_mu_);
+  bool IsOwedLocked(HierarchyId id) const REQUIRES(tree_mu_);
+  std::string MetaRowLocked() const REQUIRES(tree_mu_);
+  std::string RowOfLocked(const Hierarchy& hierarchy, bool ended) const REQUIRES(tree_mu_);
+  std::string RowOfLocked(const Cgroup& cgroup, bool departed) const REQUIRES(tree_mu_);
+  std::optional<std::string> RowOfLocked(CssSetId set) const REQUIRES(tree_mu_);
+  Result<void> TakeRowLocked(std::string_view key, std::string_view value) REQUIRES(tree_mu_);
+  Result<void> TakeHierarchyLocked(HierarchyId id, RowReader& row) REQUIRES(tree_mu_);
+  Result<void> TakeCgroupLocked(CgroupId id, RowReader& row) REQUIRES(tree_mu_);
+  Result<void> TakeSetLocked(CssSetId set, RowReader& row) REQUIRES(tree_mu_);
+  Result<void> TakeNotificationLocked(std::uint64_t number, RowReader& row) REQUIRES(tree_mu_);
+  void TakeStockLocked() REQUIRES(tree_mu_);
+
   // subsystems.cc
   class RegistryGroups;
   class Hold;
   void LastPut(CgroupId cgroup) override;
   void TakePutsLocked() REQUIRES(tree_mu_);
   void JudgePutsLocked() REQUIRES(tree_mu_);
+  Result<void> ListenLocked() REQUIRES(tree_mu_);
   std::string DescribeSets(CgroupId id) const;
 
   // registry.cc
@@ -318,6 +398,7 @@ class Registry : private CssOwner {
   std::string LabelLocked(const Hierarchy& hierarchy) const REQUIRES(tree_mu_);
   Result<void> CloseLocked(Cgroup& child) REQUIRES(tree_mu_);
   std::unique_ptr<Cgroup> TakeOutLocked(Cgroup& child) REQUIRES(tree_mu_);
+  void TakeOutLocked(Hierarchy& hierarchy) REQUIRES(tree_mu_);
   Result<void> RemoveLocked(Cgroup& child) REQUIRES(tree_mu_);
   bool IsBelowLocked(CgroupId id, const Cgroup& top) const REQUIRES(tree_mu_);
   Result<std::pair<HierarchyId, CgroupId>> PlaceOf(CgroupId id) const;
@@ -325,6 +406,8 @@ class Registry : private CssOwner {
 
   // moves.cc
   Result<CssSetId> InternLocked(const SetTuple& tuple) REQUIRES(tree_mu_);
+  CssList CssOfLocked(const SetTuple& tuple) const REQUIRES(tree_mu_);
+  void IntroduceLocked(Tid tid, const Place& place) REQUIRES(tree_mu_);
   Cgroup& CgroupInLocked(Hierarchy& hierarchy, CgroupId id) const REQUIRES(tree_mu_);
   Result<Agreed> AskLocked(Cgroup& to, const std::vector<Tid>& tids, Tgid tgid)
       REQUIRES(tree_mu_);
@@ -379,6 +462,7 @@ class Registry : private CssOwner {
   void QueueNotificationsLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void DepartLocked(std::unique_ptr<Cgroup> cgroup, std::string path) REQUIRES(tree_mu_);
   Cgroup* FindSettlingLocked(CgroupId id) const REQUIRES(tree_mu_);
+  void EndNotificationLocked(const Waiting& waiting) REQUIRES(tree_mu_);
 
   Tracker& tracker_;
   const std::function<void()> wake_;
@@ -402,10 +486,24 @@ class Registry : private CssOwner {
   std::unordered_map<HierarchyId, std::unique_ptr<Hierarchy>> ended_ GUARDED_BY(tree_mu_);
   CpuMeter* meter_ GUARDED_BY(tree_mu_) = nullptr;
   CpuReading cpu_base_ GUARDED_BY(tree_mu_);  // of each set, when it was made
+  // What is kept: null where nothing is.
+  Journal* journal_ GUARDED_BY(tree_mu_) = nullptr;
+  DialectNames dialects_ GUARDED_BY(tree_mu_);
+  Marked marked_ GUARDED_BY(tree_mu_);
+  std::string kept_meta_ GUARDED_BY(tree_mu_);
+  bool behind_ GUARDED_BY(tree_mu_) = false;  // the last transaction failed
+  std::unordered_map<CgroupId, std::string> notes_ GUARDED_BY(tree_mu_);
+  // In the queue or being started, and of those, being started; empty where nothing is kept.
+  std::map<std::uint64_t, Waiting> notifications_ GUARDED_BY(tree_mu_);
+  std::set<std::uint64_t> starting_ GUARDED_BY(tree_mu_);
+  std::uint64_t next_notification_ GUARDED_BY(tree_mu_) = 1;
+  std::vector<Event> emitted_ GUARDED_BY(tree_mu_);  // told when the operation ends
   // Sets to be retired.
   std::unordered_map<CssSetId, Unlinked> unlinked_ GUARDED_BY(tree_mu_);
   std::uint64_t unlinked_serial_ GUARDED_BY(tree_mu_) = 0;
   CssSetTable sets_;  // own lock (set_mu_)
+  // What a move tells it, under the tracker's lock; null until a subsystem wants forks.
+  std::unique_ptr<TaskCallbacks> callbacks_ GUARDED_BY(tree_mu_);
   ReleaseQueue queue_;  // own lock
   mutable Mutex events_mu_;
   std::vector<Event> events_ GUARDED_BY(events_mu_);

@@ -7,6 +7,7 @@
 
 #include <corral/ids.h>
 
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@ struct Waiting {
   CgroupId cgroup;
   HierarchyId hierarchy;
   std::string path;  // as it was at the emptying; empty: as it is when the agent starts
+  std::uint64_t number = 0;  // of the notification, where they are kept
 };
 
 class ReleaseQueue {

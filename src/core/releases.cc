@@ -40,7 +40,11 @@ bool Registry::LookAtSetLocked(Cgroup& cgroup, CssSetId set) {
     return false;
   }
   const auto judged = cgroup.judged.find(set);
-  if (std::exchange(judged->second, now.leaves) != now.leaves) cgroup.unjudged = true;
+  if (std::exchange(judged->second, now.leaves) != now.leaves) {
+    cgroup.unjudged = true;
+    MarkLocked(set);
+    MarkLocked(cgroup);
+  }
   cgroup.in_use.erase(set);
   return true;
 }
@@ -72,6 +76,7 @@ void Registry::JudgeLocked(Cgroup& cgroup) {
 
 void Registry::StartSettlingLocked(Cgroup& cgroup) {
   if (!cgroup.parent) return;
+  MarkLocked(cgroup);
   ++cgroup.settle_serial;
   cgroup.awaited_known = false;
   if (!cgroup.settling) {
@@ -90,7 +95,7 @@ void Registry::SetSettlingLocked(Cgroup& cgroup, bool settling) {
 // Each set that rang is looked at by itself: a cgroup that is busy through another one would
 // keep it among those in use.
 void Registry::SetMayBeEmpty(CssSetId set) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   for (const Member& member : sets_.TupleOf(set)) {
     auto cgroup = FindLocked(member.cgroup, ENODEV);
     if (!cgroup) continue;
@@ -102,7 +107,7 @@ void Registry::SetMayBeEmpty(CssSetId set) {
 
 // Believes nothing: looks at every set of every cgroup.
 void Registry::JudgeAll() {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   for (const auto& [id, cgroup] : cgroups_) {
     for (const auto& [set, leaves] : cgroup->judged) LookAtSetLocked(*cgroup, set);
     JudgeLocked(*cgroup);
@@ -126,7 +131,7 @@ bool Registry::Settle() {
 bool Registry::SettleOnce() {
   Batch batch;
   {
-    MutexLock lock(tree_mu_);
+    Operation lock(*this);
     JudgePutsLocked();
     batch = TakeBatchLocked();
     if (batch.decided.empty() && batch.unlinked.empty()) {
@@ -136,7 +141,7 @@ bool Registry::SettleOnce() {
   }
   const LeaversBySet leavers = BySet(tracker_.Leavers());
 
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   std::unordered_map<CgroupId, std::vector<Tid>> leaving;  // by the cgroups that wait for them
   for (const auto& [set, tids] : leavers) {
     const auto tell = [&](CgroupId id) {
@@ -193,6 +198,7 @@ void Registry::AwaitLocked(Cgroup& cgroup, std::vector<Tid> leaving) {
 }
 
 void Registry::AnnounceLocked(Cgroup& cgroup) {
+  MarkLocked(cgroup);
   SetSettlingLocked(cgroup, false);
   if (const auto departed = departed_.extract(cgroup.id)) {
     QueueNotificationsLocked(cgroup);
@@ -217,6 +223,7 @@ void Registry::SetPopulatedLocked(Cgroup& cgroup, bool populated) {
   if (cgroup.populated_self == populated) return;
   const bool was = cgroup.populated();
   cgroup.populated_self = populated;
+  MarkLocked(cgroup);
   Cgroup* at = &cgroup;
   for (bool changed = at->populated() != was; changed;) {
     ++at->event_serial;
@@ -231,14 +238,12 @@ void Registry::SetPopulatedLocked(Cgroup& cgroup, bool populated) {
 }
 
 void Registry::EmitLocked(Event::Kind kind, const Cgroup& cgroup, std::optional<bool> populated) {
-  MutexLock lock(events_mu_);
-  events_.push_back({.kind = kind,
-                     .cgroup = cgroup.id,
-                     .hierarchy = cgroup.hierarchy->id,
-                     .path = kind == Event::Kind::kChanged ? std::string() : BuildPath(cgroup),
-                     .auto_remove = cgroup.auto_remove,
-                     .populated = populated});
-  wake_();
+  emitted_.push_back({.kind = kind,
+                      .cgroup = cgroup.id,
+                      .hierarchy = cgroup.hierarchy->id,
+                      .path = kind == Event::Kind::kChanged ? std::string() : BuildPath(cgroup),
+                      .auto_remove = cgroup.auto_remove,
+                      .populated = populated});
 }
 
 std::vector<Event> Registry::TakeEvents() {
@@ -249,19 +254,20 @@ std::vector<Event> Registry::TakeEvents() {
 // ---- flags; each passes the verdict under the old state first (I7)
 
 Result<bool> Registry::NotifyOnRelease(CgroupId id) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto cgroup = FindLocked(id, ENODEV);
   if (!cgroup) return Fail(cgroup.error());
   return (*cgroup)->notify_on_release;
 }
 
 Result<void> Registry::SetNotifyOnRelease(CgroupId id, bool on) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto cgroup = FindLocked(id, ENODEV);
   if (!cgroup) return Fail(cgroup.error());
   JudgeLocked(**cgroup);
   (*cgroup)->notify_on_release = on;
   (*cgroup)->releasable = false;  // any write (spec 9.3)
+  MarkLocked(**cgroup);
   return {};
 }
 
@@ -273,15 +279,16 @@ Result<bool> Registry::CloneChildren(CgroupId id) const {
 }
 
 Result<void> Registry::SetCloneChildren(CgroupId id, bool on) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto cgroup = FindLocked(id, ENODEV);
   if (!cgroup) return Fail(cgroup.error());
   (*cgroup)->clone_children = on;
+  MarkLocked(**cgroup);
   return {};
 }
 
 Result<bool> Registry::Releasable(CgroupId id) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto cgroup = FindLocked(id, ENODEV);
   if (!cgroup) return Fail(cgroup.error());
   JudgeLocked(**cgroup);
@@ -320,7 +327,7 @@ EventsInfo Registry::EventsLocked(const Cgroup& cgroup) const {
 // must show at once, not when the looker comes round (spec 10.10).
 Result<EventsInfo> Registry::Events(CgroupId id) {
   {
-    MutexLock lock(tree_mu_);
+    Operation lock(*this);
     auto cgroup = FindLocked(id, ENODEV);
     if (!cgroup) return Fail(cgroup.error());
     JudgePopulatedLocked(**cgroup);
@@ -328,13 +335,13 @@ Result<EventsInfo> Registry::Events(CgroupId id) {
   }
   MutexLock walking(settle_mu_);
   {
-    MutexLock lock(tree_mu_);
+    Operation lock(*this);
     auto cgroup = FindLocked(id, ENODEV);
     if (!cgroup) return Fail(cgroup.error());
     if (!IsOpen(**cgroup)) return EventsLocked(**cgroup);  // somebody else's walk told it
   }
   SettleOnce();
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto cgroup = FindLocked(id, ENODEV);
   if (!cgroup) return Fail(cgroup.error());
   return EventsLocked(**cgroup);
@@ -344,7 +351,7 @@ Result<EventsInfo> Registry::Events(CgroupId id) {
 Result<std::vector<TreeNode>> Registry::Subtree(CgroupId id) {
   bool open = false;
   {
-    MutexLock lock(tree_mu_);
+    Operation lock(*this);
     auto top = FindLocked(id, ENOENT);
     if (!top) return Fail(top.error());
     std::vector<Cgroup*> all{*top};
@@ -356,7 +363,7 @@ Result<std::vector<TreeNode>> Registry::Subtree(CgroupId id) {
   }
   if (open) Settle();
 
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto top = FindLocked(id, ENOENT);
   if (!top) return Fail(top.error());
   std::unordered_map<CssSetId, std::size_t> in_set;

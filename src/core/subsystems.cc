@@ -97,6 +97,13 @@ Registry::Registry(Tracker& tracker, std::function<void()> wake)
       sets_(tracker) {}
 
 Registry::~Registry() {
+  std::vector<std::shared_ptr<Subsystem>> all;
+  {
+    MutexLock lock(tree_mu_);
+    for (const auto& slot : subsystems_.slots()) all.push_back(slot.subsystem);
+  }
+  for (const auto& one : all) GuardedTell(*one, "Stop", [&] { one->Stop(); });
+  if (callbacks_) (void)tracker_.Listen(nullptr);
   for (PutNote* note = puts_.exchange(nullptr); note;) delete std::exchange(note, note->next);
 }
 
@@ -113,6 +120,7 @@ void Registry::TakePutsLocked() {
   for (PutNote* note = puts_.exchange(nullptr); note;) {
     if (auto cgroup = FindLocked(note->cgroup, ENODEV); cgroup && (*cgroup)->parent) {
       (*cgroup)->unjudged = true;
+      MarkLocked(**cgroup);
       put_.push_back(note->cgroup);
     }
     delete std::exchange(note, note->next);
@@ -129,8 +137,30 @@ void Registry::JudgePutsLocked() {
 // ---- registration and looks
 
 Result<void> Registry::Register(std::shared_ptr<Subsystem> subsystem) {
-  MutexLock lock(tree_mu_);
-  return subsystems_.Register(std::move(subsystem), *groups_, *this);
+  Operation lock(*this);
+  const bool wants_forks = subsystem->WantsForks();
+  if (wants_forks) {
+    if (auto listening = ListenLocked(); !listening) return listening;
+  }
+  auto registered = subsystems_.Register(subsystem, *groups_, *this);
+  if (!wants_forks) return registered;
+  if (registered) {
+    const auto still = tracker_.HoldTasks();
+    callbacks_->Add(std::move(subsystem), subsystems_.slots().size() - 1,
+                    subsystems_.slots().back().root);
+  } else if (callbacks_->empty()) {
+    (void)tracker_.Listen(nullptr);
+    callbacks_.reset();
+  }
+  return registered;
+}
+
+Result<void> Registry::ListenLocked() {
+  if (callbacks_) return {};
+  auto callbacks = std::make_unique<TaskCallbacks>(sets_);
+  if (auto listening = tracker_.Listen(callbacks.get()); !listening) return listening;
+  callbacks_ = std::move(callbacks);
+  return {};
 }
 
 std::vector<SubsystemInfo> Registry::Subsystems() const {
@@ -205,9 +235,10 @@ std::string Registry::DescribeSets(CgroupId id) const {
 // ---- clone (spec 13.7)
 
 Result<CgroupId> Registry::Clone(HierarchyId id, Tid tid) {
-  MutexLock lock(tree_mu_);
+  Operation lock(*this);
   auto hierarchy = FindHierarchyLocked(id);
   if (!hierarchy) return Fail(hierarchy.error());
+  const auto still = tracker_.HoldTasks();
   const auto place = tracker_.Describe(tid);
   if (!place) return Fail(place.error());
   Cgroup& parent = CgroupInLocked(**hierarchy, sets_.PlaceIn(place->set, id));

@@ -24,6 +24,7 @@
 #include "daemon/event_feed.h"
 #include "daemon/linux_host.h"
 #include "daemon/mount_table.h"
+#include "store/store.h"
 #include "trackers/bpf/bpf_tracker.h"
 
 namespace corral {
@@ -57,19 +58,32 @@ class Daemon {
 
   // EBUSY: mounts or child cgroups are there; `force` ends them all the same.
   Result<void> CheckShutdown(bool force);
+  // Why nothing of this instance outlives a crash of the daemon; empty: it does.
+  const std::string& why_not_kept() const { return why_not_kept_; }
+
+  // What would be there for a successor goes: this is the end of the instance.
+  void EndInstance();
+
   // Makes shutdown_fd() readable; whoever runs the server then ends it.
   void RequestShutdown();
   int shutdown_fd() const { return shutdown_.get(); }
 
  private:
   Daemon(std::string instance, std::unique_ptr<AgentStarter> agents);
-  Result<void> RegisterSubsystems(
-      const std::vector<std::pair<std::string, std::shared_ptr<Subsystem>>>& plugins);
+  using Plugins = std::vector<std::pair<std::string, std::shared_ptr<Subsystem>>>;  // with their files
+  Result<void> StartTracking();
+  Result<void> OpenStore();
+  Result<void> StartRegistry(const Plugins& plugins);
+  Result<void> RegisterSubsystems(const Plugins& plugins);
+  void LeaveGroups();
   void PlaceProcView(HierarchyId built_in);
   void RunAgents();
+  void StartAgent(const Notification& notification);
   void KeepSpawnerInRoots();
 
   const std::string instance_;
+  std::string why_not_kept_;
+  bool ends_instance_ = false;
   const Fd wake_;
   const Fd shutdown_;
   std::vector<LoadedPlugin> plugins_;  // constant after Create()
@@ -77,6 +91,7 @@ class Daemon {
   Waiters waiters_;
   std::unique_ptr<AgentStarter> agents_;
   std::unique_ptr<BpfTracker> tracker_;
+  std::unique_ptr<Store> store_;  // null: nothing is kept
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<Tree> tree_;
   std::unique_ptr<MountTable> mounts_;

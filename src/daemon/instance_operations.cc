@@ -49,11 +49,15 @@ Result<Json> Status(Request& rq) {
   }
   const AgentCounts agents = d.agents().counts();
   const MissCounts misses = d.tracker().misses();
+  Json hidden = Json::array();
+  for (const Tgid process : d.tracker().hidden_processes()) hidden.push_back(process.value);
   return Json{{"instance", d.instance()},
               {"daemon_pid", ::getpid()},
               {"version", kVersion},
               {"tracker", d.tracker().name()},
               {"tid_capacity", d.tracker().tid_capacity()},
+              {"hidden_processes", hidden},
+              {"not_kept", d.why_not_kept()},
               {"css_sets", d.registry().css_sets()},
               {"hierarchies", hierarchies},
               {"plugins", plugins},

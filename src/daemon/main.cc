@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -89,14 +90,18 @@ Result<Fd> LockInstance(const std::string& directory) {
   }
 }
 
-// Somebody started the instance at the same time: its daemon is as good as ours.
-bool OtherDaemonAnswers(const std::string& instance) {
+// Nothing: somebody started the instance at the same time, and its daemon is as good as ours. A
+// daemon that was killed keeps its lock until the kernel has taken it apart.
+Result<std::optional<Fd>> LockOrFindOther(const Arguments& arguments, const std::string& directory) {
   constexpr int kTries = 200;
-  for (int i = 0; i < kTries; ++i) {
-    if (Client::Connect(instance)) return true;
+  for (int i = 0;; ++i) {
+    auto lock = LockInstance(directory);
+    if (lock) return std::optional(std::move(*lock));
+    if (lock.error().code != EALREADY) return Fail(lock.error());
+    if (Client::Connect(arguments.instance)) return std::nullopt;
+    if (i == kTries) return Fail(lock.error());
     ::usleep(50'000);
   }
-  return false;
 }
 
 void RaiseDescriptorLimit() {
@@ -122,15 +127,16 @@ Fd SignalsThatEnd() {
 
 Result<void> Serve(const Arguments& arguments, int* ready_fd) {
   const std::string directory = RuntimeDir(arguments.instance);
-  auto lock = LockInstance(directory);
-  if (!lock && lock.error().code == EALREADY && !arguments.plugins.empty()) {
-    return Fail(EALREADY, "{}; plug-ins are loaded when a daemon starts", lock.error().message);
-  }
-  if (!lock && lock.error().code == EALREADY && OtherDaemonAnswers(arguments.instance)) {
+  const auto lock = LockOrFindOther(arguments, directory);
+  if (!lock) return Fail(lock.error());
+  if (!*lock) {
+    if (!arguments.plugins.empty()) {
+      return Fail(EALREADY, "a daemon holds {}; plug-ins are loaded when a daemon starts",
+                  directory + "/lock");
+    }
     Tell(std::exchange(*ready_fd, -1), "ok");
     return {};
   }
-  if (!lock) return Fail(lock.error());
   log::Open(arguments.foreground ? "" : directory + "/corrald.log",
             kLogLevels.at(arguments.log_level));
   LeaveGroupsOfOtherInstances(arguments.instance);  // before the fork: it inherits the place
@@ -150,6 +156,7 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
     Tell(std::exchange(*ready_fd, -1), "ok");
     if (!arguments.foreground) LeaveTerminal();
     peers = (*server)->Run(signals.get());
+    (*daemon)->EndInstance();
   }
   log::Info("instance '{}' ended", arguments.instance);
   if (!arguments.foreground) ::unlink((directory + "/corrald.log").c_str());

@@ -148,6 +148,7 @@ Result<MountTable::Mounted> MountTable::Mount(std::string_view text, const std::
   }
   Mounted result{.descriptor = (*mount)->TakeMountFd(), .hierarchy = info.name};
   mounts_.push_back({*hierarchy, source, std::move(*mount)});
+  bereft_.erase(*hierarchy);
   log::Info("hierarchy '{}' mounted ({})", info.label, text);
   return result;
 }
@@ -192,7 +193,7 @@ void MountTable::SweepLocked() {
     const bool mounted = std::any_of(mounts_.begin(), mounts_.end(), [&](const Entry& entry) {
       return entry.hierarchy == info.id;
     });
-    if (mounted || info.built_in || info.cgroups > 1) continue;
+    if (mounted || info.built_in || info.cgroups > 1 || bereft_.contains(info.id)) continue;
     if (registry.DestroyHierarchy(info.id)) {
       log::Info("hierarchy '{}' ended: unmounted and without cgroups", info.label);
     }
@@ -260,6 +261,11 @@ void MountTable::NotifyChanged(CgroupId cgroup) {
     for (const Entry& entry : mounts_) mounts.push_back(entry.mount);
   }
   for (const auto& mount : mounts) mount->NotifyChanged(cgroup);
+}
+
+void MountTable::KeepUntilMounted() {
+  MutexLock lock(mounts_mu_);
+  for (const HierarchyInfo& info : tree_.registry().Hierarchies()) bereft_.insert(info.id);
 }
 
 void MountTable::EndAll() {

@@ -13,6 +13,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -59,6 +60,10 @@ class MountTable {
   // Wakes pollers of a cgroup. From a thread that serves no requests.
   void NotifyChanged(CgroupId cgroup);
 
+  // Hierarchies that are there now were mounted by a daemon that died: none of them ends before it
+  // was mounted again.
+  void KeepUntilMounted();
+
   // Detaches what is mounted in the daemon's own mount namespace and ends every mount.
   void EndAll();
 
@@ -78,6 +83,7 @@ class MountTable {
   Tree& tree_;
   Mutex mounts_mu_;
   std::list<Entry> mounts_ GUARDED_BY(mounts_mu_);
+  std::set<HierarchyId> bereft_ GUARDED_BY(mounts_mu_);  // KeepUntilMounted()
 };
 
 }  // namespace corral

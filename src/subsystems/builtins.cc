@@ -1,9 +1,20 @@
 #include "subsystems/builtins.h"
 
+#include "subsystems/beancounter/beancounter.h"
+#include "subsystems/cpuset/cpuset.h"
+#include "subsystems/debug/debug.h"
+#include "subsystems/freezer/freezer.h"
+#include "subsystems/numtasks/numtasks.h"
+
 namespace corral {
 
 std::vector<std::shared_ptr<Subsystem>> MakeBuiltInSubsystems() {
   return {
+      MakeCpuset(),
+      MakeFreezer(),
+      std::make_shared<Numtasks>(Numtasks::Counting::kWhenRead),
+      MakeBeancounter(),
+      std::make_shared<Debug>(),
   };
 }
 

@@ -202,7 +202,17 @@ TEST_P(Release, AnAgentSetLaterDoesNotReviveWhatNobodyWanted) {
 
 TEST_P(Release, AWaitingOneOutlivesTheDaemonsDeath) {
   Spec("10.9");
-  NOT_MET("notifications and places are not kept across a crash of the daemon yet");
+  const std::string g = Notifying("g");
+  const std::string other = Notifying("other");
+  const pid_t stays = SleeperIn(other);
+  const pid_t task = SleeperIn(g);
+  KillDaemon();
+  End(task);  // while nobody looks
+  KillDaemon();
+  MountAgain(Options());
+  EXPECT_EQ(Told(1), Lines{"/g"});
+  EXPECT_EQ(Read(other + "/tasks"), std::to_string(stays) + "\n");
+  EXPECT_EQ(Read(g + "/notify_on_release"), "1\n");
 }
 
 }  // namespace

@@ -20,6 +20,7 @@ class FaultyTracker final : public Tracker {
 
   std::deque<int> fail_next_moves;
   std::deque<int> fail_next_sets;
+  std::deque<int> fail_next_listens;
   std::function<void(Tid)> before_move;
   std::function<void(Tid)> after_move;
   // What happens when a pass over the live words begins (the first is 1), and whom it overlooks.
@@ -57,6 +58,11 @@ class FaultyTracker final : public Tracker {
       if (!overlooked || !overlooked(pass, tid)) fn(tid, place);
     });
   }
+  Result<void> Listen(TaskListener* listener) override {
+    if (const int error = Next(fail_next_listens)) return Fail(error, "injected");
+    return real_.Listen(listener);
+  }
+  std::unique_ptr<Standstill> HoldTasks() override { return real_.HoldTasks(); }
   void RetireSet(CssSetId set) override { real_.RetireSet(set); }
   std::vector<Leaver> Leavers() override {
     ++walks;

@@ -1,20 +1,25 @@
 #include "system/instance.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
+
+#include "base/fd.h"
 
 namespace corral {
 
@@ -45,8 +50,12 @@ void InstanceTest::TearDown() {
 void InstanceTest::Finish(const std::string& work) {
   const Outcome down = Sh("corral shutdown --force");
   EXPECT_EQ(down.status, 0) << down.out;
+  // Also after a test that failed: what is pinned would count on for ever.
+  EXPECT_EQ(Sh("ls -d /run/corral/$CORRAL_INSTANCE /sys/fs/bpf/corral/$CORRAL_INSTANCE "
+               "2>/dev/null; rm -rf /sys/fs/bpf/corral/$CORRAL_INSTANCE").out, "");
   for (const auto& entry : std::filesystem::directory_iterator(work)) {
-    if (entry.is_directory()) ::umount2(entry.path().c_str(), MNT_DETACH);
+    std::error_code dead;  // a mount whose daemon died
+    if (entry.is_directory(dead) || dead) ::umount2(entry.path().c_str(), MNT_DETACH);
   }
   std::error_code ignored;
   std::filesystem::remove_all(work, ignored);
@@ -56,6 +65,20 @@ void InstanceTest::Mount(const std::string& options, const std::string& name) {
   ::mkdir((work_ + "/" + name).c_str(), 0755);
   const Outcome mounted = Sh("corral mount -o '" + options + "' none $WORK/" + name);
   ASSERT_EQ(mounted.status, 0) << mounted.out;
+}
+
+void InstanceTest::KillDaemon() {
+  const pid_t daemon = std::atoi(Sh("corral status --json | jq .daemon_pid").out.c_str());
+  ASSERT_GT(daemon, 1);
+  const Fd handle(static_cast<int>(::syscall(SYS_pidfd_open, daemon, 0)));
+  ASSERT_EQ(::kill(daemon, SIGKILL), 0);
+  pollfd ended{handle.get(), POLLIN, 0};
+  ASSERT_EQ(::poll(&ended, 1, 60'000), 1);
+}
+
+void InstanceTest::MountAgain(const std::string& options, const std::string& name) {
+  ::umount2((work_ + "/" + name).c_str(), MNT_DETACH);
+  Mount(options, name);
 }
 
 Outcome InstanceTest::Sh(const std::string& command) {

@@ -35,6 +35,11 @@ class InstanceTest : public ::testing::Test {
   // Mounts at mnt() (or work()/NAME) with `corral mount`; fails the test on an error.
   void Mount(const std::string& options, const std::string& name = "mnt");
 
+  // What a crash is: SIGKILL, and waits for its end. The next command starts another daemon.
+  static void KillDaemon();
+  // The mount of a daemon that died is taken away and made anew.
+  void MountAgain(const std::string& options, const std::string& name = "mnt");
+
   // Runs a command with sh: $MNT is mnt(), $WORK is work(), corral's binaries are on PATH.
   static Outcome Sh(const std::string& command);
 

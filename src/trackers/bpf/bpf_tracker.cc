@@ -2,7 +2,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,12 +12,13 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <set>
 #include <thread>
 #include <unordered_set>
 
-#include "base/fd.h"
 #include "base/log.h"
 #include "tracker.skel.h"
+#include "trackers/bpf/bpf_object.h"
 #include "trackers/bpf/proc_tasks.h"
 #include "trackers/task_audit.h"
 
@@ -66,29 +67,6 @@ std::uint32_t ReadPidMax() {
   return pid_max;
 }
 
-std::size_t PageUp(std::size_t bytes) {
-  const std::size_t page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  return (bytes + page - 1) / page * page;
-}
-
-template <typename T>
-Result<T*> MapArray(bpf_map* map, int protection) {
-  const std::size_t bytes =
-      PageUp(std::size_t{bpf_map__value_size(map)} * bpf_map__max_entries(map));
-  void* at = ::mmap(nullptr, bytes, protection, MAP_SHARED, bpf_map__fd(map), 0);
-  if (at == MAP_FAILED) {
-    return Fail(errno, "cannot map the BPF table {}: {}", bpf_map__name(map),
-                std::strerror(errno));
-  }
-  return static_cast<T*>(at);
-}
-
-void UnmapArray(bpf_map* map, const void* at) {
-  if (!at) return;
-  ::munmap(const_cast<void*>(at),
-           PageUp(std::size_t{bpf_map__value_size(map)} * bpf_map__max_entries(map)));
-}
-
 int CollectBell(void* bells, void* data, std::size_t size) {
   if (size >= sizeof(corral_bell)) {
     static_cast<std::vector<corral_bell>*>(bells)->push_back(*static_cast<corral_bell*>(data));
@@ -96,20 +74,76 @@ int CollectBell(void* bells, void* data, std::size_t size) {
   return 0;
 }
 
-std::uint64_t RecursionMisses(const bpf_program* program) {
+std::uint64_t RecursionMisses(int program) {
   bpf_prog_info info = {};
   std::uint32_t size = sizeof info;
-  if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) != 0) return 0;
+  if (bpf_obj_get_info_by_fd(program, &info, &size) != 0) return 0;
   return info.recursion_misses;
 }
 
+// The program behind a link, which may be another process's.
+Fd ProgramOf(int link) {
+  bpf_link_info info = {};
+  std::uint32_t size = sizeof info;
+  if (bpf_obj_get_info_by_fd(link, &info, &size) != 0) return Fd();
+  return Fd(bpf_prog_get_fd_by_id(info.prog_id));
+}
+
+// What programs and tables are made of: hooks and control program must be of one make.
+std::uint64_t LayoutOfObject() {
+  std::size_t size = 0;
+  const auto* const bytes = static_cast<const unsigned char*>(tracker_bpf__elf_bytes(&size));
+  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (std::size_t i = 0; i < size; ++i) hash = (hash ^ bytes[i]) * 0x100000001b3;
+  return hash;
+}
+
+std::uint64_t NewGeneration() {
+  std::uint64_t generation = 0;
+  (void)!::getrandom(&generation, sizeof generation, 0);
+  return generation;
+}
+
+constexpr std::array<const char*, 3> kHooks = {"on_newtask", "on_exec", "on_exit"};
+
 }  // namespace
 
-Result<std::unique_ptr<BpfTracker>> BpfTracker::Create(BpfOptions options) {
+std::array<std::pair<const char*, bpf_map*>, 5> BpfTracker::Maps() const {
+  const auto& maps = skeleton_->maps;
+  return {{{"words", maps.words},
+           {"live", maps.live},
+           {"sets", maps.sets},
+           {"counters", maps.counters},
+           {"doorbell", maps.doorbell}}};
+}
+
+Result<std::unique_ptr<BpfTracker>> BpfTracker::Create(BpfOptions options,
+                                                                   std::optional<Pins> pins) {
   if (auto ok = CheckKernel(); !ok) return Fail(ok.error());
   libbpf_set_print(LogLibbpf);
+  const auto stamp = pins ? pins->ReadStamp() : std::nullopt;
+  const std::uint64_t layout = LayoutOfObject();
   std::unique_ptr<BpfTracker> tracker(new BpfTracker);
-  if (auto ok = tracker->Load(options); !ok) return Fail(ok.error());
+  tracker->pins_ = std::move(pins);
+  if (stamp && stamp->layout == layout) {
+    tracker->stamp_ = *stamp;
+    const auto loaded = tracker->LoadPinned();
+    if (loaded) tracker->taken_over_ = true;
+    if (!loaded) log::Error("starting afresh: {}", loaded.error().message);
+  } else if (stamp) {
+    log::Error(
+        "starting afresh, every task in the roots: the hooks that an earlier daemon left are of "
+        "another build of corral");
+  }
+  if (!tracker->taken_over_) {
+    auto kept = std::move(tracker->pins_);
+    tracker.reset(new BpfTracker);
+    tracker->pins_ = std::move(kept);
+    tracker->stamp_ = {.layout = layout, .generation = NewGeneration()};
+    if (tracker->pins_) tracker->pins_->Clear();
+    if (auto ok = tracker->Load(options); !ok) return Fail(ok.error());
+  }
+  if (auto ok = tracker->ListenToDoorbell(); !ok) return Fail(ok.error());
   if (auto ok = tracker->MapTables(); !ok) return Fail(ok.error());
   if (auto ok = tracker->Seed(); !ok) return Fail(ok.error());
   return tracker;
@@ -134,10 +168,90 @@ Result<void> BpfTracker::Load(const BpfOptions& options) {
   if (const int error = tracker_bpf__attach(skeleton_); error != 0) {
     return Fail(-error, "cannot attach the tracker's hooks: {}", std::strerror(-error));
   }
+  const auto& links = skeleton_->links;
+  for (const bpf_link* link : {links.on_newtask, links.on_exec, links.on_exit}) {
+    hook_programs_.push_back(ProgramOf(bpf_link__fd(link)));
+  }
+  // What cannot be pinned is no reason not to track: it only does not outlive us.
+  if (auto pinned = pins_ ? PinAll() : Result<void>(); !pinned) {
+    log::Warn("{}", pinned.error().message);
+    EndPins();
+    pins_.reset();
+  }
+  return {};
+}
+
+// Tables and hooks are there and at work; what is ours are the programs that are called.
+Result<void> BpfTracker::LoadPinned() {
+  skeleton_ = tracker_bpf__open();
+  if (!skeleton_) return Fail(errno, "cannot open the BPF object: {}", std::strerror(errno));
+  for (const auto& [name, map] : Maps()) {
+    const Fd pinned(bpf_obj_get(pins_->PathOf(name).c_str()));
+    if (!pinned || bpf_map__reuse_fd(map, pinned.get()) != 0) {
+      return Fail(errno, "cannot take over {}: {}", pins_->PathOf(name), std::strerror(errno));
+    }
+  }
+  for (const char* hook : kHooks) {
+    Fd link(bpf_obj_get(pins_->PathOf(hook).c_str()));
+    Fd program = link ? ProgramOf(link.get()) : Fd();
+    if (!program) {
+      return Fail(errno, "cannot take over {}: {}", pins_->PathOf(hook), std::strerror(errno));
+    }
+    hook_links_.push_back(std::move(link));
+    hook_programs_.push_back(std::move(program));
+  }
+  const auto& progs = skeleton_->progs;
+  for (bpf_program* hook : {progs.on_newtask, progs.on_exec, progs.on_exit}) {
+    bpf_program__set_autoload(hook, false);
+  }
+  if (const int error = tracker_bpf__load(skeleton_); error != 0) {
+    return Fail(-error, "the kernel refuses the tracker's BPF programs: {}",
+                std::strerror(-error));
+  }
+  if (const int error = tracker_bpf__attach(skeleton_); error != 0) {
+    return Fail(-error, "cannot attach the task iterators: {}", std::strerror(-error));
+  }
+  if (const std::uint32_t max = ReadPidMax(); max > bpf_map__max_entries(skeleton_->maps.words)) {
+    log::Error(
+        "kernel.pid_max is {}, but the table that was taken over holds {} tids: tasks beyond that "
+        "are not tracked; shut the instance down and start it again",
+        max, bpf_map__max_entries(skeleton_->maps.words));
+  }
+  return {};
+}
+
+Result<void> BpfTracker::ListenToDoorbell() {
   doorbell_ = ring_buffer__new(bpf_map__fd(skeleton_->maps.doorbell), CollectBell, &bells_,
                                nullptr);
   if (!doorbell_) return Fail(errno, "cannot map the doorbell: {}", std::strerror(errno));
   return {};
+}
+
+Result<void> BpfTracker::PinAll() {
+  int error = 0;
+  for (const auto& [name, map] : Maps()) {
+    if (error == 0) error = bpf_map__pin(map, pins_->PathOf(name).c_str());
+  }
+  const auto& links = skeleton_->links;
+  const std::array<bpf_link*, 3> hooks = {links.on_newtask, links.on_exec, links.on_exit};
+  for (std::size_t i = 0; i < hooks.size(); ++i) {
+    if (error == 0) error = bpf_link__pin(hooks[i], pins_->PathOf(kHooks[i]).c_str());
+  }
+  if (error == 0) return {};
+  return Fail(-error, "cannot pin the tracker's tables and hooks: {}", std::strerror(-error));
+}
+
+Result<void> BpfTracker::CommitPins() { return pins_->WriteStamp(stamp_); }
+
+void BpfTracker::EndPins() {
+  if (pins_) pins_->Remove();
+}
+
+bool BpfTracker::HasPlacedTasks() const {
+  for (std::uint32_t set = CORRAL_SET_FIRST; set < tables_.set_capacity; ++set) {
+    if (Count(CssSetId{set}).count != 0) return true;
+  }
+  return false;
 }
 
 Result<void> BpfTracker::MapTables() {
@@ -170,22 +284,29 @@ Result<void> BpfTracker::Seed() {
       shown.insert(task.tid);
     }
     if (shown.empty()) return Fail(ENOTSUP, "the kernel's task iterator shows no task");
-    bool hidden = false;
+    std::set<Tgid> hidden;
     seed_incomplete_ = false;
     for (const corral_task_record& task : MachineTasks()) {
       const bool unborn = (task.flags & CORRAL_TASK_NEWBORN) && !corral_word_alive(task.word);
       if (unborn || (task.flags & (CORRAL_TASK_EXITING | CORRAL_TASK_GONE))) continue;
       if (!corral_word_alive(task.word)) seed_incomplete_ = true;
-      if (!shown.contains(task.tid)) hidden = true;  // or born since: look once more
+      // Or born since: look once more.
+      if (!shown.contains(task.tid)) hidden.insert(Tgid{task.tgid});
     }
-    walk_hides_tasks_ = hidden;
-    if (!seed_incomplete_ && (!hidden || i > 2)) break;
+    walk_hides_tasks_ = !hidden.empty();
+    hidden_.assign(hidden.begin(), hidden.end());
+    if (!seed_incomplete_ && (hidden.empty() || i > 2)) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   if (walk_hides_tasks_) log::Info("the task iterator hides tasks; /proc is asked as well");
-  // What died or forked before it was known is no miss.
-  ring_buffer__consume(doorbell_);
-  at_start_ = misses();
+  if (taken_over_) {
+    // Told by whoever was here before; what was missed since, the resync below finds.
+    seen_ = misses();
+  } else {
+    // What died or forked before it was known is no miss.
+    ring_buffer__consume(doorbell_);
+    stamp_.at_start = misses();
+  }
   Compare(true);  // an exec that crossed the seeding
   return {};
 }
@@ -267,6 +388,11 @@ void BpfTracker::ForEachTask(const std::function<void(Tid, Place)>& fn) const {
   for (const auto& [tid, word] : LiveWords(tables_)) fn(tid, PlaceOf(word));
 }
 
+Result<void> BpfTracker::Listen(TaskListener* listener) {
+  if (!listener) return {};
+  return Fail(ENOTSUP, "the kernel tracker does not tell of births and deaths");
+}
+
 void BpfTracker::RetireSet(CssSetId set) { TakePending(tables_, set); }
 
 // "No task" is an answer that empties groups and buries words; so a walk that cannot be made,
@@ -274,28 +400,10 @@ void BpfTracker::RetireSet(CssSetId set) { TakePending(tables_, set); }
 std::vector<corral_task_record> BpfTracker::Walk(int link_fd) const {
   constexpr auto kPause = std::chrono::milliseconds(20);
   for (bool told = false;; std::this_thread::sleep_for(kPause)) {
-    auto records = WalkOnce(link_fd);
+    auto records = RecordsOf<corral_task_record>(link_fd);
     if (records) return *records;
     if (!std::exchange(told, true)) log::Error("{}; trying again", records.error().message);
   }
-}
-
-Result<std::vector<corral_task_record>> BpfTracker::WalkOnce(int link_fd) const {
-  const Fd iterator(bpf_iter_create(link_fd));
-  if (!iterator) return Fail(errno, "cannot start a task iterator: {}", std::strerror(errno));
-  // A record is never split by the kernel, but a read may end within one.
-  std::vector<char> bytes;
-  std::vector<char> chunk(64 * 1024);
-  for (;;) {
-    const ssize_t n = ::read(iterator.get(), chunk.data(), chunk.size());
-    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (n < 0) return Fail(errno, "cannot read a task iterator: {}", std::strerror(errno));
-    if (n == 0) break;
-    bytes.insert(bytes.end(), chunk.begin(), chunk.begin() + n);
-  }
-  std::vector<corral_task_record> records(bytes.size() / sizeof(corral_task_record));
-  std::memcpy(records.data(), bytes.data(), records.size() * sizeof(corral_task_record));
-  return records;
 }
 
 std::vector<Leaver> BpfTracker::Leavers() {
@@ -305,6 +413,8 @@ std::vector<Leaver> BpfTracker::Leavers() {
   }
   return leavers;
 }
+
+int BpfTracker::words_fd() const { return bpf_map__fd(skeleton_->maps.words); }
 
 int BpfTracker::bell_fd() const { return ring_buffer__epoll_fd(doorbell_); }
 
@@ -377,11 +487,8 @@ AuditReport BpfTracker::Compare(bool repair) {
 
 MissCounts BpfTracker::misses() const {
   MissCounts misses = MissesOf(tables_);
-  for (const bpf_program* hook :
-       {skeleton_->progs.on_newtask, skeleton_->progs.on_exec, skeleton_->progs.on_exit}) {
-    misses.recursion += RecursionMisses(hook);
-  }
-  return misses - at_start_;
+  for (const Fd& hook : hook_programs_) misses.recursion += RecursionMisses(hook.get());
+  return misses - stamp_.at_start;
 }
 
 }  // namespace corral

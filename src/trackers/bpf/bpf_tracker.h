@@ -1,8 +1,12 @@
 // BpfTracker: the two tables as mapped BPF arrays, kept by the kernel's own hooks.
 //
 // Create() loads bpf/tracker.bpf.c, attaches its hooks and seeds the tasks that are alive
-// already. One per instance; several instances run side by side. Destroying it takes hooks
-// and tables away.
+// already. One per instance; several instances run side by side. Without pins, destroying it takes
+// hooks and tables away.
+//
+// With pins they outlive the process: the next tracker takes over what is there, which counted on
+// meanwhile, if it fits (taken_over()), and begins anew if not. A new one is worth taking over
+// from CommitPins() on; EndPins() before the end in order.
 //
 // Errors of Create name what is missing: not root (EPERM), a kernel without BTF (ENOTSUP),
 // a pid namespace that is not the host's (ENOTSUP), no memory for the tables (ENOMEM).
@@ -11,13 +15,17 @@
 
 #include <corral/tracker.h>
 
+#include <array>
 #include <atomic>
 #include <memory>
+#include <optional>
 
+#include "base/fd.h"
+#include "trackers/bpf/pins.h"
 #include "trackers/tables.h"
 
 struct tracker_bpf;
-struct bpf_program;
+struct bpf_map;
 struct ring_buffer;
 
 namespace corral {
@@ -29,17 +37,34 @@ struct BpfOptions {
 
 class BpfTracker final : public Tracker {
  public:
-  static Result<std::unique_ptr<BpfTracker>> Create(BpfOptions options = {});
+  static Result<std::unique_ptr<BpfTracker>> Create(BpfOptions options = {},
+                                                    std::optional<Pins> pins = std::nullopt);
   ~BpfTracker() override;
 
   std::string_view name() const override { return "bpf"; }
   std::uint32_t set_capacity() const override { return tables_.set_capacity; }
   std::uint32_t tid_capacity() const { return tables_.tid_capacity; }
+  // Processes that the kernel keeps from the task iterator. It may keep their births and deaths
+  // from the hooks as well: then a child of theirs is known from its exec or first fork on, in
+  // the root of every hierarchy (docs/concurrency.md, 6.5). As of the start.
+  const std::vector<Tgid>& hidden_processes() const { return hidden_; }
+
+  bool pinned() const { return pins_.has_value(); }
+  bool taken_over() const { return taken_over_; }
+  std::uint64_t generation() const { return stamp_.generation; }
+  // Whether a set that was taken over has tasks.
+  bool HasPlacedTasks() const;
+  Result<void> CommitPins();
+  void EndPins();
+
+  CssSetId highest_set() const { return CssSetId{highest_set_}; }  // that was ever created
+  int words_fd() const;  // the table of words, for BPF programs that share it
   Result<Place> Describe(Tid tid) const override;
   Result<SetCount> CreateSet(CssSetId set) override;
   Result<void> Move(Tid tid, Place expected, CssSetId to) override;
   SetCount Count(CssSetId set) const override;
   void ForEachTask(const std::function<void(Tid, Place)>& fn) const override;
+  Result<void> Listen(TaskListener* listener) override;
   void RetireSet(CssSetId set) override;
   std::vector<Leaver> Leavers() override;
   int bell_fd() const override;
@@ -51,26 +76,34 @@ class BpfTracker final : public Tracker {
  private:
   BpfTracker() = default;
   Result<void> Load(const BpfOptions& options);
+  Result<void> LoadPinned();
+  Result<void> ListenToDoorbell();
+  Result<void> PinAll();
+  std::array<std::pair<const char*, bpf_map*>, 5> Maps() const;
   Result<void> MapTables();
   Result<void> Seed();
   int Request(corral_op op, Tid tid, std::uint64_t expected, std::uint32_t to) const;
   std::vector<corral_task_record> Walk(int link_fd) const;
-  Result<std::vector<corral_task_record>> WalkOnce(int link_fd) const;
   // The machine's tasks, each with its word: the walk, and what it hides.
   std::vector<corral_task_record> MachineTasks() const;
   // Gives every live task that has no place the initial one.
   void AdoptUnknown();
   AuditReport Compare(bool repair);
 
+  std::optional<Pins> pins_;
+  bool taken_over_ = false;
+  Stamp stamp_;
+  std::vector<Fd> hook_links_;     // those taken over
+  std::vector<Fd> hook_programs_;  // whoever loaded them
   tracker_bpf* skeleton_ = nullptr;
   ring_buffer* doorbell_ = nullptr;
   std::vector<corral_bell> bells_;  // filled by the ring's callback, within Drain()
   Tables tables_;
   std::atomic<std::uint32_t> highest_set_ = CORRAL_SET_INITIAL;
   bool walk_hides_tasks_ = true;  // until Seed() has found that it does not
+  std::vector<Tgid> hidden_;
   bool seed_incomplete_ = false;  // a task was inside exec all the time: look again
   bool told_out_of_table_ = false;
-  MissCounts at_start_;  // when seeding was through; misses are counted from there
   MissCounts seen_;      // by Drain()
 };
 

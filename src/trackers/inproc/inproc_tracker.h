@@ -3,7 +3,7 @@
 // For grouping any kind of task (fibres, jobs, requests), for tests and for simulation: the
 // program says when a task is born, execs and dies, and the code of bpf/task_hooks.h does
 // the rest, exactly as in the kernel. Births, execs and deaths may come from any thread at
-// once, without a lock, under the same rules as the kernel's: a task is born by its parent
+// once, without a lock (with a TaskListener: one at a time), under the same rules as the kernel's: a task is born by its parent
 // while that lives, and dies once.
 //
 //   InprocTracker tracker({.tids = 4096, .sets = 1024});
@@ -16,6 +16,7 @@
 
 #include <corral/tracker.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -48,7 +49,9 @@ class InprocTracker final : public Tracker {
 
   // ---- what the program tells
   void Start(Tid tid, Tgid tgid);                 // exists already, initial set
-  void Birth(Tid parent, Tid child, Tgid child_tgid);
+  // The error of the TaskListener, if there is one: then the child was not born. A birth that is
+  // good here and fails in the program is taken back by Death(child).
+  Result<void> Birth(Tid parent, Tid child, Tgid child_tgid);
   void Exec(Tid old_tid, Tid tid);                // tid is the process, old_tid who called
   void Death(Tid tid);                            // and is through at once
   void BeginDeath(Tid tid);                       // left, but still holds something
@@ -62,6 +65,8 @@ class InprocTracker final : public Tracker {
   Result<void> Move(Tid tid, Place expected, CssSetId to) override;
   SetCount Count(CssSetId set) const override;
   void ForEachTask(const std::function<void(Tid, Place)>& fn) const override;
+  Result<void> Listen(TaskListener* listener) override;
+  std::unique_ptr<Standstill> HoldTasks() override;
   void RetireSet(CssSetId set) override;
   std::vector<Leaver> Leavers() override;
   int bell_fd() const override { return -1; }  // InprocOptions::rang
@@ -73,7 +78,15 @@ class InprocTracker final : public Tracker {
   struct Storage;  // what task_hooks.h works on
 
  private:
+  class Held;
+
   Tgid ProcessOf(Tid tid) const;
+  void Bear(Tid parent, Tid child, Tgid child_tgid);
+  void Die(Tid tid, bool leaving);
+  void End(Tid tid, bool leaving);
+  void TellState(Tid tid, TaskListener& listener) REQUIRES(feed_mu_);
+  void TellExisting() REQUIRES(feed_mu_);
+  void CatchUp();
   AuditReport Compare(bool repair);
   std::vector<corral_task_record> MachineTasks() const;
   std::uint64_t Adopt(const std::set<Tid>& tids);
@@ -83,6 +96,11 @@ class InprocTracker final : public Tracker {
   MissCounts seen_;  // by Drain()
 
   const std::function<std::map<Tid, Tgid>()> machine_tasks_;
+
+  // Changed under feed_mu_, which births, deaths, execs and moves take when it is set; read
+  // without it to see whether it is.
+  std::atomic<TaskListener*> listener_ = nullptr;
+  Mutex feed_mu_;  // after the core's tree lock, before all others
 
   mutable Mutex leaving_mu_;  // before the bells' lock; only for deaths in two steps
   std::set<Tid> leaving_ GUARDED_BY(leaving_mu_);

@@ -58,6 +58,7 @@ class Daemon {
     if (force) return {};
     return Fail(EBUSY, "cgroups are there");
   }
+  std::string why_not_kept() const { return "nothing is kept here"; }
   void RequestShutdown() { (void)::eventfd_write(shutdown_.get(), 1); }
   int shutdown_fd() const { return shutdown_.get(); }
 

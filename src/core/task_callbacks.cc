@@ -1,0 +1,106 @@
+#include "core/task_callbacks.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+namespace corral {
+namespace {
+
+bool IsSame(const TaskName& a, const TaskName& b) {
+  const auto fits = [](std::uint64_t x, std::uint64_t y) { return x == y || x == 0 || y == 0; };
+  return a.tid == b.tid && fits(a.tgid.value, b.tgid.value) && fits(a.start, b.start);
+}
+
+}  // namespace
+
+std::shared_ptr<Css> TaskCallbacks::CssIn(CssSetId set, const Wanting& wanting) const {
+  auto css = sets_.CssOf(set, wanting.number);
+  return css ? css : wanting.root;
+}
+
+CssList TaskCallbacks::AllCssIn(CssSetId set) const {
+  CssList all;
+  for (const Wanting& wanting : wanting_) all.push_back(CssIn(set, wanting));
+  return all;
+}
+
+void TaskCallbacks::Add(std::shared_ptr<Subsystem> subsystem, std::size_t number,
+                        std::shared_ptr<Css> root) {
+  wanting_.push_back(
+      {.subsystem = std::move(subsystem), .number = number, .root = std::move(root)});
+  const Wanting& added = wanting_.back();
+  for (auto& [tid, task] : known_) {
+    task.css.push_back(CssIn(task.set, added));
+    GuardedTell(*added.subsystem, "Fork", [&] { added.subsystem->Fork(*task.css.back(), tid); });
+  }
+}
+
+void TaskCallbacks::Moved(Tid tid, CssSetId set) {
+  const auto task = known_.find(tid);
+  if (task == known_.end()) return;
+  task->second.set = set;
+  task->second.css = AllCssIn(set);
+}
+
+Result<void> TaskCallbacks::CanFork(Tid parent, CssSetId set) {
+  for (const Wanting& wanting : wanting_) {
+    Subsystem& subsystem = *wanting.subsystem;
+    const auto css = CssIn(set, wanting);
+    auto agreed = Guarded(subsystem, "CanFork", [&] { return subsystem.CanFork(*css, parent); });
+    if (!agreed) return agreed;
+  }
+  return {};
+}
+
+void TaskCallbacks::Forked(const TaskName& task, CssSetId set) {
+  if (const auto known = known_.find(task.tid); known != known_.end()) {
+    TaskName& name = known->second.name;
+    if (IsSame(name, task)) {
+      name.tgid.value = std::max(name.tgid.value, task.tgid.value);
+      name.start = std::max(name.start, task.start);
+      return;
+    }
+    Exited(name);  // of whose end we have not heard
+  }
+  const Known& known =
+      known_.emplace(task.tid, Known{.name = task, .set = set, .css = AllCssIn(set)})
+          .first->second;
+  for (std::size_t i = 0; i < wanting_.size(); ++i) {
+    Subsystem& subsystem = *wanting_[i].subsystem;
+    GuardedTell(subsystem, "Fork", [&] { subsystem.Fork(*known.css[i], task.tid); });
+  }
+}
+
+void TaskCallbacks::TellExit(const Known& task) {
+  for (std::size_t i = wanting_.size(); i-- > 0;) {
+    Subsystem& subsystem = *wanting_[i].subsystem;
+    GuardedTell(subsystem, "Exit", [&] { subsystem.Exit(*task.css[i], task.name.tid); });
+  }
+}
+
+void TaskCallbacks::Exited(const TaskName& task) {
+  const auto known = known_.find(task.tid);
+  if (known == known_.end() || !IsSame(known->second.name, task)) return;
+  TellExit(known->second);
+  known_.erase(known);
+}
+
+// Also whoever lost its place: one that could not be accounted for is put in every root (I8), and
+// no move tells of it.
+void TaskCallbacks::Existing(const std::vector<ExistingTask>& all) {
+  std::unordered_set<Tid> stays;
+  for (const ExistingTask& task : all) {
+    const auto known = known_.find(task.name.tid);
+    if (known != known_.end() && IsSame(known->second.name, task.name) &&
+        (known->second.set == task.set || known->second.css == AllCssIn(task.set))) {
+      stays.insert(task.name.tid);
+    }
+  }
+  for (auto known = known_.begin(); known != known_.end();) {
+    if (!stays.contains(known->first)) TellExit(known->second);
+    known = stays.contains(known->first) ? std::next(known) : known_.erase(known);
+  }
+  for (const ExistingTask& task : all) Forked(task.name, task.set);
+}
+
+}  // namespace corral

@@ -1,0 +1,430 @@
+// What a registry built from the journal of another that died knows: everything, and no release is
+// lost or invented, wherever between two steps it died.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "core/registry.h"
+#include "support/matchers.h"
+#include "support/memory_journal.h"
+#include "trackers/inproc/inproc_tracker.h"
+
+namespace corral {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+constexpr std::size_t kNever = 1'000'000;
+
+// One machine and one journal; one daemon after the other.
+class Keeping : public ::testing::Test {
+ protected:
+  struct Life {
+    Life(Tracker& machine, Journal& kept, std::size_t steps)
+        : crash(steps), tracker(machine, crash), journal(kept, crash), registry(tracker, [] {}) {}
+    CrashPoint crash;
+    DyingTracker tracker;
+    DyingJournal journal;
+    Registry registry;
+  };
+
+  Keeping() { Restart(); }
+  ~Keeping() override { EXPECT_THAT(machine_.Audit().differences, IsEmpty()); }
+
+  // The daemon dies, if one lives, and another begins that will die before step `steps`.
+  void Restart(std::size_t steps = kNever) {
+    life_.reset();
+    life_ = std::make_unique<Life>(machine_, kept_, kNever);
+    ASSERT_THAT(Reg().Keep(life_->journal, {.name_of = [](const Dialect&) { return ""; },
+                                            .find = [](std::string_view) { return nullptr; }}),
+                IsOk());
+    life_->crash = CrashPoint(steps);
+  }
+  Registry& Reg() { return life_->registry; }
+
+  HierarchyId Hierarchy(const std::string& name, ReleaseRules rules = {}) {
+    return Reg().CreateHierarchy({.name = name, .release_agent = "/bin/agent", .rules = rules})
+        .value();
+  }
+  CgroupId Mkdir(HierarchyId in, const std::string& name, bool notify = true) {
+    const CgroupId made = Reg().Mkdir(Reg().Root(in).value(), name, {}).value();
+    EXPECT_THAT(Reg().SetNotifyOnRelease(made, notify), IsOk());
+    return made;
+  }
+  Tid Start() {
+    const Tid task{next_tid_++};
+    machine_.Start(task, Tgid{task.value});
+    return task;
+  }
+  Tid StartIn(CgroupId cgroup) {
+    const Tid task = Start();
+    EXPECT_THAT(Reg().Attach(cgroup, task, {}), IsOk());
+    return task;
+  }
+  // What the daemon's loop and its agent thread do; what is handed over before it dies is told.
+  void Pump() {
+    struct Ear final : Tracker::Listener {
+      explicit Ear(Registry& to) : registry(to) {}
+      Registry& registry;
+      void SetMayBeEmpty(CssSetId set) override { registry.SetMayBeEmpty(set); }
+      void ResyncNeeded() override { registry.JudgeAll(); }
+    } ear(Reg());
+    life_->tracker.Drain(ear);
+    for (int i = 0; i < 3 && Reg().Settle(); ++i) {
+    }
+    for (const Event& event : Reg().TakeEvents()) {
+      if (event.kind == Event::Kind::kReleased && event.auto_remove) (void)Reg().Remove(event.cgroup);
+    }
+    while (const auto next = Reg().queue().TryTake()) {
+      const auto notification = Reg().BeginNotification(*next);
+      if (!notification) continue;
+      if (life_->crash.Step()) told_.push_back(notification->path);
+      Reg().FinishNotification(*notification);
+    }
+  }
+  std::vector<std::string> Told() {
+    Pump();
+    return std::exchange(told_, {});
+  }
+
+  InprocTracker machine_{{.tids = 8192, .sets = 64}};
+  MemoryJournal kept_;
+  std::unique_ptr<Life> life_;
+  std::vector<std::string> told_;
+  std::uint32_t next_tid_ = 100;
+};
+
+TEST_F(Keeping, AHierarchyAndItsGroupsAreAsTheyWere) {
+  const HierarchyId jobs = Hierarchy("jobs");
+  const CgroupId a = Mkdir(jobs, "a");
+  const CgroupId b = Reg().Mkdir(a, "b\n/", {.auto_remove = true, .note = "mine"}).value();
+  ASSERT_THAT(Reg().SetCloneChildren(b, true), IsOk());
+  ASSERT_THAT(Reg().Rename(Reg().Root(jobs).value(), "a", Reg().Root(jobs).value(), "z"), IsOk());
+  ASSERT_THAT(Reg().SetReleaseAgent(jobs, "/bin/other"), IsOk());
+  ASSERT_THAT(Reg().SetAgentUser(jobs, "nobody"), IsOk());
+  const Tid task = StartIn(b);
+  const Tid gone = StartIn(a);
+  ASSERT_THAT(Reg().Attach(Reg().Root(jobs).value(), gone, {}), IsOk());  // a is releasable
+  const HierarchyInfo before = Reg().InfoOf(jobs).value();
+
+  Restart();
+  const HierarchyInfo after = Reg().InfoOf(jobs).value();
+  EXPECT_EQ(after.name, "jobs");
+  EXPECT_EQ(after.root, before.root);
+  EXPECT_EQ(after.release_agent, "/bin/other");
+  EXPECT_EQ(after.agent_user, "nobody");
+  EXPECT_EQ(after.cgroups, 3u);
+  EXPECT_THAT(Reg().Resolve(jobs, "/z"), IsOkAndHolds(a));
+  EXPECT_THAT(Reg().Child(a, "b\n/"), IsOkAndHolds(b));
+  EXPECT_THAT(Reg().NotifyOnRelease(a), IsOkAndHolds(true));
+  EXPECT_THAT(Reg().NotifyOnRelease(b), IsOkAndHolds(true));
+  EXPECT_THAT(Reg().CloneChildren(b), IsOkAndHolds(true));
+  EXPECT_THAT(Reg().Releasable(a), IsOkAndHolds(true));
+  EXPECT_THAT(Reg().Releasable(b), IsOkAndHolds(false));
+  EXPECT_TRUE(Reg().Info(b)->auto_remove);
+  EXPECT_THAT(Reg().Tasks(b), IsOkAndHolds(ElementsAre(task)));
+  EXPECT_TRUE(Reg().Events(a)->populated);
+  EXPECT_EQ(Reg().TakeNotes().at(b), "mine");
+  EXPECT_THAT(Told(), IsEmpty());
+}
+
+TEST_F(Keeping, IdsAreNeverUsedAgain) {
+  const HierarchyId jobs = Hierarchy("jobs");
+  const CgroupId a = Mkdir(jobs, "a");
+  ASSERT_THAT(Reg().Remove(a), IsOk());
+  const HierarchyId ended = Hierarchy("ended");
+  ASSERT_THAT(Reg().DestroyHierarchy(ended), IsOk());
+  Restart();
+  EXPECT_GT(Mkdir(jobs, "a"), a);
+  EXPECT_GT(Hierarchy("ended"), ended);
+}
+
+TEST_F(Keeping, WhatEmptiedWhileNobodyLookedIsToldOnce) {
+  const HierarchyId jobs = Hierarchy("jobs");
+  const CgroupId a = Mkdir(jobs, "a");
+  const CgroupId stays = Mkdir(jobs, "stays");
+  Mkdir(jobs, "unused");
+  const Tid task = StartIn(a);
+  StartIn(stays);
+  life_.reset();
+  machine_.Death(task);
+  Restart();
+  EXPECT_THAT(Told(), ElementsAre("/a"));
+  EXPECT_EQ(Reg().Events(a)->releases, 1u);
+  EXPECT_FALSE(Reg().Events(a)->populated);
+  Restart();
+  EXPECT_THAT(Told(), IsEmpty());
+  EXPECT_EQ(Reg().Events(a)->releases, 1u);
+}
+
+TEST_F(Keeping, WhatWasDecidedAndNotToldWaitsForTheSameTasks) {
+  const HierarchyId jobs = Hierarchy("jobs");
+  const CgroupId a = Mkdir(jobs, "a");
+  const Tid task = StartIn(a);
+  machine_.BeginDeath(task);
+  EXPECT_THAT(Told(), IsEmpty());
+  ASSERT_THAT(Reg().SetNotifyOnRelease(a, false), IsOk());  // does not recall it
+  Restart();
+  EXPECT_THAT(Told(), IsEmpty());
+  EXPECT_TRUE(Reg().Events(a)->populated);
+  machine_.EndDeath(task);
+  EXPECT_THAT(Told(), ElementsAre("/a"));
+}
+
+TEST_F(Keeping, TheParentOfARemovedGroupStillWaitsForItsLeavers) {
+  const HierarchyId jobs = Hierarchy("jobs");
+  const CgroupId a = Mkdir(jobs, "a");
+  const CgroupId child = Reg().Mkdir(a, "child", {}).value();
+  ASSERT_THAT(Reg().SetNotifyOnRelease(child, false), IsOk());
+  const Tid task = StartIn(child);
+  machine_.BeginDeath(task);
+  ASSERT_THAT(Reg().Remove(child), IsOk());
+  Restart();
+  EXPECT_THAT(Told(), IsEmpty());
+  EXPECT_TRUE(Reg().Events(a)->populated);
+  machine_.EndDeath(task);
+  EXPECT_THAT(Told(), ElementsAre("/a"));
+  EXPECT_EQ(Reg().css_sets(), 1u) << "the set of the child is retired";
+}
+
+TEST_F(Keeping, OneThatWaitedIsToldInItsOrder) {
+  const HierarchyId jobs = Hierarchy("jobs");
+  for (const char* name : {"c", "a", "b"}) {
+    machine_.Death(StartIn(Mkdir(jobs, name)));
+    Reg().JudgeAll();
+    Reg().Settle();
+  }
+  Restart();
+  EXPECT_THAT(Told(), ElementsAre("/c", "/a", "/b"));
+  Restart();
+  EXPECT_THAT(Told(), IsEmpty());
+}
+
+TEST_F(Keeping, OneThatWasBeingStartedIsToldAgainAsOneWithTheNext) {
+  const HierarchyId jobs = Hierarchy("jobs");
+  const CgroupId a = Mkdir(jobs, "a");
+  machine_.Death(StartIn(a));
+  Reg().JudgeAll();
+  Reg().Settle();
+  ASSERT_TRUE(Reg().BeginNotification(*Reg().queue().TryTake()));
+  machine_.Death(StartIn(a));
+  Reg().JudgeAll();
+  Reg().Settle();
+  Restart();
+  EXPECT_THAT(Told(), ElementsAre("/a"));
+}
+
+TEST_F(Keeping, ANotificationOutlivesItsGroupAndItsHierarchy) {
+  const HierarchyId h = Hierarchy("linux", {.outlives_removal = true});
+  const CgroupId queued = Mkdir(h, "queued");
+  const CgroupId leaving = Mkdir(h, "leaving");
+  machine_.Death(StartIn(queued));
+  Reg().JudgeAll();
+  Reg().Settle();
+  const Tid slow = StartIn(leaving);
+  machine_.BeginDeath(slow);
+  Reg().JudgeAll();
+  Reg().Settle();
+  ASSERT_THAT(Reg().Remove(queued), IsOk());
+  ASSERT_THAT(Reg().Remove(leaving), IsOk());
+  ASSERT_THAT(Reg().DestroyHierarchy(h), IsOk());
+  Restart();
+  EXPECT_THAT(Told(), ElementsAre("/queued"));
+  Restart();
+  machine_.EndDeath(slow);
+  EXPECT_THAT(Told(), ElementsAre("/leaving"));
+  Restart();
+  EXPECT_THAT(Told(), IsEmpty());
+  ASSERT_THAT(Reg().Mkdir(Reg().Root(Hierarchy("other")).value(), "x", {}), IsOk());
+  for (const auto& [key, value] : kept_.rows) EXPECT_EQ(value.find("linux"), std::string::npos);
+}
+
+TEST_F(Keeping, ARunsGroupThatWasToldAndNotRemovedIsRemoved) {
+  const HierarchyId jobs = Hierarchy("jobs");
+  const CgroupId run =
+      Reg().Mkdir(Reg().Root(jobs).value(), "run", {.auto_remove = true}).value();
+  machine_.Death(StartIn(run));
+  Reg().JudgeAll();
+  Reg().Settle();  // told; and here it dies
+  Restart();
+  Pump();
+  EXPECT_FALSE(Reg().Exists(run));
+}
+
+TEST_F(Keeping, AFullJournalRefusesWhatIsNewAndKeepsTheRestForLater) {
+  const HierarchyId jobs = Hierarchy("jobs");
+  const CgroupId root = Reg().Root(jobs).value();
+  const CgroupId a = Mkdir(jobs, "a");
+  const Tid task = Start();
+  kept_.fail = ENOSPC;
+  EXPECT_THAT(Reg().Mkdir(root, "b", {}), FailsWith(ENOSPC));
+  EXPECT_THAT(Reg().Child(root, "b"), FailsWith(ENOENT));
+  EXPECT_THAT(Reg().CreateHierarchy({.name = "more"}), FailsWith(ENOSPC));
+  EXPECT_THAT(Reg().Attach(a, task, {}), FailsWith(ENOSPC));
+  EXPECT_THAT(Reg().Tasks(a), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(Reg().Rename(root, "a", root, "z"), IsOk());
+  kept_.fail = 0;
+  EXPECT_THAT(Reg().Mkdir(root, "b", {}), IsOk());
+  Restart();
+  EXPECT_THAT(Reg().Resolve(jobs, "/z"), IsOkAndHolds(a));
+  EXPECT_THAT(Reg().Attach(a, task, {}), IsOk());
+}
+
+TEST_F(Keeping, ADamagedRowIsAnErrorThatNamesIt) {
+  Mkdir(Hierarchy("jobs"), "a");
+  life_.reset();
+  const auto good = kept_.rows;
+  for (const auto& [key, value] : good) {
+    for (const std::size_t size : {std::size_t{0}, value.size() / 2}) {
+      if (key.front() == 'f' || key.front() == 'g') continue;
+      kept_.rows = good;
+      kept_.rows[key].resize(size);
+      Registry registry(machine_, [] {});
+      EXPECT_THAT(registry.Keep(kept_, {}), FailsWith(EBADMSG)) << key;
+    }
+  }
+  kept_.rows = good;
+  Restart();
+}
+
+// ---- it dies between any two steps: commits, moves, drains, hand-overs
+
+class Crash : public Keeping {
+ protected:
+  // Runs `story` from the same beginning with a crash before each of its steps, until it comes
+  // through; then `check` on the successor, with whether the story was cut short.
+  void EachStep(const std::function<void()>& begin, const std::function<void()>& story,
+                const std::function<void()>& check) {
+    for (std::size_t step = 0; step < 100; ++step) {
+      SCOPED_TRACE("crash before step " + std::to_string(step));
+      begin();
+      Restart(step);
+      told_.clear();
+      story();
+      const bool through = !life_->crash.dead();
+      Restart();
+      check();
+      EXPECT_THAT(machine_.Audit().differences, IsEmpty());
+      if (through) return;
+    }
+    FAIL() << "it never came through";
+  }
+  CgroupId Fresh() { return Mkdir(jobs_, "g" + std::to_string(serial_++)); }
+  std::string PathOf(CgroupId id) { return Reg().PathOf(id).value_or("?"); }
+
+  HierarchyId jobs_ = Hierarchy("jobs");
+  int serial_ = 0;
+};
+
+TEST_F(Crash, InAttachLeavesTheTaskInOneOfTheTwoAndInventsNoRelease) {
+  CgroupId from, to;
+  Tid task;
+  EachStep([&] { from = Fresh(); to = Fresh(); task = StartIn(from); Pump(); },
+           [&] { (void)Reg().Attach(to, task, {}); },
+           [&] {
+             const bool moved = Reg().CgroupOf(task, jobs_).value() == to;
+             EXPECT_TRUE(moved || Reg().CgroupOf(task, jobs_).value() == from);
+             const auto told = Told();
+             EXPECT_EQ(told, moved ? std::vector{PathOf(from)} : std::vector<std::string>());
+             machine_.Death(task);
+             EXPECT_THAT(Told(), ElementsAre(PathOf(moved ? to : from)));
+           });
+}
+
+TEST_F(Crash, InAWholeProcessAttachLosesNobodyAndInventsNoRelease) {
+  CgroupId from, to;
+  std::vector<Tid> threads;
+  EachStep(
+      [&] {
+        from = Fresh();
+        to = Fresh();
+        threads = {StartIn(from)};
+        for (int i = 0; i < 3; ++i) {
+          threads.push_back(Tid{next_tid_++});
+          machine_.Birth(threads[0], threads.back(), Tgid{threads[0].value});
+        }
+        Pump();
+      },
+      [&] { (void)Reg().AttachProcess(to, threads[0], {}); },
+      [&] {
+        const std::size_t stayed = Reg().Tasks(from)->size();
+        EXPECT_EQ(stayed + Reg().Tasks(to)->size(), threads.size());
+        EXPECT_EQ(Told().size(), stayed == 0 ? 1u : 0u);
+        ASSERT_THAT(Reg().AttachProcess(to, threads[0], {}), IsOk());  // asked again, it is whole
+        EXPECT_EQ(Reg().Tasks(to)->size(), threads.size());
+        EXPECT_EQ(Told().size(), stayed == 0 ? 0u : 1u);
+        for (const Tid thread : threads) machine_.Death(thread);
+        EXPECT_THAT(Told(), ElementsAre(PathOf(to)));
+      });
+}
+
+TEST_F(Crash, InAVerdictOrANotificationTellsOnceOrTwice) {
+  CgroupId group;
+  Tid task;
+  EachStep([&] { group = Fresh(); task = StartIn(group); },
+           [&] { machine_.Death(task); Pump(); },
+           [&] {
+             Pump();
+             EXPECT_THAT(told_.size(), ::testing::AnyOf(1u, 2u));
+             for (const std::string& path : told_) EXPECT_EQ(path, PathOf(group));
+             EXPECT_EQ(Reg().Events(group)->releases, 1u);
+             told_.clear();
+             EXPECT_THAT(Told(), IsEmpty());
+           });
+}
+
+TEST_F(Crash, InMkdirRenameAndRmdirLeavesAllOrNothing) {
+  CgroupId parent;
+  EachStep([&] { parent = Fresh(); },
+           [&] {
+             (void)Reg().Mkdir(parent, "a", {.note = "mine"});
+             (void)Reg().Rename(parent, "a", parent, "b");
+             (void)Reg().Rmdir(parent, "b");
+             Pump();
+           },
+           [&] {
+             const auto children = Reg().Children(parent).value();
+             ASSERT_LE(children.size(), 1u);
+             const bool removed = Reg().Releasable(parent).value();
+             if (!children.empty()) {
+               EXPECT_FALSE(removed);
+             }
+             Pump();
+             EXPECT_EQ(told_.empty(), !removed);
+             if (!children.empty()) {
+               EXPECT_EQ(Reg().TakeNotes().at(children[0].second), "mine");
+               EXPECT_THAT(Reg().Remove(children[0].second), IsOk());
+               EXPECT_THAT(Told(), ElementsAre(PathOf(parent)));
+             }
+           });
+}
+
+TEST_F(Crash, AmongSetsThatAreRetiredAndReusedMixesNothingUp) {
+  const HierarchyId other = Hierarchy("other");
+  const CgroupId room = Mkdir(other, "room");
+  CgroupId group;
+  Tid task;
+  EachStep([&] { group = Fresh(); task = StartIn(group); ASSERT_THAT(Reg().Attach(room, task, {}), IsOk()); Told(); },
+           [&] {
+             (void)Reg().Attach(Reg().Root(jobs_).value(), task, {});
+             Pump();
+             (void)Reg().Remove(group);
+             Pump();
+             const auto next = Reg().Mkdir(Reg().Root(jobs_).value(), "next" + std::to_string(serial_), {});
+             if (next) (void)Reg().Attach(*next, task, {});
+             Pump();
+           },
+           [&] {
+             EXPECT_THAT(Reg().Tasks(room), IsOkAndHolds(ElementsAre(task)));
+             Told();
+             machine_.Death(task);
+             EXPECT_THAT(Told(), ::testing::Contains("/room"));
+             ++serial_;
+           });
+}
+
+}  // namespace
+}  // namespace corral
