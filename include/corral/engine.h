@@ -16,7 +16,8 @@
 //   build.WaitEmpty();
 //
 // Threads. Everything may be called from any thread, many at once; births and ends take no lock
-// but that of the list of free numbers. One object (a Task, a Group) belongs to one thread at a
+// but that of the list of free numbers, and one more while a subsystem wants to hear of them
+// (Subsystem::WantsForks). One object (a Task, a Group) belongs to one thread at a
 // time, as usual, except that const methods of one object may run at once.
 // An engine has one thread of its own. It calls on_release with no lock held, one call after the
 // other for all hierarchies; from there everything may be called but WaitEmpty() and Flush()
@@ -193,7 +194,8 @@ class Engine {
   // EINVAL: it is none; ENOSPC: more than 16; or what the subsystem's Start() or Create() says.
   Result<void> Register(std::shared_ptr<Subsystem> subsystem);
 
-  // One that corral brings itself, of BuiltIns(). ENOENT: there is none of this name.
+  // One that corral brings itself, of BuiltIns(): those that count and limit any task (numtasks,
+  // debug). Not those that act on the processes of a machine, like freezer. ENOENT: not one of them.
   Result<void> RegisterBuiltIn(std::string_view name);
   static std::vector<std::string> BuiltIns();
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -21,6 +22,7 @@
 #include "client/client.h"
 #include "client/instance.h"
 #include "daemon/daemon.h"
+#include "daemon/plugin.h"
 #include "daemon/server.h"
 #include "daemon/version.h"
 
@@ -147,10 +149,22 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
   RaiseDescriptorLimit();
   std::vector<Fd> peers;  // closed last: who waits for our end finds nothing left of us
   {
-    auto daemon = Daemon::Create(arguments.instance, std::move(*agents), arguments.plugins);
+    const std::vector<std::string> remembered = RememberedPlugins(directory);
+    std::vector<std::string> plugins = remembered;
+    for (const std::string& file : arguments.plugins) {
+      if (std::ranges::find(remembered, file) == remembered.end()) plugins.push_back(file);
+    }
+    auto daemon = Daemon::Create(arguments.instance, std::move(*agents), plugins);
+    if (!daemon && !remembered.empty()) {
+      return Fail(daemon.error().code, "{} (what a daemon that died had loaded is in {})",
+                  daemon.error().message, RememberedPluginsFile(directory));
+    }
     if (!daemon) return Fail(daemon.error());
     auto server = Server::Listen(**daemon, SocketPath(arguments.instance));
     if (!server) return Fail(server.error());
+    if (!plugins.empty()) {  // before anybody can mount what they bring
+      if (auto kept = RememberPlugins(directory, plugins); !kept) return Fail(kept.error());
+    }
     log::Info("corrald {} serves instance '{}', tracker {}", kVersion, arguments.instance,
               (*daemon)->tracker().name());
     Tell(std::exchange(*ready_fd, -1), "ok");
@@ -160,6 +174,7 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
   }
   log::Info("instance '{}' ended", arguments.instance);
   if (!arguments.foreground) ::unlink((directory + "/corrald.log").c_str());
+  ::unlink(RememberedPluginsFile(directory).c_str());
   ::unlink((directory + "/lock").c_str());
   ::rmdir(directory.c_str());
   return {};

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 
 #include "core/subsystem_table.h"
 
@@ -28,6 +30,32 @@ Result<std::shared_ptr<Subsystem>> LoadPlugin(const std::string& file) {
                           [&]() -> Result<std::shared_ptr<Subsystem>> { return plugin->make(); });
   if (made && !*made) return Fail(EIO, "plug-in {} made no subsystem", file);
   return made;
+}
+
+std::string RememberedPluginsFile(const std::string& runtime_dir) { return runtime_dir + "/plugins"; }
+
+// Each ends with a NUL, which is in no file's name.
+std::vector<std::string> RememberedPlugins(const std::string& runtime_dir) {
+  std::vector<std::string> files;
+  std::ifstream in(RememberedPluginsFile(runtime_dir));
+  for (std::string file; std::getline(in, file, '\0');) files.push_back(file);
+  return files;
+}
+
+// By another name first: a crash leaves the old list or the new one.
+Result<void> RememberPlugins(const std::string& runtime_dir,
+                             const std::vector<std::string>& files) {
+  const std::string path = RememberedPluginsFile(runtime_dir);
+  std::string text;
+  for (const std::string& file : files) text += file + '\0';
+  std::ofstream(path + ".new") << text << std::flush;
+  std::error_code error;
+  if (std::filesystem::file_size(path + ".new", error) != text.size() && !error) {
+    return Fail(EIO, "cannot write {}", path);
+  }
+  if (!error) std::filesystem::rename(path + ".new", path, error);
+  if (error) return Fail(error.value(), "cannot write {}: {}", path, error.message());
+  return {};
 }
 
 }  // namespace corral

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace corral {
 
@@ -16,6 +17,12 @@ namespace corral {
 // loader says; EINVAL: it is no plug-in, or is of another version of the interface; EIO: its
 // function throws or returns nothing. REQUIRES: `file` begins with '/'.
 Result<std::shared_ptr<Subsystem>> LoadPlugin(const std::string& file);
+
+// What a daemon had loaded, kept in a file of its runtime directory until it ends in order: after a
+// crash its groups need the same subsystems, and whoever starts the next daemon does not know them.
+std::string RememberedPluginsFile(const std::string& runtime_dir);
+std::vector<std::string> RememberedPlugins(const std::string& runtime_dir);  // none: no such file
+Result<void> RememberPlugins(const std::string& runtime_dir, const std::vector<std::string>& files);
 
 }  // namespace corral
 

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "engine/engine_core.h"
-#include "subsystems/builtins.h"
+#include "subsystems/any_task.h"
 
 namespace corral {
 namespace {
@@ -118,15 +118,15 @@ Result<void> Engine::Register(std::shared_ptr<Subsystem> subsystem) {
 }
 
 Result<void> Engine::RegisterBuiltIn(std::string_view name) {
-  for (auto& subsystem : MakeBuiltInSubsystems()) {
+  for (auto& subsystem : MakeSubsystemsForAnyTask()) {
     if (subsystem->name() == name) return core_->Register(std::move(subsystem));
   }
-  return Fail(ENOENT, "corral brings no subsystem '{}'", name);
+  return Fail(ENOENT, "corral brings no subsystem '{}' for tasks of any kind", name);
 }
 
 std::vector<std::string> Engine::BuiltIns() {
   std::vector<std::string> names;
-  for (const auto& subsystem : MakeBuiltInSubsystems()) names.emplace_back(subsystem->name());
+  for (const auto& subsystem : MakeSubsystemsForAnyTask()) names.emplace_back(subsystem->name());
   return names;
 }
 

@@ -13,7 +13,11 @@ Result<TaskId> EngineCore::Begin(TaskId parent) {
   const auto task = tasks_.Take();
   if (!task) return Fail(EAGAIN, "there are {} tasks already", tasks_.live());
   const Tid tid = TidOf(*task);
-  tracker_.Birth(TidOf(parent), tid, Tgid{tid.value});
+  if (auto born = tracker_.Birth(TidOf(parent), tid, Tgid{tid.value}); !born) {
+    tasks_.End(*task);
+    tasks_.GiveBack(*task);
+    return Fail(born.error());
+  }
   // After the birth: either Kill() finds the child in its list, or we find its parent's mark, or
   // Kill() still at work.
   if (tasks_.IsKilled(parent) || (killing_ != 0 && IsBeingKilled(tid))) (void)tasks_.Mark(*task);

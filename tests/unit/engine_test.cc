@@ -256,10 +256,34 @@ TEST_F(EngineTest, AReferenceKeepsTheReleaseBack) {
   EXPECT_THAT(Told(), ElementsAre("/anna"));
 }
 
-TEST_F(EngineTest, EverySubsystemThatCorralBringsCanBeRegistered) {
+TEST_F(EngineTest, ALimitRefusesABirthAndNothingIsLeftOfIt) {
+  ASSERT_THAT(engine().RegisterBuiltIn("numtasks"), IsOk());
+  Group users = engine().CreateHierarchy({.name = "users", .subsystems = {"numtasks"}}).value();
+  Group anna = users.Create("anna").value();
+  ASSERT_THAT(anna.Write("numtasks.max", "2"), IsOk());
+  Task one = Begin(anna);
+  Task two = engine().Begin(one).value();
+  EXPECT_THAT(engine().Begin(one), FailsWith(EAGAIN));
+  EXPECT_THAT(anna.Tasks(), IsOkAndHolds(ElementsAre(one.id(), two.id())));
+  EXPECT_THAT(anna.Read("numtasks.current"), IsOkAndHolds("2\n"));
+  one.End();
+  Task three = engine().Begin(two).value();
+  two.End();
+  three.End();
+  EXPECT_THAT(anna.WaitEmpty(), IsOk());
+  // The numbers of those that were refused came back.
+  std::vector<Task> all;
+  while (auto task = engine().Begin()) all.push_back(std::move(*task));
+  EXPECT_EQ(all.size(), kTasks);
+}
+
+// Numbers of tasks are not processes: nothing that would signal or pin those.
+TEST_F(EngineTest, OffersTheSubsystemsThatLeaveTheMachineAlone) {
+  EXPECT_THAT(Engine::BuiltIns(), UnorderedElementsAre("numtasks", "debug"));
   for (const std::string& name : Engine::BuiltIns()) {
     EXPECT_THAT(engine().RegisterBuiltIn(name), IsOk()) << name;
   }
+  EXPECT_THAT(engine().RegisterBuiltIn("freezer"), FailsWith(ENOENT));
 }
 
 }  // namespace

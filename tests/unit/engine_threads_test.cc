@@ -1,5 +1,6 @@
 // The engine from 8 threads at once (also in the preset tsan).
 #include <atomic>
+#include <barrier>
 #include <map>
 #include <random>
 #include <thread>
@@ -112,6 +113,34 @@ TEST_F(EngineThreads, ManyWaitForOneGroup) {
   task.End();
   waiting.clear();
   EXPECT_EQ(woken, kThreads);
+}
+
+// However many bear at once, a limit is reached and never exceeded.
+TEST_F(EngineThreads, ALimitHolds) {
+  constexpr std::size_t kMax = 100;
+  constexpr int kRounds = 20;
+  ASSERT_THAT(engine().RegisterBuiltIn("numtasks"), IsOk());
+  Group users = engine().CreateHierarchy({.name = "users", .subsystems = {"numtasks"}}).value();
+  Group anna = users.Create("anna").value();
+  ASSERT_THAT(anna.Write("numtasks.max", std::to_string(kMax)), IsOk());
+  std::barrier all(kThreads);
+  std::atomic<std::size_t> born = 0;
+  OnThreads([&](int) {
+    Task own = Begin(anna);
+    all.arrive_and_wait();
+    for (int round = 0; round < kRounds; ++round) {
+      std::vector<Task> mine;
+      while (auto child = engine().Begin(own)) mine.push_back(std::move(*child));
+      born += mine.size();
+      all.arrive_and_wait();  // nobody's child ends before everybody was refused
+      EXPECT_EQ(born.load() + kThreads, kMax * (round + 1) - kThreads * round);
+      all.arrive_and_wait();
+      mine.clear();
+      all.arrive_and_wait();
+    }
+  });
+  EXPECT_THAT(anna.Read("numtasks.current"), IsOkAndHolds("0\n"));
+  EXPECT_THAT(anna.Read("numtasks.peak"), IsOkAndHolds(std::to_string(kMax) + "\n"));
 }
 
 TEST_F(EngineThreads, DroppedGroupsAllGo) {
