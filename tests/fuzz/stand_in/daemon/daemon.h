@@ -36,6 +36,7 @@ class Daemon {
     std::uint32_t tid_capacity() const { return 128; }
     MissCounts misses() const { return tracker_.misses(); }
     AuditReport Audit() { return tracker_.Audit(); }
+    std::vector<Tgid> hidden_processes() const { return {}; }
 
    private:
     Tracker& tracker_;
@@ -54,6 +55,7 @@ class Daemon {
   EventFeed& feed() { return feed_; }
   const Agents& agents() const { return agents_; }
   const std::vector<LoadedPlugin>& plugins() const { return plugins_; }
+  std::string why_not_kept() const { return "there is no kernel"; }
   Result<void> CheckShutdown(bool force) {
     if (force) return {};
     return Fail(EBUSY, "cgroups are there");
@@ -70,6 +72,7 @@ class Daemon {
   Waiters waiters_;
   EventFeed feed_{world_.registry};
   Agents agents_;
+  const std::vector<LoadedPlugin> plugins_ = {{"/plugin.so", "plugin"}};
   const Fd shutdown_;
 };
 
