@@ -55,7 +55,6 @@ class Daemon {
   EventFeed& feed() { return feed_; }
   const Agents& agents() const { return agents_; }
   const std::vector<LoadedPlugin>& plugins() const { return plugins_; }
-  std::string why_not_kept() const { return "there is no kernel"; }
   Result<void> CheckShutdown(bool force) {
     if (force) return {};
     return Fail(EBUSY, "cgroups are there");
