@@ -247,9 +247,13 @@ Result<void> Registry::TakeRowLocked(std::string_view key, std::string_view valu
         next_notification_ = row.Number();
         taken = {};
         break;
-      case kHierarchy: taken = TakeHierarchyLocked(HierarchyId{static_cast<std::uint32_t>(id)}, row); break;
+      case kHierarchy:
+        taken = TakeHierarchyLocked(HierarchyId{static_cast<std::uint32_t>(id)}, row);
+        break;
       case kCgroup: taken = TakeCgroupLocked(CgroupId{id}, row); break;
-      case kSet: taken = TakeSetLocked(CssSetId{static_cast<std::uint32_t>(id)}, row); break;
+      case kSet:
+        taken = TakeSetLocked(CssSetId{static_cast<std::uint32_t>(id)}, row);
+        break;
       case kNotification: taken = TakeNotificationLocked(id, row); break;
       case kLastPath:
         last_paths_[CgroupId{id}] = value;

@@ -41,6 +41,7 @@ class Store final : public Journal {
  private:
   explicit Store(std::string directory) : directory_(std::move(directory)) {}
   Result<void> Start(unsigned flags);
+  int Reserve(std::size_t size);
   Result<void> ReadAll(const Row& row) const;
   int Write(const std::vector<Change>& changes);
 

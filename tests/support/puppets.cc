@@ -76,6 +76,8 @@ Puppets::~Puppets() {
     for (const auto& entry : ChildrenOf(::getpid())) ::kill(entry, SIGKILL);
     if (::waitpid(-1, nullptr, __WALL) < 0 && errno == ECHILD) break;
   }
+  // Whoever is started between two of us (a daemon) is not ours to kill.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 0);
   ::unlink(offer_path_.c_str());
 }
 

@@ -6,3 +6,7 @@ corral_test(event_feed_test
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/event_feed_test.cc
   DEPS corral_daemon corral_tracker_inproc
   LABELS unit)
+corral_test(store_test
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/store_test.cc
+  DEPS corral_store
+  LABELS unit)
