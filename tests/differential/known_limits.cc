@@ -9,7 +9,6 @@ namespace corral::differential {
 namespace {
 
 // The reasons. Numbers are those of the behaviour's specification.
-constexpr std::string_view kNoSubsystem = "no subsystem is registered: all is the same as none";
 constexpr std::string_view kSocket = "the socket's mode refuses others before the daemon can say EPERM";
 constexpr std::string_view kDirect = "FUSE takes O_DIRECT and changes nothing";
 constexpr std::string_view kSize = "a file has a size, or sendfile would copy nothing (4.1, 14)";
@@ -24,7 +23,6 @@ constexpr std::string_view kEmptyWrite = "an empty write is not seen by a FUSE s
 constexpr std::string_view kBuffer = "what was read once is served on (2); the kernel keeps a line of it";
 
 constexpr KnownLimit kKnownLimits[] = {
-    {"JoiningAHierarchy", "name=$N,all", kNoSubsystem},
     {"EndsOfHierarchies", "mount by another", kSocket},
     {"OpenFlags", "O_DIRECT of a/notify_on_release", kDirect},
     {"OpenFlags", "O_DIRECT of cgroup.sane_behavior", kDirect},

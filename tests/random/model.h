@@ -60,6 +60,7 @@ struct ModelGroup {
   bool notify = false;
   bool releasable = false;
   bool clone_children = false;
+  bool has_cpus = true;  // of the subsystem cpuset, or the hierarchy has none
   std::uint64_t releases = 0;
 };
 

@@ -120,11 +120,19 @@ int Model::WritePid(ModelGroup& group, const std::string& text, bool process, co
   const bool always = self && !dialect.opener_attaches;
   if (asker != 0 && asker != owner && !always) return EACCES;
   if (live == tasks_.end() && !for_others) return 0;
-  if (!process || options_.mistake == Mistake::kOneThreadForAll) {
-    if (live != tasks_.end()) Move({name}, group);
-    return 0;
+  std::vector<std::string> moved;
+  if (process && options_.mistake != Mistake::kOneThreadForAll) {
+    moved = ThreadsOf(live != tasks_.end() ? live->second.tgid : zombie->second.tid);
+  } else if (live != tasks_.end()) {
+    moved = {name};
   }
-  Move(ThreadsOf(live != tasks_.end() ? live->second.tgid : zombie->second.tid), group);
+  const bool comes = std::ranges::any_of(moved, [&](const std::string& one) {
+    const auto& where = tasks_.at(one).where;
+    const auto at = where.find(group.hierarchy);
+    return at == where.end() ? group.parent != nullptr : at->second != &group;
+  });
+  if (comes && !group.has_cpus) return ENOSPC;  // cpuset refuses (spec 6.8)
+  Move(moved, group);
   return 0;
 }
 

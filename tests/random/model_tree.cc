@@ -102,8 +102,12 @@ Errnos Model::Mkdir(const Step& step) {
     owner.gid = parent.gid;
     owner.mode |= 02000;
   }
-  spot.parent->children[spot.name] =
+  auto& made = spot.parent->children[spot.name] =
       NewGroup(*mount.hierarchy, spot.parent, spot.name, owner);
+  // The anonymous hierarchy has every subsystem (spec 3.3).
+  const bool has_cpuset = mount.hierarchy->name.empty() && !dialect.one_hierarchy;
+  made->has_cpus = !has_cpuset || dialect.settings_inherited ||
+                   (spot.parent->clone_children && spot.parent->has_cpus);
   return {0};
 }
 

@@ -32,6 +32,13 @@ struct Entries {
   std::set<std::string> names, directories;
 };
 
+// Files are control files; those of subsystems have another prefix than the core's and are not the
+// model's matter.
+bool IsOfSubsystem(const dirent& entry) {
+  const std::string_view name = entry.d_name;
+  return entry.d_type == DT_REG && name.contains('.') && !name.starts_with("cgroup.");
+}
+
 // Every name once; "." and ".." are not told.
 Entries List(const Fd& directory) {
   Entries entries;
@@ -39,7 +46,7 @@ Entries List(const Fd& directory) {
       ::fdopendir(::fcntl(directory.get(), F_DUPFD_CLOEXEC, 3)), ::closedir);
   while (const dirent* entry = ::readdir(stream.get())) {
     const std::string name = entry->d_name;
-    if (name == "." || name == "..") continue;
+    if (name == "." || name == ".." || IsOfSubsystem(*entry)) continue;
     if (!entries.names.insert(name).second) entries.names.insert(name + " (twice)");
     if (entry->d_type == DT_DIR) entries.directories.insert(name);
   }

@@ -24,6 +24,7 @@ std::vector<SpecDialect> SpecDialects(std::size_t cpus) {
                  .newline_in_names = true,
                  .longest_name = 255,
                  .setgid_inherited = false,
+                 .settings_inherited = true,
                  .empty_agent_ignored = true,
                  .empty_agent_is_none = false,
                  .list_per_descriptor = true,
@@ -53,6 +54,7 @@ std::vector<SpecDialect> SpecDialects(std::size_t cpus) {
   linux_v1.root_mode = 0555;
   linux_v1.longest_name = 1024;  // what FUSE lets through
   linux_v1.setgid_inherited = true;
+  linux_v1.settings_inherited = false;
   linux_v1.list_per_descriptor = false;
   linux_v1.served_after_removal = false;
   linux_v1.rename_onto_elsewhere = EIO;

@@ -30,6 +30,7 @@ struct SpecDialect {
   bool newline_in_names;
   std::size_t longest_name;
   bool setgid_inherited;
+  bool settings_inherited;    // of subsystems, by a new group; else it starts with none
   bool empty_agent_ignored;   // release_agent= at a mount; else EINVAL (v11: no agent)
   bool empty_agent_is_none;
   bool list_per_descriptor;   // else shared, at the first read
