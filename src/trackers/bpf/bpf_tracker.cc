@@ -18,7 +18,9 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "tracker.skel.h"
+#include "trackers/bpf/bpf_util.h"
 #include "trackers/bpf/proc_tasks.h"
+#include "trackers/bpf/task_feed.h"
 #include "trackers/task_audit.h"
 
 namespace corral {
@@ -96,19 +98,13 @@ int CollectBell(void* bells, void* data, std::size_t size) {
   return 0;
 }
 
-std::uint64_t RecursionMisses(const bpf_program* program) {
-  bpf_prog_info info = {};
-  std::uint32_t size = sizeof info;
-  if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) != 0) return 0;
-  return info.recursion_misses;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<BpfTracker>> BpfTracker::Create(BpfOptions options) {
   if (auto ok = CheckKernel(); !ok) return Fail(ok.error());
   libbpf_set_print(LogLibbpf);
   std::unique_ptr<BpfTracker> tracker(new BpfTracker);
+  tracker->feed_bytes_ = options.feed_bytes;
   if (auto ok = tracker->Load(options); !ok) return Fail(ok.error());
   if (auto ok = tracker->MapTables(); !ok) return Fail(ok.error());
   if (auto ok = tracker->Seed(); !ok) return Fail(ok.error());
@@ -219,6 +215,7 @@ void BpfTracker::AdoptUnknown() {
 }
 
 BpfTracker::~BpfTracker() {
+  feed_.reset();
   if (doorbell_) ring_buffer__free(doorbell_);
   if (!skeleton_) return;
   UnmapArray(skeleton_->maps.words, tables_.words);
@@ -268,8 +265,38 @@ void BpfTracker::ForEachTask(const std::function<void(Tid, Place)>& fn) const {
 }
 
 Result<void> BpfTracker::Listen(TaskListener* listener) {
-  if (!listener) return {};
-  return Fail(ENOTSUP, "the kernel tracker does not tell of births and deaths");
+  std::shared_ptr<TaskFeed> feed;
+  if (listener) {
+    auto made = TaskFeed::Create(bpf_map__fd(skeleton_->maps.words), tables_,
+                                 [this] { return MachineTasks(); }, feed_bytes_, *listener);
+    if (!made) return Fail(made.error());
+    feed = std::move(*made);
+  }
+  MutexLock lock(feed_mu_);
+  feed_.swap(feed);
+  return {};
+}
+
+std::shared_ptr<TaskFeed> BpfTracker::Feed() const {
+  MutexLock lock(feed_mu_);
+  return feed_;
+}
+
+std::unique_ptr<Tracker::Standstill> BpfTracker::HoldTasks() {
+  class Held final : public Standstill {
+   public:
+    explicit Held(std::shared_ptr<TaskFeed> feed) NO_THREAD_SAFETY_ANALYSIS
+        : feed_(std::move(feed)) {
+      feed_->mu().Lock();
+    }
+    ~Held() override NO_THREAD_SAFETY_ANALYSIS { feed_->mu().Unlock(); }
+
+   private:
+    const std::shared_ptr<TaskFeed> feed_;
+  };
+  auto feed = Feed();
+  if (!feed) return nullptr;
+  return std::make_unique<Held>(std::move(feed));
 }
 
 void BpfTracker::RetireSet(CssSetId set) { TakePending(tables_, set); }
@@ -353,7 +380,11 @@ void BpfTracker::Drain(Listener& listener) {
 }
 
 AuditReport BpfTracker::Audit() { return Compare(false); }
-AuditReport BpfTracker::Resync() { return Compare(true); }
+AuditReport BpfTracker::Resync() {
+  AuditReport report = Compare(true);
+  if (const auto feed = Feed()) feed->LookAgain();
+  return report;
+}
 
 AuditReport BpfTracker::Compare(bool repair) {
   TaskAudit audit(tables_, [this] { return MachineTasks(); });

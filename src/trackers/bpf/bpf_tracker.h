@@ -14,6 +14,7 @@
 #include <atomic>
 #include <memory>
 
+#include "base/mutex.h"
 #include "trackers/tables.h"
 
 struct tracker_bpf;
@@ -22,8 +23,11 @@ struct ring_buffer;
 
 namespace corral {
 
+class TaskFeed;
+
 struct BpfOptions {
   std::uint32_t sets = 262144;
+  std::uint32_t feed_bytes = 1 << 22;  // of births and deaths not told yet; a power of 2, in pages
   std::uint32_t tids = 0;  // tids are below this; 0: what kernel.pid_max says, or what is there
 };
 
@@ -40,7 +44,9 @@ class BpfTracker final : public Tracker {
   Result<void> Move(Tid tid, Place expected, CssSetId to) override;
   SetCount Count(CssSetId set) const override;
   void ForEachTask(const std::function<void(Tid, Place)>& fn) const override;
+  // What is guaranteed, and from which thread: task_feed.h.
   Result<void> Listen(TaskListener* listener) override;
+  std::unique_ptr<Standstill> HoldTasks() override;
   void RetireSet(CssSetId set) override;
   std::vector<Leaver> Leavers() override;
   int bell_fd() const override;
@@ -62,6 +68,7 @@ class BpfTracker final : public Tracker {
   // Gives every live task that has no place the initial one.
   void AdoptUnknown();
   AuditReport Compare(bool repair);
+  std::shared_ptr<TaskFeed> Feed() const;
 
   tracker_bpf* skeleton_ = nullptr;
   ring_buffer* doorbell_ = nullptr;
@@ -73,6 +80,10 @@ class BpfTracker final : public Tracker {
   bool told_out_of_table_ = false;
   MissCounts at_start_;  // when seeding was through; misses are counted from there
   MissCounts seen_;      // by Drain()
+
+  std::uint32_t feed_bytes_ = 0;
+  mutable Mutex feed_mu_;  // a leaf
+  std::shared_ptr<TaskFeed> feed_ GUARDED_BY(feed_mu_);  // null: nobody wants to be told
 };
 
 }  // namespace corral
