@@ -94,6 +94,25 @@ struct corral_task_record {
 	corral_u64 word;
 	corral_u32 flags;	/* CORRAL_TASK_* */
 	corral_u32 unused;
+	corral_u64 start;	/* when it was made; 0: not known */
+};
+
+/* What task_feed.bpf.c tells, for subsystems that want forks. A hint like a bell: what is lost is
+ * counted, and made up for by a walk. */
+enum corral_feed_kind {
+	CORRAL_FEED_FORK = 1,
+	CORRAL_FEED_EXIT = 2,
+	CORRAL_FEED_EXEC = 3,	/* by a thread that was not the leader: old_tid is tid now */
+};
+
+struct corral_feed_record {
+	corral_u32 kind;
+	corral_u32 tid;
+	corral_u32 tgid;
+	corral_u32 old_tid;
+	corral_u64 start;	/* when it was made: tells it from others with its tid */
+	corral_u32 set;		/* where it was then; 0: beyond the table */
+	corral_u32 unused;
 };
 
 enum {

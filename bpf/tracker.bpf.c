@@ -19,6 +19,7 @@ struct task_struct {
 	int exit_state;
 	int pid;
 	int tgid;
+	corral_u64 start_time;
 	unsigned int in_execve : 1;
 } KERNEL_TYPE;
 
@@ -205,6 +206,7 @@ static __always_inline void emit(struct bpf_iter__task *ctx, struct task_struct 
 		.tgid = task->tgid,
 		.word = word,
 		.flags = task_state(task),
+		.start = task->start_time,
 	};
 
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));

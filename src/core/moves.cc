@@ -182,6 +182,7 @@ void Registry::CommitLocked(Cgroup& to, const std::vector<Moved>& moved) {
   for (const Moved& move : moved) {
     const CgroupId source = PlaceIn(move.from, to.hierarchy->id);
     sources.push_back(source);
+    if (callbacks_) callbacks_->Leaving({move.tid, move.tgid}, CssOfLocked(move.from));
     subsystems_.Attach(to.css, CgroupInLocked(*to.hierarchy, source).css, move.tid);
     if (callbacks_) callbacks_->Moved(move.tid, move.to);
   }

@@ -35,6 +35,18 @@ void TaskCallbacks::Add(std::shared_ptr<Subsystem> subsystem, std::size_t number
   }
 }
 
+void TaskCallbacks::Leaving(const TaskName& task, const CssList& from) {
+  CssList css;
+  for (const Wanting& wanting : wanting_) {
+    const bool below = wanting.number < from.size() && from[wanting.number];
+    css.push_back(below ? from[wanting.number] : wanting.root);
+  }
+  const auto known = known_.find(task.tid);
+  if (known != known_.end() && known->second.css == css) return;
+  if (known != known_.end()) Exited(TaskName(known->second.name));
+  Begin(task, kInitialSet, std::move(css));  // Moved() says which set
+}
+
 void TaskCallbacks::Moved(Tid tid, CssSetId set) {
   const auto task = known_.find(tid);
   if (task == known_.end()) return;
@@ -55,15 +67,23 @@ Result<void> TaskCallbacks::CanFork(Tid parent, CssSetId set) {
 void TaskCallbacks::Forked(const TaskName& task, CssSetId set) {
   if (const auto known = known_.find(task.tid); known != known_.end()) {
     TaskName& name = known->second.name;
-    if (IsSame(name, task)) {
+    if (IsSame(name, task) &&
+        (known->second.set == set || known->second.css == AllCssIn(set))) {
       name.tgid.value = std::max(name.tgid.value, task.tgid.value);
       name.start = std::max(name.start, task.start);
+      known->second.set = set;
       return;
     }
-    Exited(name);  // of whose end we have not heard
+    // Of whose end nothing was heard; or it changed its place without a move: taken along by its
+    // birth (I5) after it was told of, or put in every root for lack of a better (I8).
+    Exited(TaskName(name));
   }
+  Begin(task, set, AllCssIn(set));
+}
+
+void TaskCallbacks::Begin(const TaskName& task, CssSetId set, CssList css) {
   const Known& known =
-      known_.emplace(task.tid, Known{.name = task, .set = set, .css = AllCssIn(set)})
+      known_.emplace(task.tid, Known{.name = task, .set = set, .css = std::move(css)})
           .first->second;
   for (std::size_t i = 0; i < wanting_.size(); ++i) {
     Subsystem& subsystem = *wanting_[i].subsystem;
@@ -85,14 +105,11 @@ void TaskCallbacks::Exited(const TaskName& task) {
   known_.erase(known);
 }
 
-// Also whoever lost its place: one that could not be accounted for is put in every root (I8), and
-// no move tells of it.
 void TaskCallbacks::Existing(const std::vector<ExistingTask>& all) {
   std::unordered_set<Tid> stays;
   for (const ExistingTask& task : all) {
     const auto known = known_.find(task.name.tid);
-    if (known != known_.end() && IsSame(known->second.name, task.name) &&
-        (known->second.set == task.set || known->second.css == AllCssIn(task.set))) {
+    if (known != known_.end() && IsSame(known->second.name, task.name)) {
       stays.insert(task.name.tid);
     }
   }

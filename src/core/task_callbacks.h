@@ -30,6 +30,10 @@ class TaskCallbacks final : public TaskListener {
   bool empty() const { return wanting_.empty(); }
   // Tells it of every task there is. `number` and `root` as in SubsystemTable.
   void Add(std::shared_ptr<Subsystem> subsystem, std::size_t number, std::shared_ptr<Css> root);
+  // Before an Attach(): the task comes from where these css are, by subsystem number. It may be
+  // another one than we know by that tid: a process can be moved while a thread of it execs, and
+  // its leader's tid is moved twice then, for the old one and the new.
+  void Leaving(const TaskName& task, const CssList& from);
   // The task was moved to `set`, and the subsystems have been told. Does nothing for one not known.
   void Moved(Tid tid, CssSetId set);
 
@@ -52,6 +56,7 @@ class TaskCallbacks final : public TaskListener {
 
   std::shared_ptr<Css> CssIn(CssSetId set, const Wanting& wanting) const;
   CssList AllCssIn(CssSetId set) const;
+  void Begin(const TaskName& task, CssSetId set, CssList css);
   void TellExit(const Known& task);
 
   const CssSetTable& sets_;

@@ -3,11 +3,10 @@
 
 #include <array>
 #include <atomic>
-#include <map>
 #include <random>
-#include <stdexcept>
 #include <thread>
 
+#include "support/census.h"
 #include "support/core_fixture.h"
 
 namespace corral {
@@ -15,70 +14,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-// Counts the tasks of each css by what it is told, and notices every call that cannot be.
-class Census final : public Subsystem {
- public:
-  struct Count final : Css {
-    std::atomic<int> tasks = 0;
-  };
-  enum class Fault { kNone, kRefuse, kThrow };
-
-  explicit Census(std::string name) : name_(std::move(name)) {}
-
-  std::string_view name() const override { return name_; }
-  bool WantsForks() const override { return true; }
-  Result<std::unique_ptr<Css>> Create(const NewCss&) override {
-    if (auto done = Do("create"); !done) return Fail(done.error());
-    return std::make_unique<Count>();
-  }
-  Result<void> CanAttach(Css&, Css&, Tid) override { return Do("can-attach"); }
-  void Attach(Css& to, Css& from, Tid task) override {
-    if (where_[task] != &from) ++impossible;
-    --static_cast<Count&>(from).tasks;
-    ++static_cast<Count&>(to).tasks;
-    where_[task] = &to;
-    (void)Do("attach");
-  }
-  void Cancel(Css&, Css&, Tid) override { (void)Do("cancel"); }
-  Result<void> CanFork(Css&, Tid) override { return Do("can-fork"); }
-  void Fork(Css& css, Tid task) override {
-    if (!where_.emplace(task, &css).second) ++impossible;
-    ++static_cast<Count&>(css).tasks;
-    if (on_fork) on_fork(task);
-    (void)Do("fork");
-  }
-  void Exit(Css& css, Tid task) override {
-    const auto at = where_.find(task);
-    if (at == where_.end() || at->second != &css) ++impossible;
-    if (at != where_.end()) where_.erase(at);
-    --static_cast<Count&>(css).tasks;
-    if (on_exit) on_exit(task);
-    (void)Do("exit");
-  }
-
-  std::size_t known() const { return where_.size(); }
-
-  std::map<std::string, Fault> faults;
-  bool record = true;
-  std::vector<std::string> said;
-  std::function<void(Tid)> on_fork;
-  std::function<void(Tid)> on_exit;
-  int impossible = 0;
-
- private:
-  Result<void> Do(const std::string& what) {
-    if (record) said.push_back(what);
-    const auto fault = faults.find(what);
-    if (fault == faults.end() || fault->second == Fault::kNone) return {};
-    if (fault->second == Fault::kThrow) throw std::runtime_error("it died in " + what);
-    return Fail(EXDEV, "it refused {}", what);
-  }
-
-  const std::string name_;
-  // Guarded by nothing: no two of these callbacks run at once. ThreadSanitizer would tell.
-  std::map<Tid, Css*> where_;
-};
 
 class Forks : public CoreTest {
  protected:
@@ -103,7 +38,7 @@ class Forks : public CoreTest {
     for (const auto& census : {first_, second_}) EXPECT_EQ(census->impossible, 0);
   }
   int Told(CgroupId cgroup, std::size_t number) {
-    return static_cast<Census::Count&>(*registry_.CssOf(cgroup, number)).tasks;
+    return Census::TasksOf(*registry_.CssOf(cgroup, number));
   }
   Result<void> TryFork(Tid by, Tid child) {
     return machine_.Birth(by, child, Tgid{child.value});
@@ -343,8 +278,7 @@ TEST_F(ForkLoad, LosesAndInventsNobodyUnderLoad) {
   EXPECT_EQ(census->impossible, 0);
   std::size_t all = 0;
   for (const CgroupId place : places) {
-    const auto& css = static_cast<const Census::Count&>(*registry_.CssOf(place, 0));
-    EXPECT_EQ(css.tasks, static_cast<int>(Tasks(place).size()));
+    EXPECT_EQ(Census::TasksOf(*registry_.CssOf(place, 0)), static_cast<int>(Tasks(place).size()));
     all += Tasks(place).size();
   }
   EXPECT_EQ(all, 2 * kWorkers);

@@ -19,7 +19,9 @@
 #include "base/log.h"
 #include "tracker.skel.h"
 #include "trackers/bpf/bpf_object.h"
+#include "trackers/bpf/bpf_util.h"
 #include "trackers/bpf/proc_tasks.h"
+#include "trackers/bpf/task_feed.h"
 #include "trackers/task_audit.h"
 
 namespace corral {
@@ -72,13 +74,6 @@ int CollectBell(void* bells, void* data, std::size_t size) {
     static_cast<std::vector<corral_bell>*>(bells)->push_back(*static_cast<corral_bell*>(data));
   }
   return 0;
-}
-
-std::uint64_t RecursionMisses(int program) {
-  bpf_prog_info info = {};
-  std::uint32_t size = sizeof info;
-  if (bpf_obj_get_info_by_fd(program, &info, &size) != 0) return 0;
-  return info.recursion_misses;
 }
 
 // The program behind a link, which may be another process's.
@@ -143,6 +138,7 @@ Result<std::unique_ptr<BpfTracker>> BpfTracker::Create(BpfOptions options,
     if (tracker->pins_) tracker->pins_->Clear();
     if (auto ok = tracker->Load(options); !ok) return Fail(ok.error());
   }
+  tracker->feed_bytes_ = options.feed_bytes;
   if (auto ok = tracker->ListenToDoorbell(); !ok) return Fail(ok.error());
   if (auto ok = tracker->MapTables(); !ok) return Fail(ok.error());
   if (auto ok = tracker->Seed(); !ok) return Fail(ok.error());
@@ -340,6 +336,7 @@ void BpfTracker::AdoptUnknown() {
 }
 
 BpfTracker::~BpfTracker() {
+  feed_.reset();
   if (doorbell_) ring_buffer__free(doorbell_);
   if (!skeleton_) return;
   UnmapArray(skeleton_->maps.words, tables_.words);
@@ -389,8 +386,38 @@ void BpfTracker::ForEachTask(const std::function<void(Tid, Place)>& fn) const {
 }
 
 Result<void> BpfTracker::Listen(TaskListener* listener) {
-  if (!listener) return {};
-  return Fail(ENOTSUP, "the kernel tracker does not tell of births and deaths");
+  std::shared_ptr<TaskFeed> feed;
+  if (listener) {
+    auto made = TaskFeed::Create(bpf_map__fd(skeleton_->maps.words), tables_,
+                                 [this] { return MachineTasks(); }, feed_bytes_, *listener);
+    if (!made) return Fail(made.error());
+    feed = std::move(*made);
+  }
+  MutexLock lock(feed_mu_);
+  feed_.swap(feed);
+  return {};
+}
+
+std::shared_ptr<TaskFeed> BpfTracker::Feed() const {
+  MutexLock lock(feed_mu_);
+  return feed_;
+}
+
+std::unique_ptr<Tracker::Standstill> BpfTracker::HoldTasks() {
+  class Held final : public Standstill {
+   public:
+    explicit Held(std::shared_ptr<TaskFeed> feed) NO_THREAD_SAFETY_ANALYSIS
+        : feed_(std::move(feed)) {
+      feed_->mu().Lock();
+    }
+    ~Held() override NO_THREAD_SAFETY_ANALYSIS { feed_->mu().Unlock(); }
+
+   private:
+    const std::shared_ptr<TaskFeed> feed_;
+  };
+  auto feed = Feed();
+  if (!feed) return nullptr;
+  return std::make_unique<Held>(std::move(feed));
 }
 
 void BpfTracker::RetireSet(CssSetId set) { TakePending(tables_, set); }
@@ -458,7 +485,11 @@ void BpfTracker::Drain(Listener& listener) {
 }
 
 AuditReport BpfTracker::Audit() { return Compare(false); }
-AuditReport BpfTracker::Resync() { return Compare(true); }
+AuditReport BpfTracker::Resync() {
+  AuditReport report = Compare(true);
+  if (const auto feed = Feed()) feed->LookAgain();
+  return report;
+}
 
 AuditReport BpfTracker::Compare(bool repair) {
   TaskAudit audit(tables_, [this] { return MachineTasks(); });

@@ -21,6 +21,7 @@
 #include <optional>
 
 #include "base/fd.h"
+#include "base/mutex.h"
 #include "trackers/bpf/pins.h"
 #include "trackers/tables.h"
 
@@ -30,8 +31,11 @@ struct ring_buffer;
 
 namespace corral {
 
+class TaskFeed;
+
 struct BpfOptions {
   std::uint32_t sets = 262144;
+  std::uint32_t feed_bytes = 1 << 22;  // of births and deaths not told yet; a power of 2, in pages
   std::uint32_t tids = 0;  // tids are below this; 0: what kernel.pid_max says, or what is there
 };
 
@@ -64,7 +68,9 @@ class BpfTracker final : public Tracker {
   Result<void> Move(Tid tid, Place expected, CssSetId to) override;
   SetCount Count(CssSetId set) const override;
   void ForEachTask(const std::function<void(Tid, Place)>& fn) const override;
+  // What is guaranteed, and from which thread: task_feed.h.
   Result<void> Listen(TaskListener* listener) override;
+  std::unique_ptr<Standstill> HoldTasks() override;
   void RetireSet(CssSetId set) override;
   std::vector<Leaver> Leavers() override;
   int bell_fd() const override;
@@ -89,6 +95,7 @@ class BpfTracker final : public Tracker {
   // Gives every live task that has no place the initial one.
   void AdoptUnknown();
   AuditReport Compare(bool repair);
+  std::shared_ptr<TaskFeed> Feed() const;
 
   std::optional<Pins> pins_;
   bool taken_over_ = false;
@@ -105,6 +112,10 @@ class BpfTracker final : public Tracker {
   bool seed_incomplete_ = false;  // a task was inside exec all the time: look again
   bool told_out_of_table_ = false;
   MissCounts seen_;      // by Drain()
+
+  std::uint32_t feed_bytes_ = 0;
+  mutable Mutex feed_mu_;  // a leaf
+  std::shared_ptr<TaskFeed> feed_ GUARDED_BY(feed_mu_);  // null: nobody wants to be told
 };
 
 }  // namespace corral

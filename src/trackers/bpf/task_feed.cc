@@ -1,0 +1,161 @@
+#include "trackers/bpf/task_feed.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "base/log.h"
+#include "task_feed.skel.h"
+#include "trackers/bpf/bpf_util.h"
+
+namespace corral {
+namespace {
+
+constexpr auto kCompareAnyway = std::chrono::minutes(1);
+
+int Collect(void* came, void* data, std::size_t size) {
+  if (size >= sizeof(corral_feed_record)) {
+    static_cast<std::vector<corral_feed_record>*>(came)->push_back(
+        *static_cast<corral_feed_record*>(data));
+  }
+  return 0;
+}
+
+}  // namespace
+
+TaskFeed::TaskFeed(const Tables& tables, Walk walk, TaskListener& listener)
+    : tables_(tables),
+      walk_(std::move(walk)),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      listener_(listener) {}
+
+Result<std::unique_ptr<TaskFeed>> TaskFeed::Create(int words, const Tables& tables, Walk walk,
+                                                   std::uint32_t ring_bytes,
+                                                   TaskListener& listener) {
+  std::unique_ptr<TaskFeed> feed(new TaskFeed(tables, std::move(walk), listener));
+  if (auto loaded = feed->Load(words, ring_bytes); !loaded) return Fail(loaded.error());
+  {
+    MutexLock lock(feed->mu_);
+    feed->Compare();
+  }
+  feed->teller_ = std::thread([raw = feed.get()] { raw->Run(); });
+  return feed;
+}
+
+Result<void> TaskFeed::Load(int words, std::uint32_t ring_bytes) {
+  if (!wake_) return Fail(errno, "eventfd: {}", std::strerror(errno));
+  skeleton_ = task_feed_bpf__open();
+  if (!skeleton_) return Fail(errno, "cannot open the feed's BPF object: {}", std::strerror(errno));
+  bpf_map__set_max_entries(skeleton_->maps.feed, ring_bytes);
+  int error = bpf_map__reuse_fd(skeleton_->maps.words, words);
+  if (error == 0) error = task_feed_bpf__load(skeleton_);
+  if (error != 0) {
+    return Fail(-error, "the kernel refuses the feed's BPF programs: {}", std::strerror(-error));
+  }
+  if (error = task_feed_bpf__attach(skeleton_); error != 0) {
+    return Fail(-error, "cannot attach the feed's programs: {}", std::strerror(-error));
+  }
+  ring_ = ring_buffer__new(bpf_map__fd(skeleton_->maps.feed), Collect, &came_, nullptr);
+  if (!ring_) return Fail(errno, "cannot map the feed: {}", std::strerror(errno));
+  void* const lost = ::mmap(nullptr, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)), PROT_READ,
+                            MAP_SHARED, bpf_map__fd(skeleton_->maps.lost), 0);
+  if (lost == MAP_FAILED) return Fail(errno, "cannot map the feed: {}", std::strerror(errno));
+  lost_ = static_cast<const std::uint64_t*>(lost);
+  return {};
+}
+
+TaskFeed::~TaskFeed() {
+  stopping_ = true;
+  (void)::eventfd_write(wake_.get(), 1);
+  if (teller_.joinable()) teller_.join();
+  if (lost_) {
+    ::munmap(const_cast<std::uint64_t*>(lost_), static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
+  }
+  if (ring_) ring_buffer__free(ring_);
+  if (skeleton_) task_feed_bpf__destroy(skeleton_);
+}
+
+void TaskFeed::LookAgain() {
+  doubt_ = true;
+  (void)::eventfd_write(wake_.get(), 1);
+}
+
+void TaskFeed::Run() {
+  using Clock = std::chrono::steady_clock;
+  auto compare_anyway = Clock::now() + kCompareAnyway;
+  while (!stopping_) {
+    pollfd fds[] = {{.fd = ring_buffer__epoll_fd(ring_), .events = POLLIN, .revents = 0},
+                    {.fd = wake_.get(), .events = POLLIN, .revents = 0}};
+    (void)::poll(fds, 2, std::chrono::milliseconds(kCompareAnyway).count());
+    if (fds[1].revents) {
+      eventfd_t value;
+      (void)::eventfd_read(wake_.get(), &value);
+    }
+    MutexLock lock(mu_);
+    TellWhatCame();
+    const bool due = Clock::now() >= compare_anyway;
+    if (!doubt_.exchange(false) && !due && Missed() == missed_) continue;
+    Compare();
+    compare_anyway = Clock::now() + kCompareAnyway;
+  }
+}
+
+void TaskFeed::TellWhatCame() {
+  came_.clear();
+  ring_buffer__consume(ring_);
+  for (const corral_feed_record& record : came_) Tell(record);
+}
+
+void TaskFeed::Tell(const corral_feed_record& record) {
+  const TaskName task{Tid{record.tid}, Tgid{record.tgid}, record.start};
+  switch (record.kind) {
+    case CORRAL_FEED_EXIT:
+      listener_.Exited(task);
+      break;
+    case CORRAL_FEED_EXEC:  // of another process: a birth has taken the tid, and was told (I6)
+      listener_.Exited({Tid{record.old_tid}, task.tgid});
+      [[fallthrough]];
+    case CORRAL_FEED_FORK:
+      listener_.Forked(task, PlaceNow(record));
+      break;
+  }
+}
+
+CssSetId TaskFeed::PlaceNow(const corral_feed_record& record) const {
+  const auto place = DescribeTask(tables_, Tid{record.tid});
+  if (place && place->tgid.value == record.tgid) return place->set;
+  return record.set != CORRAL_SET_NONE ? CssSetId{record.set} : kInitialSet;
+}
+
+// What is in the ring is older than the walk, which makes it good; what comes into it from here on is
+// told after it, and ignored where the walk was faster.
+void TaskFeed::Compare() {
+  missed_ = Missed();
+  came_.clear();
+  ring_buffer__consume(ring_);
+  std::vector<ExistingTask> all;
+  for (const corral_task_record& task : walk_()) {
+    if (corral_word_tgid(task.word) != task.tgid) continue;  // not born yet, or dead, or inside exec
+    all.push_back({.name = {Tid{task.tid}, Tgid{task.tgid}, task.start},
+                   .set = PlaceOf(task.word).set});
+  }
+  listener_.Existing(all);
+}
+
+std::uint64_t TaskFeed::Missed() const {
+  std::uint64_t missed = ::corral::Load(*lost_);
+  for (const bpf_program* program : {skeleton_->progs.feed_newtask, skeleton_->progs.feed_exec,
+                                     skeleton_->progs.feed_exit}) {
+    missed += RecursionMisses(bpf_program__fd(program));
+  }
+  return missed;
+}
+
+}  // namespace corral
