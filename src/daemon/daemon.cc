@@ -30,7 +30,9 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   d.tracker_ = std::move(*tracker);
   d.registry_ = std::make_unique<Registry>(
       *d.tracker_, [wake = d.wake_.get()] { (void)::eventfd_write(wake, 1); });
-  for (const auto& subsystem : MakeBuiltInSubsystems()) {
+  d.meter_ = std::make_unique<BpfCpuMeter>(*d.tracker_);
+  d.registry_->UseMeter(d.meter_.get());
+  for (const auto& subsystem : MakeBuiltInSubsystems({.meter = *d.meter_})) {
     if (auto ok = d.registry_->Register(subsystem); !ok) return Fail(ok.error());
   }
   auto built_in = d.registry_->CreateHierarchy({.name = kBuiltInHierarchy, .built_in = true});
@@ -38,8 +40,9 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   d.tree_ = std::make_unique<Tree>(*d.registry_, d.host_);
   d.mounts_ = std::make_unique<MountTable>(*d.tree_);
   d.feed_ = std::make_unique<EventFeed>(*d.registry_);
+  d.billing_ = std::make_unique<Billing>(*d.registry_, *d.meter_);
   d.bells_ = std::make_unique<BellLoop>(*d.registry_, *d.tree_, *d.mounts_, d.waiters_, *d.feed_,
-                                        d.wake_.get());
+                                        *d.billing_, d.wake_.get());
   d.bells_->Start();
   d.PlaceProcView(*built_in);
   d.agent_thread_ = std::thread([&d] { d.RunAgents(); });
