@@ -18,6 +18,7 @@
 #include <string>
 
 #include "base/fd.h"
+#include "trackers/bpf/bpf_cpu_meter.h"
 #include "trackers/bpf/bpf_tracker.h"
 
 namespace corral {
@@ -39,7 +40,7 @@ std::map<std::string, Fd> FindHooks() {
     std::uint32_t size = sizeof info;
     if (!fd || bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0) continue;
     const std::string name = info.name;
-    if (name == "on_newtask" || name == "on_exit") hooks[name] = std::move(fd);
+    if (name.starts_with("on_")) hooks[name] = std::move(fd);
   }
   return hooks;
 }
@@ -126,6 +127,28 @@ void Measure(const char* what, const Meter& meter, Run run) {
               what, mean[0], mean[1], mean[2], mean[3], net, net <= kBoundNs ? "" : "over the bound");
 }
 
+// What a death costs more while CPU time is metered: two more programs at its end.
+void MeasureCpuMeter(BpfTracker& tracker, int children) {
+  BpfCpuMeter cpu_meter(tracker);
+  if (auto started = cpu_meter.Start(); !started) {
+    std::fprintf(stderr, "corral_hook_cost: %s\n", started.error().message.c_str());
+    return;
+  }
+  const std::map<std::string, Fd> hooks = FindHooks();
+  const int fds[] = {hooks.at("on_death").get(), hooks.at("on_free").get()};
+  const Cost before[] = {CostOf(fds[0]), CostOf(fds[1])};
+  ForkMany(children);
+  double mean[2];
+  for (int i = 0; i < 2; ++i) {
+    const Cost after = CostOf(fds[i]);
+    const std::uint64_t runs = after.runs - before[i].runs;
+    mean[i] = runs ? static_cast<double>(after.ns - before[i].ns) / static_cast<double>(runs) : 0;
+  }
+  std::printf("%-26s on_death %6.0f ns   on_free %6.0f ns\n", "CPU time is metered", mean[0],
+              mean[1]);
+  cpu_meter.Stop();
+}
+
 int Main(int children) {
   auto created = BpfTracker::Create();
   if (!created) {
@@ -148,6 +171,7 @@ int Main(int children) {
   Measure("counted css_set", meter, [&] { ForkMany(children); });
   (void)tracker.Move(self, {Tgid{self.value}, kSet}, kInitialSet);
   Measure("emptied each time (bell)", meter, [&] { ForkManyAlone(tracker, children, kSet); });
+  MeasureCpuMeter(tracker, children);
   return 0;
 }
 

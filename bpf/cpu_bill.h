@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
  * What the CPU meter's programs share with the daemon: the bill of a css_set.
- * docs/concurrency.md, section 13, argues that every nanosecond is on one bill, once.
+ * docs/concurrency.md, section 18, argues that every nanosecond is on one bill, once.
  */
 #ifndef CORRAL_BPF_CPU_BILL_H
 #define CORRAL_BPF_CPU_BILL_H
@@ -11,8 +11,8 @@
 /* Only ever added to. */
 struct corral_bill {
 	corral_u64 total, user, system;	/* ns */
-	corral_u32 dead;	/* tasks that died in this set, modulo 2^32 */
-	corral_u32 freed;	/* of those, whose last nanosecond is in `total` */
+	corral_u64 dead;	/* tasks that died in this set */
+	corral_u64 paid;	/* of those, whose last nanosecond is in `total` */
 };
 
 /* What a look at a dead task of the queue found. */

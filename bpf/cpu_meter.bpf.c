@@ -9,7 +9,7 @@
  * the task has left its processor for good. Whoever sees that first makes it: a walk, the
  * next deaths (each looks at two dead tasks of the queue), or the kernel's last word on the
  * task. The last alone would do, if no kernel skipped it; one was met that runs no tracing
- * program in an interrupt over a thread of process 1 (docs/concurrency.md, 13.3).
+ * program in an interrupt over a thread of process 1 (docs/concurrency.md, 18.4).
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_core_read.h>
@@ -251,7 +251,7 @@ static __always_inline void charge(struct corral_bill *bill, const struct sums *
 /* After the charge. */
 static __always_inline void pay_off(struct corral_bill *bill)
 {
-	ADD(&bill->freed, 1);
+	ADD(&bill->paid, 1);
 }
 
 static __always_inline void settle(const struct result *r, int ends)

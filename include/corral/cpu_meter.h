@@ -22,21 +22,24 @@
 namespace corral {
 
 // Nanoseconds. `total` is exact; `user` and `system` are the kernel's own samples of it, which
-// tick-based kernels take so seldom that short tasks have neither.
+// tick-based kernels take so seldom that short tasks have neither. `tasks`: those that ended.
 struct CpuTime {
   std::uint64_t total = 0;
   std::uint64_t user = 0;
   std::uint64_t system = 0;
+  std::uint64_t tasks = 0;
   CpuTime& operator+=(const CpuTime& more) {
     total += more.total;
     user += more.user;
     system += more.system;
+    tasks += more.tasks;
     return *this;
   }
   // Since `earlier`; of each member at least 0.
   CpuTime operator-(const CpuTime& earlier) const {
     const auto less = [](std::uint64_t a, std::uint64_t b) { return a > b ? a - b : 0; };
-    return {less(total, earlier.total), less(user, earlier.user), less(system, earlier.system)};
+    return {less(total, earlier.total), less(user, earlier.user), less(system, earlier.system),
+            less(tasks, earlier.tasks)};
   }
   bool operator==(const CpuTime&) const = default;
 };
@@ -50,6 +53,7 @@ class CpuMeter {
   // attached; then nothing is.
   virtual Result<void> Start() = 0;
   virtual void Stop() = 0;
+  virtual bool IsOn() const = 0;
 
   // What the process, or the one task, has run so far is charged to the css_sets its tasks are in
   // now; what it runs later, to where it is then. Call before a move. Changes no sum of Read().
@@ -61,15 +65,15 @@ class CpuMeter {
   // that is used again for something else goes on from its old sum: take differences.
   virtual std::unordered_map<CssSetId, CpuTime> Read() = 0;
 
-  // What Read() said of it, without what tasks that are still there have run: one load.
+  // What Read() last said of it, and what was charged since: a few loads.
   virtual CpuTime Charged(CssSetId set) const = 0;
 
-  // Dead tasks of this set that are not in Charged() yet, zombies included: one load. A set may be
-  // used again for something else only when it is 0.
+  // Dead tasks of this set that are not in Charged() in full yet: two loads. A set may be used
+  // again for something else only when it is 0.
   virtual std::uint64_t Owed(CssSetId set) const = 0;
 
-  // Dead tasks of this set that Read() cannot see: the kernel has not let go of them yet, and
-  // they have left the task list. 0 in the end, milliseconds after the last wait(2).
+  // The same after a look at who is still running: 0 as soon as the last of them has left its
+  // processor for good, which may be a little after wait(2).
   virtual std::uint64_t Uncharged(CssSetId set) = 0;
 };
 

@@ -38,6 +38,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace corral {
@@ -168,6 +169,8 @@ class Groups {
   // What the cgroup's tasks have run since it was made: its own, or with all below it, those
   // removed since included. ENOTSUP: this tracker does not know of CPU time.
   virtual Result<CpuTime> CpuTimeOf(const Css& css, bool subtree) = 0;
+  // Of each cgroup at and below it its own, with one look at the machine.
+  virtual Result<std::unordered_map<CgroupId, CpuTime>> CpuTimes(const Css& top) = 0;
 };
 
 class Subsystem {

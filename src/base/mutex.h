@@ -2,6 +2,7 @@
 #ifndef CORRAL_BASE_MUTEX_H_
 #define CORRAL_BASE_MUTEX_H_
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -36,6 +37,12 @@ class CondVar {
   void Wait(Mutex& mu) REQUIRES(mu) {
     std::unique_lock<std::mutex> lock(mu.mu_, std::adopt_lock);
     cv_.wait(lock);
+    lock.release();
+  }
+  // The same, for so long at most.
+  void WaitFor(Mutex& mu, std::chrono::nanoseconds time) REQUIRES(mu) {
+    std::unique_lock<std::mutex> lock(mu.mu_, std::adopt_lock);
+    cv_.wait_for(lock, time);
     lock.release();
   }
   void NotifyOne() { cv_.notify_one(); }

@@ -63,6 +63,10 @@ Action SetUpMount(CLI::App& parser);
 Action SetUpUmount(CLI::App& parser);
 // run_command.cc
 Action SetUpRun(CLI::App& parser);
+// stat_command.cc
+Action SetUpStat(CLI::App& parser);
+// top_command.cc
+Action SetUpTop(CLI::App& parser);
 // tree_commands.cc
 Action SetUpTree(CLI::App& parser);
 Action SetUpLs(CLI::App& parser);

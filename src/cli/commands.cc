@@ -5,7 +5,7 @@ namespace corral::cli {
 namespace {
 
 constexpr Command kCommands[] = {
-    {"run", "[-g PATH] [--wait|--kill|--detach] [--] COMMAND [ARGUMENT...]",
+    {"run", "[-g PATH] [--wait|--kill|--detach] [--bill] [--] COMMAND [ARGUMENT...]",
      "Run a command in a group and wait until the whole group is empty",
      "  corral run --kill -- make -j8\n"
      "  Builds, ends what the build left behind, and has make's exit status.",
@@ -55,6 +55,15 @@ constexpr Command kCommands[] = {
      "  corral ps -r jobs:/night\n"
      "  Also those of the groups below.",
      SetUpPs},
+    {"stat", "PATH", "Show what a group holds and has used",
+     "  corral stat jobs:/night --json | jq .subtree.cpu.total_ns\n"
+     "  The CPU time of the group and all below it, where that is metered.",
+     SetUpStat},
+    {"top", "[--once] [--sort KEY] [--interval SECONDS] [PATH]",
+     "Watch what groups use",
+     "  corral top --sort cpu jobs:/\n"
+     "  Tasks and CPU time of each group, every second, until q is pressed.",
+     SetUpTop},
     {"mount", "[-o OPTIONS] SOURCE DIR", "Mount a hierarchy on a directory",
      "  corral mount -o none,name=jobs none /mnt/jobs\n"
      "  Makes the hierarchy `jobs` if there is none, and shows it in /mnt/jobs.",

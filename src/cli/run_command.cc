@@ -6,11 +6,13 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/cpu_text.h"
 #include "cli/host.h"
 #include "cli/output.h"
 #include "cli/run_group.h"
@@ -29,6 +31,7 @@ struct RunOptions {
   bool wait = false;  // what is done anyhow
   bool kill = false;
   bool detach = false;
+  bool bill = false;
   std::vector<std::string> command;
 };
 
@@ -54,6 +57,9 @@ class Run {
   // 0, or the signal that ended the waiting.
   int WaitForRest();
   void RemoveGroup();
+  bool WantsBill() const { return (options_.bill || context_.json) && !options_.detach; }
+  void OpenBill();
+  void PresentBill();
 
   const Context& context_;
   const RunOptions& options_;
@@ -61,6 +67,7 @@ class Run {
   const RunGroup group_;
   // Blocked only where they are looked at: a daemon that does not answer can be left with Ctrl-C.
   std::optional<RunSignals> signals_;
+  bool billed_ = false;
   json summary_ = json::object();
 };
 
@@ -156,7 +163,36 @@ void Run::RemoveGroup() {
   }
 }
 
+// The command is run all the same: what it uses is no reason not to.
+void Run::OpenBill() {
+  auto opened = group_.OpenBill(client_);
+  billed_ = opened.has_value();
+  if (!opened && options_.bill) Say(fmt::format("no CPU bill: {}", opened.error().message));
+}
+
+// Once every dead task is charged in full.
+void Run::PresentBill() {
+  if (!billed_) return;
+  auto bill = client_.Call({{"op", "bill"}, {"settle", true}});
+  if (!bill) {
+    if (options_.bill) Say(fmt::format("no CPU bill: {}", bill.error().message));
+    return;
+  }
+  const json cpu = bill->value("cpu", json::object());
+  const std::int64_t uncharged = Number(*bill, "uncharged_tasks");
+  summary_["cpu"] = cpu;
+  summary_["cpu"]["complete"] = uncharged == 0;
+  if (!options_.bill) return;
+  std::string line = fmt::format(
+      "job used {} of CPU (user {}, system {}), {}", SecondsText(Number(cpu, "total_ns")),
+      SecondsText(Number(cpu, "user_ns")), SecondsText(Number(cpu, "system_ns")),
+      Counted(static_cast<std::size_t>(Number(cpu, "ended_tasks")), "task", "tasks"));
+  if (uncharged != 0) line += fmt::format("; {} not charged in full", uncharged);
+  Say(line);
+}
+
 int Run::Execute() {
+  if (WantsBill()) OpenBill();
   int exit_code = 0;
   auto child = StartInGroup(exit_code);
   if (!child) {
@@ -181,6 +217,7 @@ int Run::Execute() {
     exit_code = 128 + signal;
   } else {
     signals_.reset();
+    PresentBill();
     RemoveGroup();
   }
   summary_["exit_status"] = exit_code;
@@ -243,12 +280,17 @@ Action SetUpRun(CLI::App& parser) {
                                "When the command ends, kill what is left in the group");
   auto* detach = parser.add_flag("--detach", options->detach,
                                  "Start it away from the terminal, print the group and return");
+  parser.add_flag("--bill", options->bill,
+                  "At the end, say what CPU time the whole group has used")
+      ->excludes(detach);
   wait->excludes(kill, detach);
   kill->excludes(detach);
   // The first word that is no option of ours begins the command.
   parser.prefix_command();
   return [options, &parser](const Context& context) {
     options->command = CommandWords(parser, context);
+    const char* const always = std::getenv("CORRAL_BILL");
+    if (always && *always != '\0' && std::string_view(always) != "0") options->bill = true;
     return SetOut(context, *options);
   };
 }

@@ -106,6 +106,12 @@ Result<std::vector<Victim>> RunGroup::Kill(Client& client) const {
   return killed;
 }
 
+Result<void> RunGroup::OpenBill(Client& client) const {
+  auto answer = client.Call({{"op", "open_bill"}, {"id", id_}});
+  if (!answer) return Fail(answer.error());
+  return {};
+}
+
 Result<void> RunGroup::SendWait(Client& client) const {
   return client.Send({{"op", "wait"}, {"id", id_}});
 }

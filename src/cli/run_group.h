@@ -34,6 +34,9 @@ class RunGroup {
   // Kills every process in it and below, and says which those were.
   Result<std::vector<Victim>> Kill(Client& client) const;
 
+  // Has the daemon count the CPU time of the group from now on, over this connection.
+  Result<void> OpenBill(Client& client) const;
+
   // Begins to wait until it is empty: client.Answer() comes then.
   Result<void> SendWait(Client& client) const;
 

@@ -226,6 +226,19 @@ Result<std::vector<DirEntry>> Tree::ReadDir(Inode inode) const {
 
 // ---- files
 
+std::vector<DirEntry> Tree::SubsystemFiles(CgroupId cgroup) const {
+  std::vector<DirEntry> entries;
+  const auto node = LocateDirectory(Inode::Directory(cgroup));
+  if (!node) return entries;
+  for (unsigned number = 0; number < files_.rows().size(); ++number) {
+    const ControlFiles::Row& row = files_.rows()[number];
+    if (!row.subsystem || !row.file.read || !InScope(row, node->facts)) continue;
+    entries.push_back({std::string(NameOf(row, node->facts.noprefix)),
+                       Inode::File(cgroup, number).number, false});
+  }
+  return entries;
+}
+
 Result<std::unique_ptr<OpenFile>> Tree::Open(const Caller& opener, Inode inode, bool readable) {
   if (inode.is_directory()) return Fail(EISDIR, "inode {:#x} is a directory", inode.number);
   if (!registry_.Exists(inode.cgroup())) {

@@ -53,6 +53,9 @@ class Tree {
   // "." and ".." included. Empty for a removed directory (spec 5.6).
   Result<std::vector<DirEntry>> ReadDir(Inode inode) const;
 
+  // The readable files that subsystems added to it.
+  std::vector<DirEntry> SubsystemFiles(CgroupId cgroup) const;
+
   // EINVAL in some dialects.
   Result<void> SyncDirectory(Inode inode) const;
 

@@ -76,31 +76,33 @@ CpuTime Registry::OwnCpuTimeLocked(const Cgroup& cgroup, const CpuReading& now) 
   return own += UnlinkedTimeLocked(cgroup, /*below=*/false, now);
 }
 
-// All below a cgroup, without its own.
-CpuTime Registry::CpuTimeBelowLocked(const Cgroup& top, const CpuReading& now) const {
-  CpuTime below;
-  std::vector<const Cgroup*> todo{&top};
-  while (!todo.empty()) {
-    const Cgroup& cgroup = *todo.back();
-    todo.pop_back();
-    below += cgroup.cpu_spent_below;
-    if (&cgroup != &top) below += OwnCpuTimeLocked(cgroup, now);
-    below += UnlinkedTimeLocked(cgroup, /*below=*/true, now);
-    for (const auto& [name, child] : cgroup.children) todo.push_back(child.get());
+// Parents come before their children, so from the end each sum is complete when it is added to
+// its parent's.
+Registry::CpuTimesById Registry::CpuTimesLocked(const Cgroup& top, const CpuReading& now) const {
+  CpuTimesById times;
+  std::vector<const Cgroup*> all{&top};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (const auto& [name, child] : all[i]->children) all.push_back(child.get());
   }
-  return below;
-}
-
-CpuTime Registry::CpuTimeLocked(const Cgroup& cgroup, bool subtree, const CpuReading& now) const {
-  if (cgroup.parent) {
-    CpuTime time = OwnCpuTimeLocked(cgroup, now);
-    if (subtree) time += CpuTimeBelowLocked(cgroup, now);
-    return time;
+  for (std::size_t i = all.size(); i-- > 0;) {
+    const Cgroup& cgroup = *all[i];
+    CpuTimes& its = times[cgroup.id];  // what its children have, so far
+    its.subtree += cgroup.cpu_spent_below;
+    its.subtree += UnlinkedTimeLocked(cgroup, /*below=*/true, now);
+    if (cgroup.parent) {
+      its.own = OwnCpuTimeLocked(cgroup, now);
+      its.subtree += its.own;
+    } else {
+      CpuTime machine;
+      for (const auto& [set, sum] : now) machine += sum;
+      machine = machine - cgroup.hierarchy->cpu_at_start;
+      its.own = machine - its.subtree;
+      its.subtree = machine;
+    }
+    const CpuTime subtree = its.subtree;
+    if (i != 0) times[cgroup.parent->id].subtree += subtree;
   }
-  CpuTime all;
-  for (const auto& [set, sum] : now) all += sum;
-  all = all - cgroup.hierarchy->cpu_at_start;
-  return subtree ? all : all - CpuTimeBelowLocked(cgroup, now);
+  return times;
 }
 
 CpuTime Registry::MachineCpuTime() {
@@ -111,16 +113,23 @@ CpuTime Registry::MachineCpuTime() {
   return all;
 }
 
-Result<CpuTime> Registry::CpuTimeOf(CgroupId id, bool subtree) {
+Result<Registry::CpuTimesById> Registry::CpuTimesBelow(CgroupId top) {
   CpuMeter* const meter = UsedMeter();
   if (!meter) return Fail(ENOTSUP, "this tracker knows nothing of CPU time");
   // A walk over the machine's tasks, before the lock. What is folded meanwhile is in no set that
   // is linked any more, so nothing is counted twice.
   const CpuReading now = meter->Read();
   MutexLock lock(tree_mu_);
-  auto found = FindLocked(id, ENODEV);
+  auto found = FindLocked(top, ENODEV);
   if (!found) return Fail(found.error());
-  return CpuTimeLocked(**found, subtree, now);
+  return CpuTimesLocked(**found, now);
+}
+
+Result<CpuTime> Registry::CpuTimeOf(CgroupId id, bool subtree) {
+  auto times = CpuTimesBelow(id);
+  if (!times) return Fail(times.error());
+  const CpuTimes& its = times->at(id);
+  return subtree ? its.subtree : its.own;
 }
 
 std::uint64_t Registry::CpuUncharged(CgroupId id) {

@@ -30,6 +30,11 @@ std::string Key(Kind kind, std::uint64_t number) {
   return std::string(1, kind) + RowWriter().Number(number).Take();
 }
 
+// A meter may have begun anew with the process: then its sums begin below what was kept.
+CpuTime Earlier(const CpuTime& kept, const CpuTime& now) {
+  return now.total < kept.total ? now : kept;
+}
+
 template <typename T>
 void SortOut(std::vector<T>& all) {
   std::sort(all.begin(), all.end());
@@ -281,7 +286,7 @@ Result<void> Registry::TakeHierarchyLocked(HierarchyId id, RowReader& row) {
   Unpack(row.Number(), hierarchy->built_in, hierarchy->noprefix, hierarchy->css_inherit,
          hierarchy->rules.per_emptying, hierarchy->rules.outlives_removal, ended);
   hierarchy->root.id = CgroupId{row.Number()};
-  hierarchy->cpu_at_start = row.Time();
+  hierarchy->cpu_at_start = Earlier(row.Time(), MachineCpuTime());
   hierarchy->root.hierarchy = hierarchy.get();
   hierarchy->root.populated_self = true;
   if (!dialect.empty()) {
@@ -377,7 +382,7 @@ Result<void> Registry::TakeSetLocked(CssSetId set, RowReader& row) {
     if (tracker_.Count(set).count != 0) (*cgroup)->populated_self = true;
   }
   const CpuTime base = row.Time();
-  if (meter_) cpu_base_[set] = base;
+  if (meter_) cpu_base_[set] = Earlier(base, meter_->Charged(set));
   if (auto taken = sets_.TakeOver(set, tuple, linked); !taken) return taken;
   if (linked) return {};
   Unlinked& unlinked = unlinked_[set];

@@ -279,6 +279,13 @@ class Registry : private CssOwner {
   void UseMeter(CpuMeter* meter);
   // Since the cgroup was made, or for a root its hierarchy. ENODEV; ENOTSUP: no meter.
   Result<CpuTime> CpuTimeOf(CgroupId id, bool subtree);
+  // The same of it and of all below it, with one look at the machine.
+  struct CpuTimes {
+    CpuTime own;
+    CpuTime subtree;
+  };
+  using CpuTimesById = std::unordered_map<CgroupId, CpuTimes>;
+  Result<CpuTimesById> CpuTimesBelow(CgroupId top);
   // Dead tasks of the subtree that CpuTimeOf() does not know yet: wait for 0 (CpuMeter::Uncharged).
   std::uint64_t CpuUncharged(CgroupId id);
 
@@ -438,9 +445,7 @@ class Registry : private CssOwner {
   CpuTime UnlinkedTimeLocked(const Cgroup& cgroup, bool below, const CpuReading& now) const
       REQUIRES(tree_mu_);
   CpuTime OwnCpuTimeLocked(const Cgroup& cgroup, const CpuReading& now) const REQUIRES(tree_mu_);
-  CpuTime CpuTimeBelowLocked(const Cgroup& top, const CpuReading& now) const REQUIRES(tree_mu_);
-  CpuTime CpuTimeLocked(const Cgroup& cgroup, bool subtree, const CpuReading& now) const
-      REQUIRES(tree_mu_);
+  CpuTimesById CpuTimesLocked(const Cgroup& top, const CpuReading& now) const REQUIRES(tree_mu_);
 
   // releases.cc
   bool HasCountLocked(const Cgroup& cgroup) const REQUIRES(tree_mu_);

@@ -73,6 +73,13 @@ class Registry::RegistryGroups final : public Groups {
   Result<CpuTime> CpuTimeOf(const Css& css, bool subtree) override {
     return registry_.CpuTimeOf(css.cgroup(), subtree);
   }
+  Result<std::unordered_map<CgroupId, CpuTime>> CpuTimes(const Css& top) override {
+    const auto times = registry_.CpuTimesBelow(top.cgroup());
+    if (!times) return Fail(times.error());
+    std::unordered_map<CgroupId, CpuTime> own;
+    for (const auto& [id, time] : *times) own.emplace(id, time.own);
+    return own;
+  }
 
  private:
   std::vector<TaskMember> Members(const Css& css) const {
@@ -97,12 +104,9 @@ Registry::Registry(Tracker& tracker, std::function<void()> wake)
       sets_(tracker) {}
 
 Registry::~Registry() {
-  std::vector<std::shared_ptr<Subsystem>> all;
-  {
-    MutexLock lock(tree_mu_);
-    for (const auto& slot : subsystems_.slots()) all.push_back(slot.subsystem);
+  for (std::size_t i = 0; const auto subsystem = SubsystemAt(i); ++i) {
+    GuardedTell(*subsystem, "Stop", [&] { subsystem->Stop(); });
   }
-  for (const auto& one : all) GuardedTell(*one, "Stop", [&] { one->Stop(); });
   if (callbacks_) (void)tracker_.Listen(nullptr);
   for (PutNote* note = puts_.exchange(nullptr); note;) delete std::exchange(note, note->next);
 }

@@ -24,12 +24,13 @@ constexpr auto kResyncPauseMost = std::chrono::milliseconds(1600);
 }  // namespace
 
 BellLoop::BellLoop(Registry& registry, Tree& tree, MountTable& mounts, Waiters& waiters,
-                   EventFeed& feed, int wake)
+                   EventFeed& feed, const Billing& billing, int wake)
     : registry_(registry),
       tree_(tree),
       mounts_(mounts),
       waiters_(waiters),
       feed_(feed),
+      billing_(billing),
       wake_(wake) {}
 
 BellLoop::~BellLoop() { Stop(); }
@@ -96,7 +97,7 @@ void BellLoop::Dispatch(const Event& event) {
       break;
     case Event::Kind::kReleased:
       log::Debug("{} released", event.path);
-      if (event.auto_remove) (void)registry_.Remove(event.cgroup);  // EBUSY: used again
+      if (event.auto_remove && !billing_.Holds(event.cgroup)) (void)registry_.Remove(event.cgroup);  // EBUSY: used again
       break;
     case Event::Kind::kRemoved:
       tree_.Forget(event.cgroup);

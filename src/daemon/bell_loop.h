@@ -13,6 +13,7 @@
 #include "base/mutex.h"
 #include "core/registry.h"
 #include "core/waiters.h"
+#include "daemon/billing.h"
 #include "daemon/event_feed.h"
 #include "daemon/mount_table.h"
 
@@ -22,7 +23,7 @@ class BellLoop final : public Tracker::Listener {
  public:
   // `wake` is the eventfd that the registry's wake callback writes.
   BellLoop(Registry& registry, Tree& tree, MountTable& mounts, Waiters& waiters, EventFeed& feed,
-           int wake);
+           const Billing& billing, int wake);
   ~BellLoop() override;
 
   void Start();
@@ -42,6 +43,7 @@ class BellLoop final : public Tracker::Listener {
   MountTable& mounts_;
   Waiters& waiters_;
   EventFeed& feed_;
+  const Billing& billing_;
   const int wake_;
   std::atomic<bool> stopping_ = false;
   std::thread looker_;

@@ -46,8 +46,9 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   d.mounts_ = std::make_unique<MountTable>(*d.tree_);
   d.mounts_->KeepUntilMounted();
   d.feed_ = std::make_unique<EventFeed>(*d.registry_);
+  d.billing_ = std::make_unique<Billing>(*d.registry_, *d.meter_);
   d.bells_ = std::make_unique<BellLoop>(*d.registry_, *d.tree_, *d.mounts_, d.waiters_, *d.feed_,
-                                        d.wake_.get());
+                                        *d.billing_, d.wake_.get());
   d.bells_->Start();
   if (d.tracker_->taken_over()) d.bells_->ResyncNeeded();
   d.PlaceProcView(*built_in);
@@ -98,6 +99,8 @@ Result<void> Daemon::OpenStore() {
 Result<void> Daemon::StartRegistry(const Plugins& plugins) {
   registry_ = std::make_unique<Registry>(
       *tracker_, [wake = wake_.get()] { (void)::eventfd_write(wake, 1); });
+  meter_ = std::make_unique<BpfCpuMeter>(*tracker_);
+  registry_->UseMeter(meter_.get());
   if (auto ok = RegisterSubsystems(plugins); !ok) return ok;
   if (!store_) return {};
   auto kept = registry_->Keep(
@@ -131,7 +134,7 @@ void Daemon::LeaveGroups() {
 void Daemon::EndInstance() { ends_instance_ = true; }
 
 Result<void> Daemon::RegisterSubsystems(const Plugins& plugins) {
-  for (const auto& subsystem : MakeBuiltInSubsystems()) {
+  for (const auto& subsystem : MakeBuiltInSubsystems({.meter = *meter_})) {
     if (auto ok = registry_->Register(subsystem); !ok) return ok;
   }
   for (const auto& [file, subsystem] : plugins) {

@@ -21,10 +21,12 @@
 #include "core/registry.h"
 #include "core/waiters.h"
 #include "daemon/bell_loop.h"
+#include "daemon/billing.h"
 #include "daemon/event_feed.h"
 #include "daemon/linux_host.h"
 #include "daemon/mount_table.h"
 #include "store/store.h"
+#include "trackers/bpf/bpf_cpu_meter.h"
 #include "trackers/bpf/bpf_tracker.h"
 
 namespace corral {
@@ -53,6 +55,7 @@ class Daemon {
   MountTable& mounts() { return *mounts_; }
   Waiters& waiters() { return waiters_; }
   EventFeed& feed() { return *feed_; }
+  Billing& billing() { return *billing_; }
   const AgentStarter& agents() const { return *agents_; }
   const std::vector<LoadedPlugin>& plugins() const { return plugins_; }
 
@@ -91,6 +94,7 @@ class Daemon {
   Waiters waiters_;
   std::unique_ptr<AgentStarter> agents_;
   std::unique_ptr<BpfTracker> tracker_;
+  std::unique_ptr<BpfCpuMeter> meter_;
   std::unique_ptr<Store> store_;  // null: nothing is kept
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<Tree> tree_;
@@ -98,6 +102,7 @@ class Daemon {
   std::unique_ptr<ProcView> proc_view_;
   std::unique_ptr<FuseMount> proc_mount_;
   std::unique_ptr<EventFeed> feed_;
+  std::unique_ptr<Billing> billing_;
   std::unique_ptr<BellLoop> bells_;
   std::thread agent_thread_;
 };

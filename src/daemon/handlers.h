@@ -49,6 +49,11 @@ Result<Json> Info(Request& rq);
 Result<Json> Tasks(Request& rq);
 Result<Json> Tree(Request& rq);
 Result<Json> Wait(Request& rq);
+// cpu_operations.cc
+Result<Json> OpenBill(Request& rq);
+Result<Json> Bill(Request& rq);
+Result<Json> Stat(Request& rq);
+Result<Json> Top(Request& rq);
 // event_operations.cc
 Result<Json> Subscribe(Request& rq);
 Result<Json> Events(Request& rq);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fd.h"
+#include "daemon/billing.h"
 #include "daemon/daemon.h"
 #include "daemon/event_feed.h"
 
@@ -17,6 +18,8 @@ namespace corral {
 struct Session {
   Tid peer;  // who connected, in our pid namespace; 0: not visible from here
   std::unique_ptr<EventFeed::Subscriber> subscriber;
+  std::unique_ptr<Billing::Bill> bill;
+  std::unique_ptr<Billing::Metering> metering;
 };
 
 struct Request {

@@ -123,7 +123,7 @@ void Server::Serve(Connection& connection) {
   const int socket = connection.socket.get();
   const ucred peer = PeerOf(socket);
   const bool allowed = peer.uid == 0;
-  Session session{.peer = Tid{static_cast<std::uint32_t>(peer.pid)}, .subscriber = {}};
+  Session session{.peer = Tid{static_cast<std::uint32_t>(peer.pid)}, .subscriber = {}, .bill = {}, .metering = {}};
   for (;;) {
     auto frame = RecvFrame(socket, kMaxRequest);
     if (!frame || !*frame) break;

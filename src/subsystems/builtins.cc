@@ -1,6 +1,7 @@
 #include "subsystems/builtins.h"
 
 #include "subsystems/beancounter/beancounter.h"
+#include "subsystems/cpuacct/cpuacct.h"
 #include "subsystems/cpuset/cpuset.h"
 #include "subsystems/debug/debug.h"
 #include "subsystems/freezer/freezer.h"
@@ -8,9 +9,10 @@
 
 namespace corral {
 
-std::vector<std::shared_ptr<Subsystem>> MakeBuiltInSubsystems() {
+std::vector<std::shared_ptr<Subsystem>> MakeBuiltInSubsystems(const BuiltInParts& parts) {
   return {
       MakeCpuset(),
+      std::make_shared<CpuAcct>(parts.meter),
       MakeFreezer(),
       std::make_shared<Numtasks>(Numtasks::Counting::kWhenRead),
       MakeBeancounter(),

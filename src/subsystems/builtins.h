@@ -10,8 +10,13 @@
 
 namespace corral {
 
+// What some of them are made with. All of it outlives them.
+struct BuiltInParts {
+  CpuMeter& meter;
+};
+
 // A new one of each, in the order in which they are registered and shown.
-std::vector<std::shared_ptr<Subsystem>> MakeBuiltInSubsystems();
+std::vector<std::shared_ptr<Subsystem>> MakeBuiltInSubsystems(const BuiltInParts& parts);
 
 }  // namespace corral
 

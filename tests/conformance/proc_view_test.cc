@@ -1,5 +1,6 @@
 // Spec 12: the proc view.
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>

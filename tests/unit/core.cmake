@@ -12,3 +12,7 @@ corral_test(core_stress_test
   SOURCES core_stress_test.cc
   DEPS corral_core corral_tracker_inproc
   LABELS unit)
+corral_test(cpuacct_test
+  SOURCES cpuacct_test.cc
+  DEPS corral_core corral_subsystem_cpuacct corral_tracker_inproc
+  LABELS unit)

@@ -11,12 +11,13 @@ namespace {
 // Charges at once; what is owed is said by the test.
 class FakeMeter final : public CpuMeter {
  public:
-  void Run(CssSetId set, std::uint64_t ns) { ran_[set] += {.total = ns, .user = ns, .system = 0}; }
+  void Run(CssSetId set, std::uint64_t ns) { ran_[set] += {.total = ns, .user = ns}; }
   std::map<CssSetId, std::uint64_t> owed;
   int splits = 0;
 
   Result<void> Start() override { return {}; }
   void Stop() override {}
+  bool IsOn() const override { return true; }
   void Split(Tgid) override { ++splits; }
   void Split(Tid) override { ++splits; }
   std::unordered_map<CssSetId, CpuTime> Read() override { return ran_; }

@@ -31,16 +31,17 @@ std::uint32_t BucketsFor(std::uint32_t tids) {
 
 constexpr std::uint32_t kQueue = 16384;
 
-std::uint32_t Owing(const corral_bill& bill) {
-  // Freed first: in between, a task can only die.
-  const std::uint32_t freed = __atomic_load_n(&bill.freed, __ATOMIC_SEQ_CST);
-  return __atomic_load_n(&bill.dead, __ATOMIC_SEQ_CST) - freed;
+std::uint64_t Owing(const corral_bill& bill) {
+  // Paid first: in between, a task can only die.
+  const std::uint64_t paid = __atomic_load_n(&bill.paid, __ATOMIC_SEQ_CST);
+  return __atomic_load_n(&bill.dead, __ATOMIC_SEQ_CST) - paid;
 }
 
 CpuTime TimeOn(const corral_bill& bill) {
   return {.total = __atomic_load_n(&bill.total, __ATOMIC_SEQ_CST),
           .user = __atomic_load_n(&bill.user, __ATOMIC_SEQ_CST),
-          .system = __atomic_load_n(&bill.system, __ATOMIC_SEQ_CST)};
+          .system = __atomic_load_n(&bill.system, __ATOMIC_SEQ_CST),
+          .tasks = __atomic_load_n(&bill.dead, __ATOMIC_SEQ_CST)};
 }
 
 }  // namespace
@@ -160,12 +161,14 @@ void BpfCpuMeter::Stop() {
   // Nobody comes any more who would pay the rest; sets must not wait for it.
   corral_bill* const bills = bills_.load();
   for (std::uint32_t set = 0; set <= tracker_.highest_set().value; ++set) {
-    const std::uint32_t dead = __atomic_load_n(&bills[set].dead, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&bills[set].freed, dead, __ATOMIC_SEQ_CST);
+    const std::uint64_t dead = __atomic_load_n(&bills[set].dead, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&bills[set].paid, dead, __ATOMIC_SEQ_CST);
   }
 }
 
-std::shared_ptr<BpfCpuMeter::Hooks> BpfCpuMeter::UsedHooks() {
+bool BpfCpuMeter::IsOn() const { return UsedHooks() != nullptr; }
+
+std::shared_ptr<BpfCpuMeter::Hooks> BpfCpuMeter::UsedHooks() const {
   MutexLock lock(hooks_mu_);
   return hooks_;
 }

@@ -1,5 +1,5 @@
 // BpfCpuMeter: the CPU meter of the kernel tracker. See bpf/cpu_meter.bpf.c for its hooks and
-// docs/concurrency.md, section 13, for why nothing is charged twice or forgotten.
+// docs/concurrency.md, section 18, for why nothing is charged twice or forgotten.
 //
 // While it is not started it is nothing at all but the sums of earlier times: no program is
 // loaded. Looking is charging: Read() and Split() have the kernel charge what living tasks have
@@ -30,6 +30,7 @@ class BpfCpuMeter final : public CpuMeter {
 
   Result<void> Start() override;
   void Stop() override;
+  bool IsOn() const override;
   void Split(Tgid process) override;
   void Split(Tid task) override;
   std::unordered_map<CssSetId, CpuTime> Read() override;
@@ -40,8 +41,8 @@ class BpfCpuMeter final : public CpuMeter {
  private:
   struct Hooks;
 
-  Result<std::shared_ptr<Hooks>> Load();
-  std::shared_ptr<Hooks> UsedHooks();
+  Result<std::shared_ptr<Hooks>> Load() REQUIRES(start_mu_);
+  std::shared_ptr<Hooks> UsedHooks() const;
   const corral_bill* BillOf(CssSetId set) const;
   void WarnOfLosses(const Hooks& hooks);
 
@@ -53,7 +54,7 @@ class BpfCpuMeter final : public CpuMeter {
   std::atomic<corral_bill*> bills_ = nullptr;
   std::atomic<std::uint64_t> told_crowded_ = 0;
   std::atomic<std::uint64_t> told_lost_ = 0;
-  Mutex hooks_mu_;
+  mutable Mutex hooks_mu_;
   std::shared_ptr<Hooks> hooks_ GUARDED_BY(hooks_mu_);
 };
 

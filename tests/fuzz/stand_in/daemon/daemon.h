@@ -13,6 +13,7 @@
 #include "agent/agent_starter.h"
 #include "base/fd.h"
 #include "core/waiters.h"
+#include "daemon/billing.h"
 #include "daemon/event_feed.h"
 #include "daemon/mount_table.h"
 #include "fuzz/world.h"
@@ -42,9 +43,26 @@ class Daemon {
     Tracker& tracker_;
   };
 
+  // There are no tasks that run.
+  class NoMeter final : public CpuMeter {
+   public:
+    Result<void> Start() override { return {}; }
+    void Stop() override {}
+    bool IsOn() const override { return true; }
+    void Split(Tgid) override {}
+    void Split(Tid) override {}
+    std::unordered_map<CssSetId, CpuTime> Read() override { return {}; }
+    CpuTime Charged(CssSetId) const override { return {}; }
+    std::uint64_t Owed(CssSetId) const override { return 0; }
+    std::uint64_t Uncharged(CssSetId) override { return 0; }
+  };
+
   explicit Daemon(World& world)
       : world_(world), tracker_(world.tracker), mounts_(world.root),
-        shutdown_(::eventfd(0, EFD_CLOEXEC)) {}
+        shutdown_(::eventfd(0, EFD_CLOEXEC)) {
+    world_.registry.UseMeter(&meter_);
+  }
+  ~Daemon() { world_.registry.UseMeter(nullptr); }
 
   const std::string& instance() const { return instance_; }
   NamedTracker& tracker() { return tracker_; }
@@ -53,6 +71,7 @@ class Daemon {
   MountTable& mounts() { return mounts_; }
   Waiters& waiters() { return waiters_; }
   EventFeed& feed() { return feed_; }
+  Billing& billing() { return billing_; }
   const Agents& agents() const { return agents_; }
   const std::vector<LoadedPlugin>& plugins() const { return plugins_; }
   Result<void> CheckShutdown(bool force) {
@@ -70,6 +89,8 @@ class Daemon {
   MountTable mounts_;
   Waiters waiters_;
   EventFeed feed_{world_.registry};
+  NoMeter meter_;
+  Billing billing_{world_.registry, meter_};
   Agents agents_;
   const std::vector<LoadedPlugin> plugins_ = {{"/plugin.so", "plugin"}};
   const Fd shutdown_;

@@ -1,0 +1,52 @@
+#include "daemon/billing.h"
+
+#include <utility>
+
+namespace corral {
+
+Result<std::unique_ptr<Billing::Metering>> Billing::StartMetering() {
+  if (auto started = meter_.Start(); !started) return Fail(started.error());
+  return std::make_unique<Metering>(meter_);
+}
+
+Billing::Bill::Bill(Billing& billing, CgroupId cgroup, std::unique_ptr<Metering> metering)
+    : billing_(billing), cgroup_(cgroup), metering_(std::move(metering)) {
+  MutexLock lock(billing_.billing_mu_);
+  ++billing_.open_[cgroup_];
+}
+
+// It may have become empty while we held it, and then nobody else removes it. EBUSY: it did not,
+// and will be told of like any other.
+Billing::Bill::~Bill() {
+  bool last = false;
+  {
+    MutexLock lock(billing_.billing_mu_);
+    last = --billing_.open_[cgroup_] == 0;
+    if (last) billing_.open_.erase(cgroup_);
+  }
+  const auto info = billing_.registry_.Info(cgroup_);
+  if (last && info && info->auto_remove) (void)billing_.registry_.Remove(cgroup_);
+}
+
+Result<CpuTime> Billing::Bill::SoFar() const {
+  auto time = billing_.registry_.CpuTimeOf(cgroup_, /*subtree=*/true);
+  if (!time) return time;
+  return *time - before_;
+}
+
+Result<std::unique_ptr<Billing::Bill>> Billing::OpenBill(CgroupId cgroup) {
+  auto metering = StartMetering();
+  if (!metering) return Fail(metering.error());
+  std::unique_ptr<Bill> bill(new Bill(*this, cgroup, *std::move(metering)));
+  auto before = bill->SoFar();
+  if (!before) return Fail(before.error());
+  bill->before_ = *before;
+  return bill;
+}
+
+bool Billing::Holds(CgroupId cgroup) const {
+  MutexLock lock(billing_mu_);
+  return open_.contains(cgroup);
+}
+
+}  // namespace corral

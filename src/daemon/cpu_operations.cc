@@ -1,0 +1,169 @@
+// Operations about CPU time: open_bill, bill, stat, top.
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
+#include "client/bytes.h"
+#include "daemon/handlers.h"
+
+namespace corral::operation {
+namespace {
+
+Json ToJson(const CpuTime& time) {
+  return {{"total_ns", time.total},
+          {"user_ns", time.user},
+          {"system_ns", time.system},
+          {"ended_tasks", time.tasks}};
+}
+
+// What is not charged yet is so within milliseconds; a task that hangs in its exit is not worth
+// more waiting than this.
+constexpr auto kPatience = std::chrono::seconds(5);
+constexpr int kPauseMs = 2;
+
+// How many are left that are not charged in full: 0, or somebody does not wait any longer.
+Result<std::uint64_t> AwaitCharges(Request& rq, CgroupId cgroup) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  for (;;) {
+    const std::uint64_t uncharged = rq.daemon.billing().Uncharged(cgroup);
+    if (uncharged == 0 || std::chrono::steady_clock::now() > end) return uncharged;
+    pollfd fds[] = {{.fd = rq.connection, .events = POLLRDHUP, .revents = 0},
+                    {.fd = rq.daemon.shutdown_fd(), .events = POLLIN, .revents = 0}};
+    ::poll(fds, 2, kPauseMs);
+    if (fds[1].revents) return uncharged;
+    if (fds[0].revents) return Fail(ECANCELED, "the peer does not wait any more");
+  }
+}
+
+}  // namespace
+
+Result<Json> OpenBill(Request& rq) {
+  auto id = CgroupOf(rq);
+  if (!id) return Fail(id.error());
+  auto info = rq.daemon.registry().Info(*id);
+  if (!info) return Fail(info.error());
+  if (rq.session.bill) return Fail(EBUSY, "this connection has a bill open already");
+  auto bill = rq.daemon.billing().OpenBill(*id);
+  if (!bill) return Fail(bill.error());
+  rq.session.bill = *std::move(bill);
+  return Json{{"path", FullPath(*info)}};
+}
+
+Result<Json> Bill(Request& rq) {
+  if (!rq.session.bill) return Fail(EINVAL, "no bill is open on this connection");
+  const CgroupId cgroup = rq.session.bill->cgroup();
+  auto uncharged = Flag(rq, "settle") ? AwaitCharges(rq, cgroup)
+                                      : Result<std::uint64_t>(rq.daemon.billing().Uncharged(cgroup));
+  if (!uncharged) return Fail(uncharged.error());
+  auto time = rq.session.bill->SoFar();
+  if (!time) return Fail(time.error());
+  return Json{{"cpu", ToJson(*time)}, {"uncharged_tasks", *uncharged}};
+}
+
+namespace {
+
+// What a subsystem's files of this cgroup say; an error instead of what cannot be read.
+Json FilesOf(Request& rq, CgroupId cgroup) {
+  constexpr std::size_t kLongest = 64 * 1024;
+  const Caller root{.tid = rq.session.peer};
+  Json files = Json::array();
+  for (const DirEntry& entry : rq.daemon.tree().SubsystemFiles(cgroup)) {
+    Json file = {{"name", ToJsonText(entry.name)}};
+    auto opened = rq.daemon.tree().Open(root, Inode{entry.ino}, /*readable=*/true);
+    auto content = opened ? (*opened)->Read(root.tid, kLongest, 0)
+                          : Result<std::string>(Fail(opened.error()));
+    if (content) {
+      file["content"] = ToJsonText(*content);
+    } else {
+      file["error"] = ToJsonText(content.error().message);
+    }
+    files.push_back(std::move(file));
+  }
+  return files;
+}
+
+}  // namespace
+
+Result<Json> Stat(Request& rq) {
+  auto id = CgroupOf(rq);
+  if (!id) return Fail(id.error());
+  Registry& registry = rq.daemon.registry();
+  auto info = registry.Info(*id);
+  if (!info) return Fail(info.error());
+  auto tasks = registry.Tasks(*id);
+  if (!tasks) return Fail(tasks.error());
+  auto processes = registry.Processes(*id);
+  if (!processes) return Fail(processes.error());
+  auto all = registry.SubtreeTasks(*id);
+  if (!all) return Fail(all.error());
+  std::vector<Tgid> all_processes;
+  for (const TaskMember& task : *all) all_processes.push_back(task.tgid);
+  std::ranges::sort(all_processes);
+  const auto repeated = std::ranges::unique(all_processes);
+  all_processes.erase(repeated.begin(), repeated.end());
+  Json answer = {{"id", id->value},
+                 {"path", FullPath(*info)},
+                 {"populated", info->populated},
+                 {"groups", info->children},
+                 {"tasks", tasks->size()},
+                 {"processes", processes->size()},
+                 {"subtree", {{"tasks", all->size()}, {"processes", all_processes.size()}}},
+                 {"cpu", nullptr},
+                 {"files", FilesOf(rq, *id)}};
+  if (!rq.daemon.billing().IsMetering()) return answer;
+  auto times = registry.CpuTimesBelow(*id);
+  if (!times) return Fail(times.error());
+  answer["cpu"] = ToJson(times->at(*id).own);
+  answer["subtree"]["cpu"] = ToJson(times->at(*id).subtree);
+  return answer;
+}
+
+namespace {
+
+Result<void> AddGroups(Registry& registry, CgroupId top, Json& groups) {
+  auto info = registry.Info(top);
+  if (!info) return Fail(info.error());
+  auto nodes = registry.Subtree(top);
+  if (!nodes) return Fail(nodes.error());
+  auto times = registry.CpuTimesBelow(top);
+  if (!times) return Fail(times.error());
+  const std::vector<std::string> paths = PathsOf(*nodes, info->path);
+  for (std::size_t i = 0; i < nodes->size(); ++i) {
+    const auto its = times->find((*nodes)[i].id);
+    if (its == times->end()) continue;  // removed meanwhile
+    groups.push_back({{"id", (*nodes)[i].id.value},
+                      {"path", info->hierarchy_name + ":" + ToJsonText(paths[i])},
+                      {"tasks", (*nodes)[i].tasks},
+                      {"own_ns", its->second.own.total},
+                      {"subtree_ns", its->second.subtree.total}});
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Json> Top(Request& rq) {
+  if (!rq.session.metering) {
+    auto metering = rq.daemon.billing().StartMetering();
+    if (!metering) return Fail(metering.error());
+    rq.session.metering = *std::move(metering);
+  }
+  Registry& registry = rq.daemon.registry();
+  Json groups = Json::array();
+  if (NamesCgroup(rq)) {
+    auto id = CgroupOf(rq);
+    if (!id) return Fail(id.error());
+    if (auto added = AddGroups(registry, *id, groups); !added) return Fail(added.error());
+  } else {
+    (void)rq.daemon.mounts().size();  // sweeps
+    for (const HierarchyInfo& info : registry.Hierarchies()) {
+      (void)AddGroups(registry, info.root, groups);  // or it ended meanwhile
+    }
+  }
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return Json{{"time_ns", std::chrono::nanoseconds(now).count()}, {"groups", std::move(groups)}};
+}
+
+}  // namespace corral::operation
