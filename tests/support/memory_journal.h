@@ -87,6 +87,8 @@ class DyingTracker final : public Tracker {
   void ForEachTask(const std::function<void(Tid, Place)>& fn) const override {
     real_.ForEachTask(fn);
   }
+  Result<void> Listen(TaskListener* listener) override { return real_.Listen(listener); }
+  std::unique_ptr<Standstill> HoldTasks() override { return real_.HoldTasks(); }
   void RetireSet(CssSetId set) override {
     if (crash_.Step()) real_.RetireSet(set);
   }

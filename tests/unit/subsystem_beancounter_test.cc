@@ -32,6 +32,7 @@ class FixedMeter final : public CpuMeter {
  public:
   Result<void> Start() override { return {}; }
   void Stop() override {}
+  bool IsOn() const override { return true; }
   void Split(Tgid) override {}
   void Split(Tid) override {}
   std::unordered_map<CssSetId, CpuTime> Read() override {
