@@ -93,7 +93,9 @@ TEST_F(CpusetOnTasks, AWriteReachesEverybodyInAForkStorm) {
   for (int i = 0, rounds = Rounds(40); i < rounds; ++i) {
     const std::string cpus = i % 2 == 0 ? "0" : "1";
     ASSERT_EQ(Write(mnt() + "/a/cpuset.cpus", cpus), 0);
-    EXPECT_TRUE(AllOn(mnt() + "/a/tasks", cpus)) << "round " << i;
+    // At once, but for a birth that was under way for longer than the write's two last passes:
+    // that one is fetched like a task that strayed.
+    EXPECT_TRUE(Eventually([&] { return AllOn(mnt() + "/a/tasks", cpus); })) << "round " << i;
   }
 }
 
