@@ -22,7 +22,7 @@ enum {
 	CORRAL_DEAD_WAITS,	/* it runs still; it is in the queue again */
 };
 
-/* The argument of the program that looks at the queue. */
+/* What a look at the queue of dead tasks says. */
 struct corral_queue_look {
 	corral_u32 seen;	/* up to CORRAL_LOOKS */
 	corral_u32 waiting;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /*
- * The CPU meter: two tracepoints at the end of a task's life, one task iterator and one syscall
- * program. Loaded only while somebody asks for CPU time; nothing here runs on a context switch.
+ * The CPU meter: two tracepoints at the end of a task's life, and two task iterators. Loaded only while somebody asks for CPU time; nothing here runs on a context switch.
  *
  * A task's account remembers how much of what it ran is on a bill already, and, once it is
  * dead, whose bill the rest goes to. It is made when somebody looks at a living task, or at
@@ -414,24 +413,28 @@ int charge_tasks(struct bpf_iter__task *ctx)
 	return 0;
 }
 
-/* Some of the queue, for the daemon. */
-SEC("syscall")
-int look_at_queue(struct corral_queue_look *look)
+/*
+ * Some of the queue, for the daemon, which walks over one task: an iterator, since a syscall
+ * program may take no spin lock on 6.1.
+ */
+SEC("iter/task")
+int look_at_queue(struct bpf_iter__task *ctx)
 {
-	corral_u32 waiting = 0, seen = 0;
+	struct corral_queue_look look = {};
 	int i;
 
+	if (!ctx->task)
+		return 0;
 	for (i = 0; i < CORRAL_LOOKS; i++) {
 		int found = look_at_dead();
 
 		if (found == CORRAL_DEAD_NONE)
 			break;
-		seen++;
+		look.seen++;
 		if (found == CORRAL_DEAD_WAITS)
-			waiting++;
+			look.waiting++;
 	}
-	look->seen = seen;
-	look->waiting = waiting;
+	bpf_seq_write(ctx->meta->seq, &look, sizeof(look));
 	return 0;
 }
 

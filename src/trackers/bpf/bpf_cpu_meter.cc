@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -15,6 +16,16 @@
 
 namespace corral {
 namespace {
+
+// Runs an iterator over some tasks; what it wrote.
+Result<std::vector<char>> WalkOver(const bpf_program* program, const bpf_iter_link_info& tasks) {
+  LIBBPF_OPTS(bpf_link_create_opts, options,
+              .iter_info = const_cast<bpf_iter_link_info*>(&tasks),
+              .iter_info_len = sizeof tasks);
+  const Fd link(bpf_link_create(bpf_program__fd(program), 0, BPF_TRACE_ITER, &options));
+  if (!link) return Fail(errno, "cannot walk over a task: {}", std::strerror(errno));
+  return RunIterator(link.get());
+}
 
 std::uint64_t MonotonicNow() {
   timespec now = {};
@@ -53,18 +64,10 @@ struct BpfCpuMeter::Hooks {
   Hooks& operator=(const Hooks&) = delete;
   ~Hooks() { cpu_meter_bpf__destroy(skeleton); }
 
-  // Charges the tasks that `of` selects; all without it.
+  // Charges all tasks, or those that `of` selects.
   Result<void> Charge(const bpf_iter_link_info* of = nullptr) const {
-    Fd link;
-    if (of) {
-      LIBBPF_OPTS(bpf_link_create_opts, options,
-                  .iter_info = const_cast<bpf_iter_link_info*>(of),
-                  .iter_info_len = sizeof *of);
-      link = Fd(bpf_link_create(bpf_program__fd(skeleton->progs.charge_tasks), 0, BPF_TRACE_ITER,
-                                &options));
-      if (!link) return Fail(errno, "cannot walk one process: {}", std::strerror(errno));
-    }
-    auto done = RunIterator(of ? link.get() : bpf_link__fd(skeleton->links.charge_tasks));
+    auto done = of ? WalkOver(skeleton->progs.charge_tasks, *of)
+                   : RunIterator(bpf_link__fd(skeleton->links.charge_tasks));
     if (!done) return Fail(done.error());
     return {};
   }
@@ -72,18 +75,19 @@ struct BpfCpuMeter::Hooks {
   // Gives all dead tasks that have left their processors their last charge. Those that have not
   // go round in the queue: enough is seen when a whole round found nobody but them.
   void LookAtQueue() const {
+    bpf_iter_link_info self = {};
+    self.task.tid = static_cast<std::uint32_t>(::gettid());
     for (std::uint32_t waiting = 0; waiting < kQueue;) {
+      const auto written = WalkOver(skeleton->progs.look_at_queue, self);
       corral_queue_look look = {};
-      LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &look, .ctx_size_in = sizeof look);
-      const int error =
-          bpf_prog_test_run_opts(bpf_program__fd(skeleton->progs.look_at_queue), &options);
-      if (error != 0) {
-        log::Error("the CPU meter cannot look at dead tasks: {}", std::strerror(-error));
+      if (!written || written->size() < sizeof look) {
+        log::Error("the CPU meter cannot look at dead tasks: {}",
+                   written ? "no answer" : written.error().message);
         return;
       }
-      if (look.seen < CORRAL_LOOKS) return;
+      std::memcpy(&look, written->data(), sizeof look);
+      if (look.seen < CORRAL_LOOKS || look.waiting == look.seen) return;
       waiting += look.waiting;
-      if (look.waiting == look.seen) return;
     }
   }
 
@@ -122,10 +126,14 @@ Result<std::shared_ptr<BpfCpuMeter::Hooks>> BpfCpuMeter::Load() {
   }
   // The end first: a death that is seen is owed for until its end.
   skeleton->links.on_free = bpf_program__attach(skeleton->progs.on_free);
-  if (skeleton->links.on_free) error = cpu_meter_bpf__attach(skeleton);
-  if (!skeleton->links.on_free || error != 0) {
-    const int why = error != 0 ? -error : errno;
-    return Fail(why, "cannot attach the CPU meter's hooks: {}", std::strerror(why));
+  if (skeleton->links.on_free) {
+    skeleton->links.on_death = bpf_program__attach(skeleton->progs.on_death);
+  }
+  if (skeleton->links.on_death) {
+    skeleton->links.charge_tasks = bpf_program__attach_iter(skeleton->progs.charge_tasks, nullptr);
+  }
+  if (!skeleton->links.charge_tasks) {
+    return Fail(errno, "cannot attach the CPU meter's hooks: {}", std::strerror(errno));
   }
   // What each task has run before now is written down as nobody's.
   if (auto walked = hooks->Charge(); !walked) return Fail(walked.error());
@@ -136,7 +144,10 @@ Result<void> BpfCpuMeter::Start() {
   MutexLock lock(start_mu_);
   if (users_ == 0) {
     auto hooks = Load();
-    if (!hooks) return Fail(hooks.error());
+    if (!hooks) {
+      WriteOff();
+      return Fail(hooks.error());
+    }
     told_crowded_ = told_lost_ = 0;
     MutexLock hooks_lock(hooks_mu_);
     hooks_ = *std::move(hooks);
@@ -158,9 +169,13 @@ void BpfCpuMeter::Stop() {
   auto& links = hooks->skeleton->links;  // the third is for those who walk still
   bpf_link__destroy(std::exchange(links.on_death, nullptr));
   bpf_link__destroy(std::exchange(links.on_free, nullptr));
-  // Nobody comes any more who would pay the rest; sets must not wait for it.
+  WriteOff();
+}
+
+// Nobody comes any more who would pay what is owed; sets must not wait for it.
+void BpfCpuMeter::WriteOff() {
   corral_bill* const bills = bills_.load();
-  for (std::uint32_t set = 0; set <= tracker_.highest_set().value; ++set) {
+  for (std::uint32_t set = 0; bills && set <= tracker_.highest_set().value; ++set) {
     const std::uint64_t dead = __atomic_load_n(&bills[set].dead, __ATOMIC_SEQ_CST);
     __atomic_store_n(&bills[set].paid, dead, __ATOMIC_SEQ_CST);
   }

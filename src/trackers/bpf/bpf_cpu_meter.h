@@ -42,6 +42,7 @@ class BpfCpuMeter final : public CpuMeter {
   struct Hooks;
 
   Result<std::shared_ptr<Hooks>> Load() REQUIRES(start_mu_);
+  void WriteOff() REQUIRES(start_mu_);
   std::shared_ptr<Hooks> UsedHooks() const;
   const corral_bill* BillOf(CssSetId set) const;
   void WarnOfLosses(const Hooks& hooks);
