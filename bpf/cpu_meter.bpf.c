@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /*
- * The CPU meter: two tracepoints at the end of a task's life, and two task iterators. Loaded only
- * while somebody asks for CPU time; nothing here runs on a context switch.
+ * The CPU meter: two tracepoints at the end of a task's life, and two task iterators. Loaded only while somebody asks for CPU time; nothing here runs on a context switch.
  *
  * A task's account remembers how much of what it ran is on a bill already, and, once it is
  * dead, whose bill the rest goes to. It is made when somebody looks at a living task, or at
@@ -414,27 +413,31 @@ int charge_tasks(struct bpf_iter__task *ctx)
 	return 0;
 }
 
+static long look_once(corral_u32 i, struct corral_queue_look *look)
+{
+	int found = look_at_dead();
+
+	if (found == CORRAL_DEAD_NONE)
+		return 1;
+	look->seen++;
+	if (found == CORRAL_DEAD_WAITS)
+		look->waiting++;
+	return 0;
+}
+
 /*
  * Some of the queue, for the daemon, which walks over one task: an iterator, since a syscall
- * program may take no spin lock on 6.1.
+ * program may take no spin lock on 6.1. The loop is bpf_loop's: written out, it is too much
+ * for the verifier there.
  */
 SEC("iter/task")
 int look_at_queue(struct bpf_iter__task *ctx)
 {
 	struct corral_queue_look look = {};
-	int i;
 
 	if (!ctx->task)
 		return 0;
-	for (i = 0; i < CORRAL_LOOKS; i++) {
-		int found = look_at_dead();
-
-		if (found == CORRAL_DEAD_NONE)
-			break;
-		look.seen++;
-		if (found == CORRAL_DEAD_WAITS)
-			look.waiting++;
-	}
+	bpf_loop(CORRAL_LOOKS, look_once, &look, 0);
 	bpf_seq_write(ctx->meta->seq, &look, sizeof(look));
 	return 0;
 }

@@ -54,8 +54,8 @@ Result<Json> OpenBill(Request& rq) {
 Result<Json> Bill(Request& rq) {
   if (!rq.session.bill) return Fail(EINVAL, "no bill is open on this connection");
   const CgroupId cgroup = rq.session.bill->cgroup();
-  auto uncharged = Flag(rq, "settle") ? AwaitCharges(rq, cgroup)
-                                      : Result<std::uint64_t>(rq.daemon.billing().Uncharged(cgroup));
+  Result<std::uint64_t> uncharged = Flag(rq, "settle") ? AwaitCharges(rq, cgroup)
+                                                       : rq.daemon.billing().Uncharged(cgroup);
   if (!uncharged) return Fail(uncharged.error());
   auto time = rq.session.bill->SoFar();
   if (!time) return Fail(time.error());

@@ -414,8 +414,8 @@ TEST_F(CpuMeterTest, AgreesWithTheKernelsAccountOfTheWholeMachine) {
   const auto said = static_cast<double>(after[0] - before[0]);
   const auto billed = static_cast<double>(after[1] - before[1]);
   const auto missed = static_cast<double>(after[2] - before[2]);
-  std::printf("the machine: %.3f ms by the kernel, %.3f ms billed, up to %.3f ms hidden\n", said / 1e6,
-              billed / 1e6, missed / 1e6);
+  std::printf("the machine: %.3f ms by the kernel, %.3f ms billed, up to %.3f ms hidden\n",
+              said / 1e6, billed / 1e6, missed / 1e6);
   EXPECT_LE(billed, said * 1.01);
   EXPECT_GE(billed + missed, said * 0.99);
 }
