@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /*
- * The CPU meter: two tracepoints at the end of a task's life, and two task iterators. Loaded only while somebody asks for CPU time; nothing here runs on a context switch.
+ * The CPU meter: two tracepoints at the end of a task's life, and two task iterators. Loaded only
+ * while somebody asks for CPU time; nothing here runs on a context switch.
  *
  * A task's account remembers how much of what it ran is on a bill already, and, once it is
  * dead, whose bill the rest goes to. It is made when somebody looks at a living task, or at
@@ -10,45 +11,9 @@
  * task. The last alone would do, if no kernel skipped it; one was met that runs no tracing
  * program in an interrupt over a thread of process 1 (docs/concurrency.md, 18.4).
  */
-#include <linux/bpf.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
-
 #include "atomics.h"
 #include "cpu_bill.h"
-
-#define KERNEL_TYPE __attribute__((preserve_access_index))
-
-struct sched_entity {
-	corral_u64 sum_exec_runtime;
-} KERNEL_TYPE;
-
-struct task_struct {
-	unsigned int __state;
-	unsigned int flags;
-	int on_cpu;
-	struct sched_entity se;
-	int pid;
-	int tgid;
-	corral_u64 utime;
-	corral_u64 stime;
-	corral_u64 start_time;
-} KERNEL_TYPE;
-
-struct seq_file;
-
-struct bpf_iter_meta {
-	struct seq_file *seq;
-} KERNEL_TYPE;
-
-struct bpf_iter__task {
-	struct bpf_iter_meta *meta;
-	struct task_struct *task;
-} KERNEL_TYPE;
-
-#define PF_EXITING 0x4
-#define TASK_DEAD 0x80
+#include "kernel.h"
 
 struct account {
 	corral_u64 task;	/* its address: no other task's before this ends. 0: free */
@@ -63,15 +28,6 @@ struct bucket {
 	corral_u32 unused;
 	struct account of[CORRAL_BUCKET_WAYS];
 };
-
-/* The tracker's. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, corral_u32);
-	__type(value, corral_u64);
-} words SEC(".maps");
 
 /* Kept by the daemon from one start of the meter to the next. */
 struct {

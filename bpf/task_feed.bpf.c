@@ -3,29 +3,8 @@
  * Births, deaths and changes of tid, told to user space one by one. Loaded only while a subsystem
  * wants forks; each tracepoint's program runs after the tracker's own, which is attached first.
  */
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
-
 #include "atomics.h"
-#include "shared.h"
-
-#define KERNEL_TYPE __attribute__((preserve_access_index))
-
-struct task_struct {
-	int pid;
-	int tgid;
-	corral_u64 start_time;
-} KERNEL_TYPE;
-
-/* The tracker's own table: the loader puts it here. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, corral_u32);
-	__type(value, corral_u64);
-} words SEC(".maps");
+#include "kernel.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

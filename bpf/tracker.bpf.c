@@ -3,49 +3,9 @@
  * The kernel tracker: three tracepoints, two task iterators and one syscall
  * program around task_hooks.h. Nothing here decides anything.
  */
-#include <linux/bpf.h>
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
-
-#include "shared.h"
-
-/* The few kernel fields we read, relocated at load time (CO-RE). */
-#define KERNEL_TYPE __attribute__((preserve_access_index))
-
-struct task_struct {
-	unsigned int __state;
-	unsigned int flags;
-	int exit_state;
-	int pid;
-	int tgid;
-	corral_u64 start_time;
-	unsigned int in_execve : 1;
-} KERNEL_TYPE;
-
-struct seq_file;
-
-struct bpf_iter_meta {
-	struct seq_file *seq;
-} KERNEL_TYPE;
-
-struct bpf_iter__task {
-	struct bpf_iter_meta *meta;
-	struct task_struct *task;
-} KERNEL_TYPE;
-
-#define PF_EXITING 0x4
-#define TASK_NEW 0x800	/* until it is woken for the first time, after its birth hook */
+#include "kernel.h"
 
 /* Sizes are set by the loader: words and live from pid_max, sets from the core. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, corral_u32);
-	__type(value, corral_u64);
-} words SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
