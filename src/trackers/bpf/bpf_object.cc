@@ -20,4 +20,11 @@ Result<std::vector<char>> RunIterator(int link_fd) {
   }
 }
 
+std::uint64_t RecursionMisses(int program_fd) {
+  bpf_prog_info info = {};
+  std::uint32_t size = sizeof info;
+  if (bpf_obj_get_info_by_fd(program_fd, &info, &size) != 0) return 0;
+  return info.recursion_misses;
+}
+
 }  // namespace corral

@@ -1,4 +1,4 @@
-// What the users of BPF objects share: mapped arrays and task iterators.
+// What the users of BPF objects share: mapped arrays, task iterators, how programs fare.
 #ifndef CORRAL_TRACKERS_BPF_BPF_OBJECT_H_
 #define CORRAL_TRACKERS_BPF_BPF_OBJECT_H_
 
@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <vector>
 
@@ -47,6 +48,9 @@ Result<std::vector<T>> RecordsOf(int link_fd) {
   std::memcpy(records.data(), bytes->data(), records.size() * sizeof(T));
   return records;
 }
+
+// How often the kernel skipped a program because it, or another, was running there already.
+std::uint64_t RecursionMisses(int program_fd);
 
 }  // namespace corral
 

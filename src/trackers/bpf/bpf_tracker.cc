@@ -19,7 +19,6 @@
 #include "base/log.h"
 #include "tracker.skel.h"
 #include "trackers/bpf/bpf_object.h"
-#include "trackers/bpf/bpf_util.h"
 #include "trackers/bpf/proc_tasks.h"
 #include "trackers/bpf/task_feed.h"
 #include "trackers/task_audit.h"
@@ -388,8 +387,8 @@ void BpfTracker::ForEachTask(const std::function<void(Tid, Place)>& fn) const {
 Result<void> BpfTracker::Listen(TaskListener* listener) {
   std::shared_ptr<TaskFeed> feed;
   if (listener) {
-    auto made = TaskFeed::Create(bpf_map__fd(skeleton_->maps.words), tables_,
-                                 [this] { return MachineTasks(); }, feed_bytes_, *listener);
+    auto made = TaskFeed::Create(words_fd(), tables_, [this] { return MachineTasks(); },
+                                 feed_bytes_, *listener);
     if (!made) return Fail(made.error());
     feed = std::move(*made);
   }

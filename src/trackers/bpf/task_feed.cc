@@ -4,8 +4,6 @@
 #include <bpf/libbpf.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -13,7 +11,7 @@
 
 #include "base/log.h"
 #include "task_feed.skel.h"
-#include "trackers/bpf/bpf_util.h"
+#include "trackers/bpf/bpf_object.h"
 
 namespace corral {
 namespace {
@@ -64,10 +62,9 @@ Result<void> TaskFeed::Load(int words, std::uint32_t ring_bytes) {
   }
   ring_ = ring_buffer__new(bpf_map__fd(skeleton_->maps.feed), Collect, &came_, nullptr);
   if (!ring_) return Fail(errno, "cannot map the feed: {}", std::strerror(errno));
-  void* const lost = ::mmap(nullptr, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)), PROT_READ,
-                            MAP_SHARED, bpf_map__fd(skeleton_->maps.lost), 0);
-  if (lost == MAP_FAILED) return Fail(errno, "cannot map the feed: {}", std::strerror(errno));
-  lost_ = static_cast<const std::uint64_t*>(lost);
+  const auto lost = MapArray<std::uint64_t>(skeleton_->maps.lost, PROT_READ);
+  if (!lost) return Fail(lost.error());
+  lost_ = *lost;
   return {};
 }
 
@@ -75,11 +72,10 @@ TaskFeed::~TaskFeed() {
   stopping_ = true;
   (void)::eventfd_write(wake_.get(), 1);
   if (teller_.joinable()) teller_.join();
-  if (lost_) {
-    ::munmap(const_cast<std::uint64_t*>(lost_), static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
-  }
   if (ring_) ring_buffer__free(ring_);
-  if (skeleton_) task_feed_bpf__destroy(skeleton_);
+  if (!skeleton_) return;
+  UnmapArray(skeleton_->maps.lost, lost_);
+  task_feed_bpf__destroy(skeleton_);
 }
 
 void TaskFeed::LookAgain() {
