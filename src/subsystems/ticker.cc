@@ -9,37 +9,38 @@ void Ticker::Start(Work work) {
 }
 
 void Ticker::Kick() {
-  {
-    const std::lock_guard lock(mu_);
-    kicked_ = true;
-  }
-  wake_.notify_one();
+  MutexLock lock(tick_mu_);
+  kicked_ = true;
+  wake_.NotifyOne();
 }
 
 void Ticker::Stop() {
   {
-    const std::lock_guard lock(mu_);
+    MutexLock lock(tick_mu_);
     stopping_ = true;
+    wake_.NotifyOne();
   }
-  wake_.notify_one();
   if (thread_.joinable()) thread_.join();
 }
 
 void Ticker::Run(const Work& work) {
-  std::optional<std::chrono::milliseconds> due;
+  using Clock = std::chrono::steady_clock;
+  std::optional<Clock::time_point> due;
   for (;;) {
     {
-      std::unique_lock lock(mu_);
-      const auto told = [this] { return kicked_ || stopping_; };
-      if (due) {
-        wake_.wait_for(lock, *due, told);
-      } else {
-        wake_.wait(lock, told);
+      MutexLock lock(tick_mu_);
+      while (!kicked_ && !stopping_ && (!due || Clock::now() < *due)) {
+        if (due) {
+          wake_.WaitFor(tick_mu_, *due - Clock::now());
+        } else {
+          wake_.Wait(tick_mu_);
+        }
       }
       if (stopping_) return;
       kicked_ = false;  // before the work: a kick during it makes another round
     }
-    due = work();
+    const auto pause = work();
+    due = pause ? std::optional(Clock::now() + *pause) : std::nullopt;
   }
 }
 

@@ -11,11 +11,11 @@
 #define CORRAL_SUBSYSTEMS_TICKER_H_
 
 #include <chrono>
-#include <condition_variable>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <thread>
+
+#include "base/mutex.h"
 
 namespace corral {
 
@@ -34,10 +34,10 @@ class Ticker {
  private:
   void Run(const Work& work);
 
-  std::mutex mu_;
-  std::condition_variable wake_;
-  bool kicked_ = false;
-  bool stopping_ = false;
+  Mutex tick_mu_;  // a leaf
+  CondVar wake_;
+  bool kicked_ GUARDED_BY(tick_mu_) = false;
+  bool stopping_ GUARDED_BY(tick_mu_) = false;
   std::thread thread_;
 };
 

@@ -10,7 +10,7 @@
 namespace corral {
 namespace {
 
-constexpr auto kSamplePause = std::chrono::seconds(1);
+constexpr std::chrono::milliseconds kSamplePause = std::chrono::seconds(1);
 
 std::uint64_t NowNs() {
   return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
@@ -49,17 +49,16 @@ struct CpuAcct::Account final : Css {
 
 Result<void> CpuAcct::Start(Groups& groups) {
   groups_ = &groups;
-  sampler_ = std::thread([this] { RunSampler(); });
+  sampler_.Start([this]() -> std::optional<std::chrono::milliseconds> {
+    TakeSample(NowNs());
+    MutexLock lock(cpu_mu_);
+    return metering_ ? std::optional(kSamplePause) : std::nullopt;
+  });
   return {};
 }
 
 void CpuAcct::Stop() {
-  {
-    MutexLock lock(cpu_mu_);
-    ending_ = true;
-    changed_.NotifyAll();
-  }
-  if (sampler_.joinable()) sampler_.join();
+  sampler_.Stop();
   MutexLock lock(cpu_mu_);
   if (std::exchange(metering_, false)) meter_.Stop();
 }
@@ -84,7 +83,7 @@ void CpuAcct::Bind(Css& root, HierarchyId hierarchy) {
   } else if (!bound && std::exchange(metering_, false)) {
     meter_.Stop();
   }
-  changed_.NotifyAll();
+  sampler_.Kick();
 }
 
 // ---- files
@@ -152,19 +151,6 @@ std::vector<SubsystemFile> CpuAcct::Files() {
 }
 
 // ---- load
-
-void CpuAcct::RunSampler() {
-  for (;;) {
-    {
-      MutexLock lock(cpu_mu_);
-      while (!metering_ && !ending_) changed_.Wait(cpu_mu_);
-      if (ending_) return;
-    }
-    TakeSample(NowNs());
-    MutexLock lock(cpu_mu_);
-    if (!ending_) changed_.WaitFor(cpu_mu_, kSamplePause);
-  }
-}
 
 void CpuAcct::TakeSample(std::uint64_t now) {
   std::shared_ptr<Css> root;

@@ -15,9 +15,9 @@
 #include <chrono>
 #include <deque>
 #include <optional>
-#include <thread>
 
 #include "base/mutex.h"
+#include "subsystems/ticker.h"
 
 namespace corral {
 
@@ -60,17 +60,14 @@ class CpuAcct final : public Subsystem {
 
   Result<CpuTime> TimeOf(const FileUse& use, bool subtree) const;
   Result<void> Reset(const FileUse& use, std::string_view bytes) const;
-  void RunSampler();
 
   CpuMeter& meter_;
   Groups* groups_ = nullptr;
   mutable Mutex cpu_mu_;
-  CondVar changed_;
   std::weak_ptr<Css> root_ GUARDED_BY(cpu_mu_);  // of the hierarchy it is bound to
   std::optional<Error> off_ GUARDED_BY(cpu_mu_);  // why the meter is not running though bound
   bool metering_ GUARDED_BY(cpu_mu_) = false;
-  bool ending_ GUARDED_BY(cpu_mu_) = false;
-  std::thread sampler_;
+  Ticker sampler_;
 };
 
 }  // namespace corral
