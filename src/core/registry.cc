@@ -455,15 +455,21 @@ std::vector<Tid> Registry::TasksAt(HierarchyId hierarchy, CgroupId place) const 
   return tids;
 }
 
-Result<std::vector<Tgid>> Registry::Processes(CgroupId id) const {
-  auto place = PlaceOf(id);
-  if (!place) return Fail(place.error());
+std::vector<Tgid> ProcessesOf(const std::vector<TaskMember>& tasks) {
   std::vector<Tgid> tgids;
-  sets_.ForEachTaskIn(place->first, [&](CgroupId at) { return at == place->second; },
-                      [&](Tid, Place at) { tgids.push_back(at.tgid); });
+  for (const TaskMember& task : tasks) tgids.push_back(task.tgid);
   std::sort(tgids.begin(), tgids.end());
   tgids.erase(std::unique(tgids.begin(), tgids.end()), tgids.end());
   return tgids;
+}
+
+Result<std::vector<Tgid>> Registry::Processes(CgroupId id) const {
+  auto place = PlaceOf(id);
+  if (!place) return Fail(place.error());
+  std::vector<TaskMember> tasks;
+  sets_.ForEachTaskIn(place->first, [&](CgroupId at) { return at == place->second; },
+                      [&](Tid tid, Place at) { tasks.push_back({tid, at.tgid, at.set}); });
+  return ProcessesOf(tasks);
 }
 
 Result<std::vector<TaskMember>> Registry::SubtreeTasks(CgroupId id) const {

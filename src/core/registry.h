@@ -514,6 +514,9 @@ class Registry : private CssOwner {
   std::vector<Event> events_ GUARDED_BY(events_mu_);
 };
 
+// The processes of these tasks, ascending, each once.
+std::vector<Tgid> ProcessesOf(const std::vector<TaskMember>& tasks);
+
 // The root path of a cgroup, built walking up, never recursively. REQUIRES: the tree lock.
 std::string BuildPath(const Cgroup& cgroup);
 

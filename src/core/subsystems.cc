@@ -1,5 +1,4 @@
 // The registry's side of subsystems (spec 13): registration, references, and what they may ask.
-#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -51,11 +50,7 @@ class Registry::RegistryGroups final : public Groups {
     return tids;
   }
   std::vector<Tgid> SubtreeProcesses(const Css& css) const override {
-    std::vector<Tgid> tgids;
-    for (const TaskMember& task : Members(css)) tgids.push_back(task.tgid);
-    std::sort(tgids.begin(), tgids.end());
-    tgids.erase(std::unique(tgids.begin(), tgids.end()), tgids.end());
-    return tgids;
+    return ProcessesOf(Members(css));
   }
   std::string PathOf(const Css& css) const override {
     return registry_.PathOf(css.cgroup()).value_or("");

@@ -1,7 +1,6 @@
 // Operations about CPU time: open_bill, bill, stat, top.
 #include <poll.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 
@@ -98,18 +97,13 @@ Result<Json> Stat(Request& rq) {
   if (!processes) return Fail(processes.error());
   auto all = registry.SubtreeTasks(*id);
   if (!all) return Fail(all.error());
-  std::vector<Tgid> all_processes;
-  for (const TaskMember& task : *all) all_processes.push_back(task.tgid);
-  std::ranges::sort(all_processes);
-  const auto repeated = std::ranges::unique(all_processes);
-  all_processes.erase(repeated.begin(), repeated.end());
   Json answer = {{"id", id->value},
                  {"path", FullPath(*info)},
                  {"populated", info->populated},
                  {"groups", info->children},
                  {"tasks", tasks->size()},
                  {"processes", processes->size()},
-                 {"subtree", {{"tasks", all->size()}, {"processes", all_processes.size()}}},
+                 {"subtree", {{"tasks", all->size()}, {"processes", ProcessesOf(*all).size()}}},
                  {"cpu", nullptr},
                  {"files", FilesOf(rq, *id)}};
   if (!rq.daemon.billing().IsMetering()) return answer;
