@@ -22,7 +22,7 @@
 
 namespace corral {
 
-class SubsystemTest : public ::testing::Test {
+class SubsystemTest : public ::testing::Test, private Tracker::Listener {
  protected:
   // `more`: bound to the same hierarchy, asked after it.
   explicit SubsystemTest(const std::shared_ptr<Subsystem>& subsystem, bool inherits = true,
@@ -36,7 +36,13 @@ class SubsystemTest : public ::testing::Test {
                                               .subsystems = registry_->AllSubsystems(),
                                               .css_inherit = inherits});
     tree_ = std::make_unique<Tree>(*registry_, host_);
+    host_.admins.insert(Tid{1});
     tracker_.Start(Tid{1}, Tgid{1});
+  }
+  // I2 holds after every story.
+  ~SubsystemTest() override {
+    if (registry_) Settle();
+    EXPECT_THAT(tracker_.Audit().differences, ::testing::IsEmpty());
   }
 
   Inode At(std::string_view path) {
@@ -44,7 +50,7 @@ class SubsystemTest : public ::testing::Test {
     while (!path.empty()) {
       path.remove_prefix(1);
       const std::size_t end = std::min(path.find('/'), path.size());
-      if (end == 0) break;
+      if (end == 0) continue;
       at = Inode{tree_->Lookup(at, path.substr(0, end)).value().st_ino};
       path.remove_prefix(end);
     }
@@ -59,6 +65,10 @@ class SubsystemTest : public ::testing::Test {
     const std::size_t slash = path.rfind('/');
     return Errno(tree_->Rmdir(At(path.substr(0, slash)), path.substr(slash + 1)));
   }
+  bool Has(std::string_view path) {
+    const std::size_t slash = path.rfind('/');
+    return tree_->Lookup(At(path.substr(0, slash)), path.substr(slash + 1)).has_value();
+  }
   std::unique_ptr<OpenFile> Open(std::string_view path, bool readable) {
     return tree_->Open({.tid = Tid{1}}, At(path), readable).value();
   }
@@ -72,12 +82,24 @@ class SubsystemTest : public ::testing::Test {
   // A process of one thread, in the root.
   void Start(unsigned tid) { tracker_.Start(Tid{tid}, Tgid{tid}); }
   // A child process, or another thread, wherever its maker is.
-  void Fork(unsigned parent, unsigned child) { tracker_.Birth(Tid{parent}, Tid{child}, Tgid{child}); }
-  void Thread(unsigned maker, unsigned tid) {
-    tracker_.Birth(Tid{maker}, Tid{tid}, tracker_.Describe(Tid{maker}).value().tgid);
+  int Fork(unsigned parent, unsigned child) {
+    return Errno(tracker_.Birth(Tid{parent}, Tid{child}, Tgid{child}));
   }
+  int Thread(unsigned maker, unsigned tid) {
+    return Errno(tracker_.Birth(Tid{maker}, Tid{tid}, tracker_.Describe(Tid{maker}).value().tgid));
+  }
+  void Exit(unsigned tid) { tracker_.Death(Tid{tid}); }
   int Enter(std::string_view path, unsigned tid) {
     return Errno(registry_->Attach(At(path).cgroup(), Tid{tid}, {}));
+  }
+
+  int StartIn(std::string_view path, unsigned tid) {
+    Start(tid);
+    return Enter(path, tid);
+  }
+  void Settle() {
+    tracker_.Drain(*this);
+    registry_->Settle();
   }
 
   template <typename T>
@@ -90,6 +112,10 @@ class SubsystemTest : public ::testing::Test {
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<Tree> tree_;  // goes before the registry
   HierarchyId hierarchy_;
+
+ private:
+  void SetMayBeEmpty(CssSetId set) override { registry_->SetMayBeEmpty(set); }
+  void ResyncNeeded() override {}
 };
 
 // Refuses what it is told to: for what the others do when somebody else fails.

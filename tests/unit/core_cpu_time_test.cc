@@ -1,23 +1,19 @@
 // CPU time of cgroups as the core adds it up, from a meter that runs when the test says so.
-#include <corral/cpu_meter.h>
-
 #include <map>
 
 #include "support/core_fixture.h"
+#include "support/still_meter.h"
 
 namespace corral {
 namespace {
 
 // Charges at once; what is owed is said by the test.
-class FakeMeter final : public CpuMeter {
+class FakeMeter final : public StillMeter {
  public:
   void Run(CssSetId set, std::uint64_t ns) { ran_[set] += {.total = ns, .user = ns}; }
   std::map<CssSetId, std::uint64_t> owed;
   int splits = 0;
 
-  Result<void> Start() override { return {}; }
-  void Stop() override {}
-  bool IsOn() const override { return true; }
   void Split(Tgid) override { ++splits; }
   void Split(Tid) override { ++splits; }
   std::unordered_map<CssSetId, CpuTime> Read() override { return ran_; }

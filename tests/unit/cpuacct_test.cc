@@ -4,13 +4,14 @@
 #include <atomic>
 
 #include "support/core_fixture.h"
+#include "support/still_meter.h"
 
 namespace corral {
 namespace {
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
 
-class FakeMeter final : public CpuMeter {
+class FakeMeter final : public StillMeter {
  public:
   Result<void> Start() override {
     if (broken) return Fail(EPERM, "no hooks here");
@@ -19,8 +20,6 @@ class FakeMeter final : public CpuMeter {
   }
   void Stop() override { --users; }
   bool IsOn() const override { return users > 0; }
-  void Split(Tgid) override {}
-  void Split(Tid) override {}
   void Run(CssSetId set, CpuTime time) {
     MutexLock lock(mu_);
     ran_[set] += time;
@@ -34,8 +33,6 @@ class FakeMeter final : public CpuMeter {
     const auto found = ran_.find(set);
     return found == ran_.end() ? CpuTime{} : found->second;
   }
-  std::uint64_t Owed(CssSetId) const override { return 0; }
-  std::uint64_t Uncharged(CssSetId) override { return 0; }
 
   std::atomic<int> users = 0;
   bool broken = false;

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "subsystems/beancounter/beancounter.h"
+#include "support/still_meter.h"
 #include "support/subsystem_fixture.h"
 
 namespace corral {
@@ -28,21 +29,13 @@ class FakeUsage final : public UsageHost {
 };
 
 // A meter that says what a test wants of the sets it knows.
-class FixedMeter final : public CpuMeter {
+class FixedMeter final : public StillMeter {
  public:
-  Result<void> Start() override { return {}; }
-  void Stop() override {}
-  bool IsOn() const override { return true; }
-  void Split(Tgid) override {}
-  void Split(Tid) override {}
   std::unordered_map<CssSetId, CpuTime> Read() override {
     std::unordered_map<CssSetId, CpuTime> all;
     for (std::uint32_t set = 2; set < 16; ++set) all[CssSetId{set}] = {.total = ran};
     return all;
   }
-  CpuTime Charged(CssSetId) const override { return {}; }
-  std::uint64_t Owed(CssSetId) const override { return 0; }
-  std::uint64_t Uncharged(CssSetId) override { return 0; }
   std::uint64_t ran = 0;
 };
 

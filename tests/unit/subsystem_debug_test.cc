@@ -4,7 +4,7 @@
 
 #include <cerrno>
 
-#include "support/subsystem_files_fixture.h"
+#include "support/subsystem_fixture.h"
 
 namespace corral {
 namespace {
@@ -12,14 +12,14 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-class DebugFiles : public SubsystemFilesTest {
+class DebugFiles : public SubsystemTest {
  protected:
-  DebugFiles() : SubsystemFilesTest(std::make_shared<Debug>()) { Mkdir("/a"); }
+  DebugFiles() : SubsystemTest(std::make_shared<Debug>()) { Make("/a"); }
 };
 
-class DebugForks : public SubsystemFilesTest {
+class DebugForks : public SubsystemTest {
  protected:
-  DebugForks() : SubsystemFilesTest(std::make_shared<Debug>(Debug::Forks::kCounted)) { Mkdir("/a"); }
+  DebugForks() : SubsystemTest(std::make_shared<Debug>(Debug::Forks::kCounted)) { Make("/a"); }
 };
 
 TEST_F(DebugFiles, ShowWhatTheCoreKeeps) {
@@ -27,8 +27,8 @@ TEST_F(DebugFiles, ShowWhatTheCoreKeeps) {
   EXPECT_EQ(Read("/a/debug.taskcount"), "1\n");
   EXPECT_THAT(Read("/a/debug.css_sets"), AllOf(HasSubstr("count 1"), HasSubstr(":/a")));
   EXPECT_THAT(Read("/a/debug.state"),
-              AllOf(HasSubstr("cgroup " + std::to_string(At("/a").value)), HasSubstr("path /a\n"),
-                    HasSubstr("parent " + std::to_string(At("/").value))));
+              AllOf(HasSubstr("cgroup " + std::to_string(At("/a").cgroup().value)), HasSubstr("path /a\n"),
+                    HasSubstr("parent " + std::to_string(At("/").cgroup().value))));
   EXPECT_FALSE(Has("/a/debug.forks"));
 }
 
@@ -36,28 +36,28 @@ TEST_F(DebugFiles, AHeldReferenceKeepsTheCgroup) {
   EXPECT_EQ(Write("/a/debug.hold", "1\n"), 0);
   EXPECT_EQ(Write("/a/debug.hold", "1\n"), 0);  // one is one
   EXPECT_EQ(Read("/a/debug.hold") + Read("/a/debug.references"), "1\n1\n");
-  EXPECT_EQ(Rmdir("/a"), EBUSY);
+  EXPECT_EQ(Remove("/a"), EBUSY);
   EXPECT_EQ(Write("/a/debug.hold", "0"), 0);
   EXPECT_EQ(Read("/a/debug.hold") + Read("/a/debug.references"), "0\n0\n");
-  EXPECT_EQ(registry_.Events(At("/a"))->releases, 1u);  // the last put
-  EXPECT_EQ(Rmdir("/a"), 0);
+  EXPECT_EQ(registry_->Events(At("/a").cgroup())->releases, 1u);  // the last put
+  EXPECT_EQ(Remove("/a"), 0);
   EXPECT_FALSE(Has("/debug.hold"));
 }
 
 TEST_F(DebugFiles, ARefusedMkdirLeavesNothing) {
   ASSERT_EQ(Write("/a/debug.refuse", "create ENOSPC\n"), 0);
-  EXPECT_EQ(Mkdir("/a/b"), ENOSPC);
-  EXPECT_EQ(registry_.ChildCount(At("/a")).value(), 0u);
-  EXPECT_EQ(Mkdir("/b"), 0);  // it is refused there, not elsewhere
+  EXPECT_EQ(Make("/a/b"), ENOSPC);
+  EXPECT_EQ(registry_->ChildCount(At("/a").cgroup()).value(), 0u);
+  EXPECT_EQ(Make("/b"), 0);  // it is refused there, not elsewhere
   ASSERT_EQ(Write("/a/debug.refuse", "\n"), 0);
-  EXPECT_EQ(Mkdir("/a/b"), 0);
+  EXPECT_EQ(Make("/a/b"), 0);
 }
 
 TEST_F(DebugFiles, ARefusedMoveLeavesNothing) {
   ASSERT_EQ(Write("/a/debug.refuse", "can_attach 13"), 0);
   EXPECT_EQ(StartIn("/a", 7), EACCES);
   EXPECT_EQ(Read("/a/debug.taskcount"), "0\n");
-  EXPECT_EQ(Rmdir("/a"), 0);
+  EXPECT_EQ(Remove("/a"), 0);
 }
 
 TEST_F(DebugFiles, ReadBackWhatIsRefused) {
@@ -65,7 +65,7 @@ TEST_F(DebugFiles, ReadBackWhatIsRefused) {
   EXPECT_EQ(Read("/a/debug.refuse"), "create EPERM\ncan_attach EACCES\n");
   ASSERT_EQ(Write("/a/debug.refuse", "create 1\n"), 0);
   EXPECT_EQ(Read("/a/debug.refuse"), "create EPERM\n");
-  EXPECT_EQ(Mkdir("/a/b"), EPERM);
+  EXPECT_EQ(Make("/a/b"), EPERM);
 }
 
 TEST_F(DebugFiles, BadValuesChangeNothing) {
@@ -97,7 +97,7 @@ TEST_F(DebugForks, AreRefusedOnRequest) {
   EXPECT_EQ(Read("/a/debug.taskcount") + Read("/a/debug.forks"), "1\n0\n");
   EXPECT_EQ(Fork(1, 8), 0);
   Exit(7);
-  EXPECT_EQ(Rmdir("/a"), 0);
+  EXPECT_EQ(Remove("/a"), 0);
 }
 
 }  // namespace

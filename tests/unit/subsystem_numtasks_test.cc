@@ -7,18 +7,18 @@
 #include <random>
 #include <thread>
 
-#include "support/subsystem_files_fixture.h"
+#include "support/subsystem_fixture.h"
 
 namespace corral {
 namespace {
 
 using Counting = Numtasks::Counting;
 
-class NumtasksInLine : public SubsystemFilesTest {
+class NumtasksInLine : public SubsystemTest {
  protected:
-  NumtasksInLine() : SubsystemFilesTest(std::make_shared<Numtasks>(Counting::kInLine)) {
-    Mkdir("/a");
-    Mkdir("/a/b");
+  NumtasksInLine() : SubsystemTest(std::make_shared<Numtasks>(Counting::kInLine)) {
+    Make("/a");
+    Make("/a/b");
   }
   std::string Current(const std::string& path) { return Read(path + "/numtasks.current"); }
   std::string Failures(const std::string& path) { return Read(path + "/numtasks.failures"); }
@@ -33,7 +33,7 @@ TEST_F(NumtasksInLine, CountTheWholeSubtree) {
   ASSERT_EQ(Fork(8, 9), 0);
   EXPECT_EQ(Current("/a") + Current("/a/b") + Current(""), "3\n2\n4\n");
   Exit(9);
-  ASSERT_EQ(Attach("/", 8), 0);
+  ASSERT_EQ(Enter("/", 8), 0);
   EXPECT_EQ(Current("/a") + Current("/a/b") + Current(""), "1\n0\n3\n");
   EXPECT_EQ(Read("/a/numtasks.peak") + Read("/a/b/numtasks.peak"), "3\n2\n");
 }
@@ -88,20 +88,20 @@ TEST_F(NumtasksInLine, BadLimitsChangeNothing) {
 
 TEST_F(NumtasksInLine, AChildBeginsWithItsParentsMax) {
   ASSERT_EQ(SetMax("/a", "12"), 0);
-  ASSERT_EQ(Mkdir("/a/c"), 0);
+  ASSERT_EQ(Make("/a/c"), 0);
   EXPECT_EQ(Read("/a/c/numtasks.max") + Read("/a/b/numtasks.max"), "12\nmax\n");
 }
 
-class NumtasksWithoutInheritance : public SubsystemFilesTest {
+class NumtasksWithoutInheritance : public SubsystemTest {
  protected:
   NumtasksWithoutInheritance()
-      : SubsystemFilesTest(std::make_shared<Numtasks>(Counting::kInLine), /*css_inherit=*/false) {}
+      : SubsystemTest(std::make_shared<Numtasks>(Counting::kInLine), /*css_inherit=*/false) {}
 };
 
 TEST_F(NumtasksWithoutInheritance, AChildBeginsWithoutALimit) {
-  ASSERT_EQ(Mkdir("/a"), 0);
+  ASSERT_EQ(Make("/a"), 0);
   ASSERT_EQ(Write("/a/numtasks.max", "12"), 0);
-  ASSERT_EQ(Mkdir("/a/b"), 0);
+  ASSERT_EQ(Make("/a/b"), 0);
   EXPECT_EQ(Read("/a/b/numtasks.max"), "max\n");
 }
 
@@ -140,7 +140,7 @@ TEST_F(NumtasksInLine, CountRightAndHoldTheirLimitUnderLoad) {
       const std::uint32_t worker = random() % kWorkers;
       const std::uint32_t tid =
           random() % 2 ? 10 + worker : static_cast<std::uint32_t>(1000 * (1 + worker) + random() % kEach);
-      (void)Attach(random() % 2 ? "/a" : "/a/b", tid);
+      (void)Enter(random() % 2 ? "/a" : "/a/b", tid);
     }
   });
   for (std::thread& worker : workers) worker.join();
@@ -149,17 +149,17 @@ TEST_F(NumtasksInLine, CountRightAndHoldTheirLimitUnderLoad) {
   EXPECT_LE(std::stoul(Read("/a/numtasks.peak")), kMax);
   EXPECT_EQ(Failures("/a"), std::to_string(refused) + "\n");
   for (const char* path : {"", "/a", "/a/b"}) {
-    const std::size_t there = registry_.SubtreeTasks(At(std::string("/") + path))->size();
+    const std::size_t there = registry_->SubtreeTasks(At(std::string("/") + path).cgroup())->size();
     EXPECT_EQ(Current(path), std::to_string(there) + "\n") << path;
   }
   EXPECT_EQ(Current("/a"), std::to_string(kWorkers) + "\n");
 }
 
-class NumtasksWhenRead : public SubsystemFilesTest {
+class NumtasksWhenRead : public SubsystemTest {
  protected:
-  NumtasksWhenRead() : SubsystemFilesTest(std::make_shared<Numtasks>(Counting::kWhenRead)) {
-    Mkdir("/a");
-    Mkdir("/a/b");
+  NumtasksWhenRead() : SubsystemTest(std::make_shared<Numtasks>(Counting::kWhenRead)) {
+    Make("/a");
+    Make("/a/b");
   }
 };
 

@@ -17,6 +17,7 @@
 #include "daemon/event_feed.h"
 #include "daemon/mount_table.h"
 #include "fuzz/world.h"
+#include "support/still_meter.h"
 
 namespace corral {
 
@@ -41,20 +42,6 @@ class Daemon {
 
    private:
     Tracker& tracker_;
-  };
-
-  // There are no tasks that run.
-  class NoMeter final : public CpuMeter {
-   public:
-    Result<void> Start() override { return {}; }
-    void Stop() override {}
-    bool IsOn() const override { return true; }
-    void Split(Tgid) override {}
-    void Split(Tid) override {}
-    std::unordered_map<CssSetId, CpuTime> Read() override { return {}; }
-    CpuTime Charged(CssSetId) const override { return {}; }
-    std::uint64_t Owed(CssSetId) const override { return 0; }
-    std::uint64_t Uncharged(CssSetId) override { return 0; }
   };
 
   explicit Daemon(World& world)
@@ -89,7 +76,7 @@ class Daemon {
   MountTable mounts_;
   Waiters waiters_;
   EventFeed feed_{world_.registry};
-  NoMeter meter_;
+  StillMeter meter_;  // there are no tasks that run
   Billing billing_{world_.registry, meter_};
   Agents agents_;
   const std::vector<LoadedPlugin> plugins_ = {{"/plugin.so", "plugin"}};
