@@ -1,6 +1,8 @@
 # corral_library(NAME SOURCES... DEPS...): one static library for one folder of src/.
 # corral_binary(NAME SOURCES... DEPS...): one executable, into build/bin.
 # corral_test(NAME SOURCES... DEPS... [LABELS ...]): one GoogleTest program, known to ctest.
+# corral_apart(FILES...): sources that a unity build (presets) must not join with others, because
+# they use the same names for their own things.
 # Designated initialisers name what differs from the default; the rest is meant.
 set(CORRAL_WARNINGS -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
     -Werror)
@@ -9,6 +11,10 @@ function(corral_settings target)
   target_compile_options(${target} PRIVATE ${CORRAL_WARNINGS})
   target_include_directories(${target} PUBLIC
     ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/bpf)
+endfunction()
+
+function(corral_apart)
+  set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
 
 function(corral_library name)

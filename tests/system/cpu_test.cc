@@ -1,4 +1,6 @@
 // CPU time as users see it: the bill of a run, cpuacct's files, stat and top.
+#include <gmock/gmock.h>
+
 #include <chrono>
 #include <cstdlib>
 #include <thread>
@@ -24,14 +26,13 @@ TEST_F(Cpu, OfARunIsBilledInFull) {
          "jq .cpu.total_ns $WORK/said");
   EXPECT_EQ(Read(work() + "/verdict"), "true\n") << Read(work() + "/said");
   EXPECT_GE(Number(run.out), 0.5e9) << run.out;
-  EXPECT_LT(Number(run.out), 1.5e9) << run.out;
 }
 
 TEST_F(Cpu, OfARunIsSaidWhenAskedFor) {
   const Outcome asked = Sh("corral run --bill -- sh -c '/bin/true; /bin/true; exit 3'");
   EXPECT_EQ(asked.status, 3);
-  EXPECT_NE(asked.out.find("corral: job used 0.0"), std::string::npos) << asked.out;
-  EXPECT_NE(asked.out.find("3 tasks"), std::string::npos) << asked.out;
+  EXPECT_THAT(asked.out, testing::MatchesRegex("corral: job used [0-9]+\\.[0-9]+ s of CPU "
+                                               "\\(user .* s, system .* s\\), 3 tasks\n"));
   EXPECT_NE(Sh("CORRAL_BILL=1 corral run -- true").out.find("job used"), std::string::npos);
   EXPECT_EQ(Sh("CORRAL_BILL=0 corral run -- true").out, "");
   EXPECT_EQ(Sh("corral run -- true").out, "");

@@ -11,7 +11,7 @@
 namespace corral::differential {
 namespace {
 
-constexpr Ids kTargets[] = {{1000, 1000, 1000}, {1000, 2, 2}, {2, 1000, 2}, {2, 2, 1000}, {2, 2, 2}, {0, 0, 0}, {0, 1000, 0}, {1000, 0, 0}};
+constexpr Ids kOwners[] = {{1000, 1000, 1000}, {1000, 2, 2}, {2, 1000, 2}, {2, 2, 1000}, {2, 2, 2}, {0, 0, 0}, {0, 1000, 0}, {1000, 0, 0}};
 constexpr Ids kWriters[] = {{1000, 1000, 1000}, {2, 1000, 2}, {1000, 2, 2}, {2, 2, 1000}, {0, 1000, 0}, {1000, 0, 1000}, {0, 0, 0}};
 
 std::string Shown(Ids ids) { return fmt::format("{}/{}/{}", ids.real, ids.effective, ids.saved); }
@@ -45,7 +45,7 @@ bool SetCapabilities(std::uint32_t low, std::uint32_t high) {
 
 void RightsOverTasks(Stage& stage) {
   OpenToAll(stage);
-  for (const Ids& target_ids : kTargets) {
+  for (const Ids& target_ids : kOwners) {
     const Tid target = stage.Start("target", target_ids);
     for (const Ids& writer : kWriters) {
       const std::string step = fmt::format("{} moves {}", Shown(writer), Shown(target_ids));
