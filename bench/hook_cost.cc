@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 #include "trackers/bpf/bpf_cpu_meter.h"
@@ -40,7 +41,7 @@ std::map<std::string, Fd> FindHooks() {
     std::uint32_t size = sizeof info;
     if (!fd || bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0) continue;
     const std::string name = info.name;
-    if (name.starts_with("on_")) hooks[name] = std::move(fd);
+    if (name.starts_with("on_") || name.starts_with("limit_")) hooks[name] = std::move(fd);
   }
   return hooks;
 }
@@ -127,26 +128,48 @@ void Measure(const char* what, const Meter& meter, Run run) {
               what, mean[0], mean[1], mean[2], mean[3], net, net <= kBoundNs ? "" : "over the bound");
 }
 
-// What a death costs more while CPU time is metered: two more programs at its end.
+// What programs cost that are there only while something is in use.
+void MeasureExtra(const char* what, const std::vector<std::string>& programs, int children) {
+  const std::map<std::string, Fd> hooks = FindHooks();
+  std::map<std::string, Cost> before;
+  for (const std::string& name : programs) {
+    if (hooks.contains(name)) before[name] = CostOf(hooks.at(name).get());
+  }
+  ForkMany(children);
+  std::printf("%-26s", what);
+  for (const auto& [name, then] : before) {
+    const Cost after = CostOf(hooks.at(name).get());
+    const std::uint64_t runs = after.runs - then.runs;
+    std::printf(" %s %6.0f ns  ", name.c_str(),
+                runs ? static_cast<double>(after.ns - then.ns) / static_cast<double>(runs) : 0);
+  }
+  std::printf("\n");
+}
+
 void MeasureCpuMeter(BpfTracker& tracker, int children) {
   BpfCpuMeter cpu_meter(tracker);
   if (auto started = cpu_meter.Start(); !started) {
     std::fprintf(stderr, "corral_hook_cost: %s\n", started.error().message.c_str());
     return;
   }
-  const std::map<std::string, Fd> hooks = FindHooks();
-  const int fds[] = {hooks.at("on_death").get(), hooks.at("on_free").get()};
-  const Cost before[] = {CostOf(fds[0]), CostOf(fds[1])};
-  ForkMany(children);
-  double mean[2];
-  for (int i = 0; i < 2; ++i) {
-    const Cost after = CostOf(fds[i]);
-    const std::uint64_t runs = after.runs - before[i].runs;
-    mean[i] = runs ? static_cast<double>(after.ns - before[i].ns) / static_cast<double>(runs) : 0;
-  }
-  std::printf("%-26s on_death %6.0f ns   on_free %6.0f ns\n", "CPU time is metered", mean[0],
-              mean[1]);
+  MeasureExtra("CPU time is metered", {"on_death", "on_free"}, children);
   cpu_meter.Stop();
+}
+
+// `sets` css_sets in each of `depth` limits, one inside the other; we are in the first.
+void MeasureLimits(const char* what, BpfTracker& tracker, std::uint32_t sets, std::uint32_t depth,
+                   int children) {
+  TaskLimits all;
+  for (std::uint32_t i = 0; i < depth; ++i) {
+    all.limits.push_back({.max = 1 << 20, .number = i + 1, .outer = i, .first = 0, .end = sets});
+  }
+  for (std::uint32_t i = 0; i < sets; ++i) all.sets.push_back({CssSetId{2 + i}, depth});
+  if (auto limited = tracker.LimitTasks(all); !limited) {
+    std::fprintf(stderr, "corral_hook_cost: %s\n", limited.error().message.c_str());
+    return;
+  }
+  MeasureExtra(what, {"limit_refuse", "limit_kill"}, children);
+  (void)tracker.LimitTasks({});
 }
 
 int Main(int children) {
@@ -172,6 +195,11 @@ int Main(int children) {
   (void)tracker.Move(self, {Tgid{self.value}, kSet}, kInitialSet);
   Measure("emptied each time (bell)", meter, [&] { ForkManyAlone(tracker, children, kSet); });
   MeasureCpuMeter(tracker, children);
+  MeasureLimits("a limit elsewhere", tracker, 1, 1, children);
+  (void)tracker.Move(self, {Tgid{self.value}, kInitialSet}, kSet);
+  MeasureLimits("a limit", tracker, 1, 1, children);
+  MeasureLimits("8 limits, 1 set in each", tracker, 1, 8, children);
+  MeasureLimits("a limit on 1000 sets", tracker, 1000, 1, children);
   return 0;
 }
 

@@ -115,6 +115,15 @@ struct corral_feed_record {
 	corral_u32 unused;
 };
 
+/* A limit on births (task_limits.bpf.c). What is 1 + an index has 0 for "none". */
+struct corral_task_limit {
+	corral_u64 max;
+	corral_u32 number;	/* of its refusals */
+	corral_u32 outer;	/* 1 + index of the limit it is inside */
+	corral_u32 first;	/* of the list of limited sets */
+	corral_u32 end;
+};
+
 enum {
 	CORRAL_TASK_EXITING = 1,	/* the kernel has begun to end it */
 	CORRAL_TASK_GONE = 2,		/* memory, files and directory are released */

@@ -4,6 +4,7 @@
  * program around task_hooks.h. Nothing here decides anything.
  */
 #include "kernel.h"
+#include "set_table.h"
 
 /* Sizes are set by the loader: words and live from pid_max, sets from the core. */
 struct {
@@ -13,14 +14,6 @@ struct {
 	__type(key, corral_u32);
 	__type(value, corral_u64);
 } live SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, corral_u32);
-	__type(value, struct corral_set_entry);
-} sets SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -36,6 +36,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -163,6 +164,12 @@ class Groups {
   // Calls PostClone. The error of who refused.
   virtual Result<CgroupId> Clone(Subsystem& subsystem, Tid task) = 0;
 
+  // TaskLimit() answers differently from here on. When this returns, births are kept within what it
+  // says now; RefusedBirths() counts those that the css's limit has stopped. ENOTSUP: the tracker
+  // does not count for limits, or does for another subsystem; ENOSPC: there are too many.
+  virtual Result<void> TaskLimitsChanged(Subsystem& subsystem) = 0;
+  virtual std::uint64_t RefusedBirths(const Css& css) const = 0;
+
   // A cgroup of any hierarchy, as developers see it: css_sets, their counters and links.
   virtual std::string Describe(const Css& css) const = 0;
 
@@ -224,6 +231,11 @@ class Subsystem {
   virtual Result<void> CanFork(Css& /*css*/, Tid /*parent*/) { return {}; }
   virtual void Fork(Css& /*css*/, Tid /*task*/) {}
   virtual void Exit(Css& /*css*/, Tid /*task*/) {}
+
+  // How many tasks there may be in a cgroup with all below it, for births; nothing: any number. For
+  // a tracker that keeps births within limits by itself, where it would be too late to ask
+  // (Groups::TaskLimitsChanged). Called with the tree held; not for a root.
+  virtual std::optional<std::uint64_t> TaskLimit(const Css& /*css*/) const { return {}; }
 };
 
 }  // namespace corral

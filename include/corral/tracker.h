@@ -22,6 +22,7 @@
 #include <corral/result.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -80,6 +81,25 @@ class TaskListener {
   virtual void Exited(const TaskName& task) = 0;
   // These are all there are now: whoever was told of and is not among them is gone.
   virtual void Existing(const std::vector<ExistingTask>& all) = 0;
+};
+
+// At most `max` live tasks in `sets[first..end)` of TaskLimits together, for births.
+struct TaskLimit {
+  std::uint64_t max = 0;
+  std::uint32_t number = 0;  // its refusals are counted under this; below set_capacity()
+  std::uint32_t outer = 0;   // 1 + index of the limit it is inside; 0: none
+  std::uint32_t first = 0;
+  std::uint32_t end = 0;
+};
+
+// A forest of limits, outer before inner, so that what is in a limit is one piece of `sets`.
+struct TaskLimits {
+  struct LimitedSet {
+    CssSetId set;
+    std::uint32_t innermost = 0;  // 1 + index of its limit
+  };
+  std::vector<TaskLimit> limits;
+  std::vector<LimitedSet> sets;
 };
 
 // What a comparison of words and counters with the machine's tasks found (I8).
@@ -164,6 +184,17 @@ class Tracker {
     virtual ~Standstill() = default;
   };
   virtual std::unique_ptr<Standstill> HoldTasks() { return nullptr; }
+
+  // From here on births are kept within these limits instead of earlier ones; without any, births
+  // pay nothing for it. A birth beyond a limit fails with EAGAIN, or its newborn is killed before its
+  // first instruction. Counts are read when a task is born, so none can be off by one for good
+  // (docs/concurrency.md, 17.6). ENOTSUP: this tracker cannot, and subsystems are to refuse in
+  // CanFork or not at all; ENOSPC: more than it has room for; then what there was before holds.
+  virtual Result<void> LimitTasks(const TaskLimits& /*limits*/) {
+    return Fail(ENOTSUP, "births are not limited here");
+  }
+  // Births that the limit of this number has stopped, ever.
+  virtual std::uint64_t RefusedBirths(std::uint32_t /*number*/) const { return 0; }
 
   // The id may be given to CreateSet again.
   // REQUIRES: Count(set).count == 0, no leaver in it, and nobody will move a task to it.

@@ -120,20 +120,59 @@ Finding MountHelper(const Facts&) {
           fmt::format("not installed: {}; use `corral mount`, or install corral", missing)};
 }
 
-Finding Lsm(const Facts&) {
-  std::ifstream file("/sys/kernel/security/lsm");
+// Empty: cannot be read.
+std::string SecurityModules() {
   std::string list;
-  if (!std::getline(file, list)) {
+  std::getline(std::ifstream("/sys/kernel/security/lsm") >> std::ws, list);
+  return list;
+}
+
+bool Lists(const std::string& modules, std::string_view name) {
+  return fmt::format(",{},", modules).find(fmt::format(",{},", name)) != std::string::npos;
+}
+
+bool KernelHas(std::string_view function) {
+  std::ifstream symbols("/proc/kallsyms");
+  for (std::string address, type, name; symbols >> address >> type >> name;) {
+    if (name == function) return true;
+    std::getline(symbols, address);
+  }
+  return false;
+}
+
+Finding Lsm(const Facts&) {
+  const std::string list = SecurityModules();
+  if (list.empty()) {
     return {kUnknown, "securityfs is not mounted; only matters for limits that refuse a fork"};
   }
-  if (("," + list + ",").find(",bpf,") != std::string::npos) return {kOk, "listed: " + list};
+  if (Lists(list, "bpf")) return {kOk, "listed: " + list};
   return {kDegraded,
           "not listed (boot with lsm=...,bpf): limits cannot refuse a fork, tracking is complete"};
 }
 
-Finding TaskLimits(const Facts&) {
+// What the daemon found when there was a limit; before, what is to be expected.
+Finding TaskLimits(const Facts& facts) {
+  std::string are;
+  if (facts.status && facts.status->contains("births_beyond_limits")) {
+    const auto& births = facts.status->at("births_beyond_limits");
+    are = Shown(births, "are");
+    if (const auto escaped = Number(births, "let_through")) {
+      return {kDegraded, fmt::format("{} births beyond numtasks.max were not stopped", escaped)};
+    }
+  }
+  if (are.empty()) {
+    are = Lists(SecurityModules(), "bpf")      ? "refused"
+          : KernelHas("bpf_send_signal_task") ? "killed"
+                                              : "allowed";
+  }
+  if (are == "refused") return {kOk, "a fork beyond numtasks.max fails with EAGAIN"};
+  if (are == "killed") {
+    return {kDegraded,
+            "no fork is refused: what is born beyond numtasks.max is killed before its first "
+            "instruction (a thread: its whole process); to have EAGAIN boot with lsm=...,bpf"};
+  }
   return {kDegraded,
-          "not built yet: numtasks counts tasks, but numtasks.max is kept and not enforced"};
+          "numtasks.max is kept and not enforced: boot with lsm=...,bpf, or use Linux 6.13 or later"};
 }
 
 Finding PidfdThread(const Facts&) {

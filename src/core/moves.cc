@@ -11,7 +11,7 @@
 namespace corral {
 
 // For a task that is about to be moved there: the set is in use from now on. What it means is
-// kept before any word can show it.
+// kept, and what limits it in force, before any word can show it.
 Result<CssSetId> Registry::InternLocked(const SetTuple& tuple) {
   const auto css = [&]() REQUIRES(tree_mu_) { return CssOfLocked(tuple); };
   auto interned = sets_.Intern(tuple, css);
@@ -28,7 +28,9 @@ Result<CssSetId> Registry::InternLocked(const SetTuple& tuple) {
   if (!interned->made) return interned->set;
   SetMadeLocked(interned->set);
   MarkLocked(interned->set);
-  if (auto kept = CommitRowsLocked(); !kept) {  // no word may show it
+  auto usable = CommitRowsLocked();
+  if (usable && limiter_) usable = PushLimitsLocked();
+  if (!usable) {  // no word may show it
     for (const Member& member : tuple) {
       Cgroup& cgroup = **FindLocked(member.cgroup, ENODEV);
       cgroup.judged.erase(interned->set);
@@ -36,7 +38,8 @@ Result<CssSetId> Registry::InternLocked(const SetTuple& tuple) {
     }
     sets_.Unlink(interned->set);
     sets_.Retire(interned->set);
-    return Fail(kept.error());
+    MarkLocked(interned->set);
+    return Fail(usable.error());
   }
   return interned->set;
 }

@@ -303,6 +303,7 @@ Result<void> Registry::CloseLocked(Cgroup& child) {
 std::unique_ptr<Cgroup> Registry::TakeOutLocked(Cgroup& child) {
   Cgroup& parent = *child.parent;
   HandCpuTimeUpLocked(child);
+  FreeLimitNumberLocked(child);
   SetSettlingLocked(child, false);
   MarkLocked(child);
   cgroups_.erase(child.id);

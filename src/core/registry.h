@@ -434,6 +434,13 @@ class Registry : private CssOwner {
   std::size_t RetireUnlinkedLocked(const LeaversBySet& leavers,
                                    const std::vector<Retiring>& candidates) REQUIRES(tree_mu_);
 
+  // task_limits.cc
+  Result<void> LimitTasks(const Subsystem& subsystem);
+  std::uint64_t RefusedBirths(CgroupId id) const;
+  Result<void> PushLimitsLocked() REQUIRES(tree_mu_);
+  Result<void> NumberLimitLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
+  void FreeLimitNumberLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
+
   // cpu_time.cc
   using CpuReading = std::unordered_map<CssSetId, CpuTime>;
   CpuMeter* UsedMeter() const;
@@ -489,6 +496,9 @@ class Registry : private CssOwner {
   std::unordered_map<CgroupId, std::unique_ptr<Cgroup>> departed_ GUARDED_BY(tree_mu_);
   std::unordered_map<CgroupId, std::string> last_paths_ GUARDED_BY(tree_mu_);
   std::unordered_map<HierarchyId, std::unique_ptr<Hierarchy>> ended_ GUARDED_BY(tree_mu_);
+  std::shared_ptr<Subsystem> limiter_ GUARDED_BY(tree_mu_);  // whose limits the tracker has
+  std::vector<std::uint32_t> free_limit_numbers_ GUARDED_BY(tree_mu_);
+  std::uint32_t next_limit_number_ GUARDED_BY(tree_mu_) = 1;
   CpuMeter* meter_ GUARDED_BY(tree_mu_) = nullptr;
   CpuReading cpu_base_ GUARDED_BY(tree_mu_);  // of each set, when it was made
   // What is kept: null where nothing is.

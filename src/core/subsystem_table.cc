@@ -201,4 +201,12 @@ void SubsystemTable::Attach(const CssList& to, const CssList& from, Tid task) {
   }
 }
 
+Result<std::optional<std::uint64_t>> SubsystemTable::TaskLimit(std::size_t number,
+                                                               const Css& css) const {
+  const Subsystem& subsystem = *slots_[number].subsystem;
+  return Guarded(subsystem, "TaskLimit", [&]() -> Result<std::optional<std::uint64_t>> {
+    return subsystem.TaskLimit(css);
+  });
+}
+
 }  // namespace corral

@@ -61,6 +61,9 @@ class SubsystemTable {
   void Attach(const CssList& to, const CssList& from, Tid task);
   void Cancel(const CssList& to, const CssList& from, Tid task);
 
+  // Subsystem::TaskLimit of a css of subsystem `number`; EIO when it throws.
+  Result<std::optional<std::uint64_t>> TaskLimit(std::size_t number, const Css& css) const;
+
  private:
   void CancelFirst(std::size_t count, const CssList& to, const CssList& from, Tid task);
 

@@ -62,6 +62,12 @@ class Registry::RegistryGroups final : public Groups {
     }
     return Fail(ENOENT, "subsystem {} is not registered", subsystem.name());
   }
+  Result<void> TaskLimitsChanged(Subsystem& subsystem) override {
+    return registry_.LimitTasks(subsystem);
+  }
+  std::uint64_t RefusedBirths(const Css& css) const override {
+    return registry_.RefusedBirths(css.cgroup());
+  }
   std::string Describe(const Css& css) const override {
     return registry_.DescribeSets(css.cgroup());
   }

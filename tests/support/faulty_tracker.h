@@ -11,6 +11,7 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <map>
 
 namespace corral {
 
@@ -27,6 +28,11 @@ class FaultyTracker final : public Tracker {
   std::function<void(std::size_t)> before_pass;
   std::function<bool(std::size_t, Tid)> overlooked;
   std::function<void()> after_walk;  // for leavers, before its answer is used
+
+  std::deque<int> fail_next_limits;
+  bool limits_births = false;  // it says that it does; what it was told last is in `limits`
+  TaskLimits limits;
+  std::map<std::uint32_t, std::uint64_t> refused_births;
 
   // What was asked of it.
   mutable std::atomic<std::size_t> passes = 0;       // over the live words
@@ -63,6 +69,16 @@ class FaultyTracker final : public Tracker {
     return real_.Listen(listener);
   }
   std::unique_ptr<Standstill> HoldTasks() override { return real_.HoldTasks(); }
+  Result<void> LimitTasks(const TaskLimits& all) override {
+    if (!limits_births) return real_.LimitTasks(all);
+    if (const int error = Next(fail_next_limits)) return Fail(error, "injected");
+    limits = all;
+    return {};
+  }
+  std::uint64_t RefusedBirths(std::uint32_t number) const override {
+    const auto found = refused_births.find(number);
+    return found == refused_births.end() ? 0 : found->second;
+  }
   void RetireSet(CssSetId set) override { real_.RetireSet(set); }
   std::vector<Leaver> Leavers() override {
     ++walks;

@@ -1,10 +1,16 @@
 // The built-in subsystems on a real mount: what their files say of real processes.
+#include <gmock/gmock.h>
+
 #include <cerrno>
 
 #include "system/instance.h"
 
 namespace corral {
 namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 class BuiltIns : public InstanceTest {
  protected:
@@ -30,12 +36,41 @@ TEST_F(BuiltIns, NumtasksCountsRealProcessesWithAllBelow) {
   EXPECT_EQ(shell.out, "2\n2\n");
 }
 
-TEST_F(BuiltIns, NumtasksKeepsALimitItDoesNotEnforce) {
-  EXPECT_EQ(Write(Of("numtasks.max"), "1\n"), 0);
-  EXPECT_EQ(Read(Of("numtasks.max")), "1\n");
+TEST_F(BuiltIns, NumtasksStopsBirthsBeyondTheLimitAndSaysHow) {
   EXPECT_EQ(Write(Of("numtasks.max"), "few\n"), EINVAL);
-  EXPECT_EQ(Sh("echo 0 > $MNT/a/tasks && (true) && (true) && cat $MNT/a/numtasks.failures").out, "0\n");
-  EXPECT_NE(Sh("corral doctor").out.find("numtasks.max is kept and not enforced"), std::string::npos);
+  EXPECT_EQ(Write(Of("numtasks.max"), "2\n"), 0);
+  EXPECT_EQ(Read(Of("numtasks.max")), "2\n");
+  const Outcome full = Sh(
+      "sleep 60 & echo $! > $MNT/a/tasks; (echo 0 > $MNT/a/tasks; (echo born); :) 2>&1; "
+      "cat $MNT/a/numtasks.current $MNT/a/numtasks.failures; kill $!");
+  const std::string how = Sh("corral status --json | jq -r .births_beyond_limits.are").out;
+  const std::string doctor = Sh("corral doctor").out;
+  if (how == "allowed\n") {
+    EXPECT_THAT(doctor, HasSubstr("numtasks.max is kept and not enforced"));
+    GTEST_SKIP() << "this kernel lets nobody stop a birth";
+  }
+  EXPECT_THAT(full.out, Not(HasSubstr("born")));
+  EXPECT_THAT(full.out, EndsWith("1\n1\n"));
+  EXPECT_THAT(doctor, HasSubstr(how == "refused\n" ? "fails with EAGAIN" : "is killed before its"));
+  // The limit is gone, and so is the program that kept it.
+  EXPECT_EQ(Write(Of("numtasks.max"), "max\n"), 0);
+  EXPECT_EQ(Sh("echo 0 > $MNT/a/tasks; for i in 1 2 3; do (true); done; echo $?").out, "0\n");
+  EXPECT_EQ(Read(Of("numtasks.failures")), "1\n");
+}
+
+TEST_F(BuiltIns, NumtasksLimitsWhatIsBelowToo) {
+  if (Sh("echo 3 > $MNT/a/numtasks.max; corral status --json | jq -r .births_beyond_limits.are").out ==
+      "allowed\n") {
+    GTEST_SKIP() << "this kernel lets nobody stop a birth";
+  }
+  // b begins with a's limit, c has a wider one; what is over both is the lower one's.
+  const Outcome run = Sh(
+      "mkdir -p $MNT/a/b $MNT/a/c; cat $MNT/a/b/numtasks.max; echo max > $MNT/a/c/numtasks.max; "
+      "sleep 60 & echo $! > $MNT/a/b/tasks; sleep 60 & echo $! > $MNT/a/c/tasks; "
+      "(echo 0 > $MNT/a/c/tasks; (echo born); :) 2>/dev/null; "
+      "for at in a a/b a/c; do cat $MNT/$at/numtasks.current $MNT/$at/numtasks.failures; done; "
+      "kill %1 %2 2>/dev/null || kill $(cat $MNT/a/b/tasks $MNT/a/c/tasks)");
+  EXPECT_EQ(run.out, "3\n2\n1\n1\n0\n1\n0\n");
 }
 
 TEST_F(BuiltIns, DebugRefusesAMoveOnceAndForAll) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <utility>
 
 #include "base/check.h"
 
@@ -11,6 +12,31 @@ namespace {
 
 constexpr std::uint64_t kNoLimit = UINT64_MAX;
 constexpr std::uint64_t kMostTasks = 4194304;  // no kernel has more tids
+
+// One plus sign, 0x.. and 0.. as in C: as the kernel reads its own.
+Result<std::uint64_t> LimitIn(std::string_view text) {
+  std::string_view digits = text;
+  if (digits.starts_with('+')) digits.remove_prefix(1);
+  int base = 10;
+  if (digits.size() > 2 && digits[0] == '0' && (digits[1] | 0x20) == 'x') {
+    digits.remove_prefix(2);
+    base = 16;
+  } else if (digits.starts_with('0')) {
+    base = 8;
+  }
+  std::int64_t number = 0;
+  const char* const last = digits.data() + digits.size();
+  const auto [end, error] = std::from_chars(digits.data(), last, number, base);
+  const bool beyond = error == std::errc::result_out_of_range;
+  // A sign is one, and before what says the base.
+  const bool signed_twice = digits.starts_with('-') && digits.size() != text.size();
+  if (beyond && !signed_twice) return Fail(ERANGE, "'{}' is beyond 64 bits", text);
+  if (error != std::errc() || end != last || number < 0 || signed_twice ||
+      number > static_cast<std::int64_t>(kMostTasks)) {
+    return Fail(EINVAL, "'{}' is no limit: 0 to {}, or max", text, kMostTasks);
+  }
+  return static_cast<std::uint64_t>(number);
+}
 
 }  // namespace
 
@@ -131,17 +157,32 @@ Result<void> Numtasks::WriteMax(Account& account, std::string_view bytes) {
       bytes.substr(begin, bytes.find_last_not_of(" \t\n") + 1 - begin);
   std::uint64_t max = kNoLimit;
   if (text != "max") {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), max);
-    if (error != std::errc() || end != text.data() + text.size() || max > kMostTasks) {
-      return Fail(EINVAL, "'{}' is no limit: 0 to {}, or max", text, kMostTasks);
-    }
+    const auto number = LimitIn(text);
+    if (!number) return Fail(number.error());
+    max = *number;
   }
+  std::uint64_t before = 0;
+  {
+    MutexLock lock(mu_);
+    before = std::exchange(account.max, max);
+  }
+  if (counting_ == Counting::kInLine) return {};
+  auto done = groups_->TaskLimitsChanged(*this);
+  // Where births are not limited, the limit is there to be read (`corral doctor` says so).
+  if (done || done.error().code == ENOTSUP) return {};
   MutexLock lock(mu_);
-  account.max = max;
-  return {};
+  if (account.max == max) account.max = before;
+  return done;
+}
+
+std::optional<std::uint64_t> Numtasks::TaskLimit(const Css& css) const {
+  MutexLock lock(mu_);
+  const std::uint64_t max = static_cast<const Account&>(css).max;
+  return max == kNoLimit ? std::nullopt : std::optional(max);
 }
 
 std::uint64_t Numtasks::Failures(Account& account) {
+  if (counting_ == Counting::kWhenRead) return groups_->RefusedBirths(account);
   MutexLock lock(mu_);
   return account.failures;
 }

@@ -1,7 +1,7 @@
 // Numtasks: how many tasks a cgroup has with all below it, and how many it may have.
 //
 // A limit holds for births: one that would exceed the max of a cgroup on the way to the root is
-// refused with EAGAIN, and counted as a failure of the cgroup whose limit it was. Moving in is
+// refused with EAGAIN, or its newborn killed, and counted as a failure of the cgroup whose limit it was. Moving in is
 // always possible, also beyond the max. Files and limits of this: the README beside this.
 //
 //   registry.Register(std::make_shared<Numtasks>(Numtasks::Counting::kInLine));
@@ -22,7 +22,8 @@ class Numtasks final : public Subsystem {
     // The tracker asks and tells of births and deaths in line (inproc): counts are kept, and
     // limits hold.
     kInLine,
-    // It does not (bpf): tasks are counted when somebody reads, and limits are only kept.
+    // It does not (bpf): tasks are counted when somebody reads, and the tracker keeps births within
+    // limits by itself, where it can.
     kWhenRead,
   };
 
@@ -37,6 +38,7 @@ class Numtasks final : public Subsystem {
   Result<void> CanFork(Css& css, Tid parent) override;
   void Fork(Css& css, Tid task) override;
   void Exit(Css& css, Tid task) override;
+  std::optional<std::uint64_t> TaskLimit(const Css& css) const override;
 
  private:
   struct Account;
@@ -52,7 +54,7 @@ class Numtasks final : public Subsystem {
 
   const Counting counting_;
   Groups* groups_ = nullptr;
-  Mutex mu_;
+  mutable Mutex mu_;
 };
 
 }  // namespace corral

@@ -21,6 +21,7 @@
 #include "trackers/bpf/bpf_object.h"
 #include "trackers/bpf/proc_tasks.h"
 #include "trackers/bpf/task_feed.h"
+#include "trackers/bpf/task_limiter.h"
 #include "trackers/task_audit.h"
 
 namespace corral {
@@ -336,6 +337,7 @@ void BpfTracker::AdoptUnknown() {
 
 BpfTracker::~BpfTracker() {
   feed_.reset();
+  limiter_.reset();
   if (doorbell_) ring_buffer__free(doorbell_);
   if (!skeleton_) return;
   UnmapArray(skeleton_->maps.words, tables_.words);
@@ -392,14 +394,52 @@ Result<void> BpfTracker::Listen(TaskListener* listener) {
     if (!made) return Fail(made.error());
     feed = std::move(*made);
   }
-  MutexLock lock(feed_mu_);
+  MutexLock lock(parts_mu_);
   feed_.swap(feed);
   return {};
 }
 
 std::shared_ptr<TaskFeed> BpfTracker::Feed() const {
-  MutexLock lock(feed_mu_);
+  MutexLock lock(parts_mu_);
   return feed_;
+}
+
+Result<void> BpfTracker::LimitTasks(const TaskLimits& limits) {
+  auto limiter = Limiter();
+  if (!limiter) {
+    if (limits.limits.empty()) return {};
+    auto made = TaskLimiter::Create(words_fd(), bpf_map__fd(skeleton_->maps.sets),
+                                    tables_.set_capacity);
+    MutexLock lock(parts_mu_);
+    if (!made) {
+      if (!std::exchange(cannot_limit_, true)) log::Warn("{}", made.error().message);
+      return Fail(made.error());
+    }
+    limiter = limiter_ = std::move(*made);
+  }
+  return limiter->Set(limits);
+}
+
+std::string_view BpfTracker::births_beyond_limits() const {
+  MutexLock lock(parts_mu_);
+  if (cannot_limit_) return "allowed";
+  if (!limiter_) return "";
+  return limiter_->control() == BirthControl::kRefuses ? "refused" : "killed";
+}
+
+std::uint64_t BpfTracker::RefusedBirths(std::uint32_t number) const {
+  const auto limiter = Limiter();
+  return limiter ? limiter->Refused(number) : 0;
+}
+
+std::uint64_t BpfTracker::births_let_through() const {
+  const auto limiter = Limiter();
+  return limiter ? limiter->LetThrough() : 0;
+}
+
+std::shared_ptr<TaskLimiter> BpfTracker::Limiter() const {
+  MutexLock lock(parts_mu_);
+  return limiter_;
 }
 
 std::unique_ptr<Tracker::Standstill> BpfTracker::HoldTasks() {

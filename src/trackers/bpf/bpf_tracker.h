@@ -32,6 +32,7 @@ struct ring_buffer;
 namespace corral {
 
 class TaskFeed;
+class TaskLimiter;
 
 struct BpfOptions {
   std::uint32_t sets = 262144;
@@ -62,6 +63,11 @@ class BpfTracker final : public Tracker {
   void EndPins();
 
   CssSetId highest_set() const { return CssSetId{highest_set_}; }  // that was ever created
+  // What becomes of births beyond a limit: "refused", "killed", "allowed"; empty before the first
+  // LimitTasks(). And how many were let through all the same; never seen.
+  std::string_view births_beyond_limits() const;
+  std::uint64_t births_let_through() const;
+
   int words_fd() const;  // the table of words, for BPF programs that share it
   Result<Place> Describe(Tid tid) const override;
   Result<SetCount> CreateSet(CssSetId set) override;
@@ -71,6 +77,8 @@ class BpfTracker final : public Tracker {
   // What is guaranteed, and from which thread: task_feed.h.
   Result<void> Listen(TaskListener* listener) override;
   std::unique_ptr<Standstill> HoldTasks() override;
+  Result<void> LimitTasks(const TaskLimits& limits) override;
+  std::uint64_t RefusedBirths(std::uint32_t number) const override;
   void RetireSet(CssSetId set) override;
   std::vector<Leaver> Leavers() override;
   int bell_fd() const override;
@@ -96,6 +104,7 @@ class BpfTracker final : public Tracker {
   void AdoptUnknown();
   AuditReport Compare(bool repair);
   std::shared_ptr<TaskFeed> Feed() const;
+  std::shared_ptr<TaskLimiter> Limiter() const;
 
   std::optional<Pins> pins_;
   bool taken_over_ = false;
@@ -114,8 +123,10 @@ class BpfTracker final : public Tracker {
   MissCounts seen_;      // by Drain()
 
   std::uint32_t feed_bytes_ = 0;
-  mutable Mutex feed_mu_;  // a leaf
-  std::shared_ptr<TaskFeed> feed_ GUARDED_BY(feed_mu_);  // null: nobody wants to be told
+  mutable Mutex parts_mu_;  // a leaf
+  std::shared_ptr<TaskFeed> feed_ GUARDED_BY(parts_mu_);  // null: nobody wants to be told
+  std::shared_ptr<TaskLimiter> limiter_ GUARDED_BY(parts_mu_);  // null: there was no limit yet
+  bool cannot_limit_ GUARDED_BY(parts_mu_) = false;
 };
 
 }  // namespace corral

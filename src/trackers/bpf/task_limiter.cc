@@ -1,0 +1,139 @@
+#include "trackers/bpf/task_limiter.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "base/log.h"
+#include "task_limits.skel.h"
+#include "trackers/bpf/bpf_object.h"
+#include "trackers/tables.h"
+
+namespace corral {
+namespace {
+
+// Loading such a program says nothing: without the BPF LSM it loads on some kernels, attaches, and
+// is never called.
+bool BpfLsmIsOn() {
+  std::ifstream file("/sys/kernel/security/lsm");
+  std::string list;
+  std::getline(file, list);
+  return ("," + list + ",").find(",bpf,") != std::string::npos;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TaskLimiter>> TaskLimiter::Create(int words, int sets,
+                                                         std::uint32_t set_capacity) {
+  std::string why;
+  for (const BirthControl control : {BirthControl::kRefuses, BirthControl::kKills}) {
+    if (control == BirthControl::kRefuses && !BpfLsmIsOn()) continue;
+    std::unique_ptr<TaskLimiter> limiter(new TaskLimiter(set_capacity));
+    const auto loaded = limiter->Load(control, words, sets);
+    if (loaded) return limiter;
+    why = loaded.error().message;
+  }
+  return Fail(ENOTSUP, "births are not limited on this kernel: {}", why);
+}
+
+Result<void> TaskLimiter::Load(BirthControl control, int words, int sets) {
+  skeleton_ = task_limits_bpf__open();
+  if (!skeleton_) return Fail(errno, "cannot open the limits' BPF object: {}", std::strerror(errno));
+  auto& maps = skeleton_->maps;
+  for (bpf_map* map : {maps.limits, maps.limited, maps.innermost}) {
+    bpf_map__set_max_entries(map, 2 * capacity_);
+  }
+  bpf_map__set_max_entries(maps.refused, capacity_);
+  skeleton_->rodata->capacity = capacity_;
+  bpf_program__set_autoload(skeleton_->progs.limit_refuse, control == BirthControl::kRefuses);
+  bpf_program__set_autoload(skeleton_->progs.limit_kill, control == BirthControl::kKills);
+  int error = bpf_map__reuse_fd(maps.words, words);
+  if (error == 0) error = bpf_map__reuse_fd(maps.sets, sets);
+  if (error == 0) error = task_limits_bpf__load(skeleton_);
+  if (error != 0) return Fail(-error, "the program is refused: {}", std::strerror(-error));
+  control_ = control;
+  if (auto mapped = Map(); !mapped) return mapped;
+  // Whether it can be attached is known only by doing it.
+  if (auto attached = AttachIf(true); !attached) return attached;
+  return AttachIf(false);
+}
+
+Result<void> TaskLimiter::Map() {
+  const auto map = [](bpf_map* from, auto*& to) -> Result<void> {
+    auto mapped = MapArray<std::remove_reference_t<decltype(*to)>>(from, PROT_READ | PROT_WRITE);
+    if (!mapped) return Fail(mapped.error());
+    to = *mapped;
+    return {};
+  };
+  const auto& maps = skeleton_->maps;
+  auto done = map(maps.generation, tables_.generation);
+  if (done) done = map(maps.limits, tables_.limits);
+  if (done) done = map(maps.limited, tables_.limited);
+  if (done) done = map(maps.innermost, tables_.innermost);
+  if (done) done = map(maps.refused, tables_.refused);
+  if (done) done = map(maps.let_through, tables_.let_through);
+  return done;
+}
+
+TaskLimiter::~TaskLimiter() {
+  if (!skeleton_) return;
+  (void)AttachIf(false);
+  const auto& maps = skeleton_->maps;
+  UnmapArray(maps.generation, tables_.generation);
+  UnmapArray(maps.limits, tables_.limits);
+  UnmapArray(maps.limited, tables_.limited);
+  UnmapArray(maps.innermost, tables_.innermost);
+  UnmapArray(maps.refused, tables_.refused);
+  UnmapArray(maps.let_through, tables_.let_through);
+  task_limits_bpf__destroy(skeleton_);
+}
+
+Result<void> TaskLimiter::AttachIf(bool wanted) {
+  if (wanted == (link_ != nullptr)) return {};
+  if (!wanted) {
+    bpf_link__destroy(std::exchange(link_, nullptr));
+    return {};
+  }
+  link_ = bpf_program__attach(control_ == BirthControl::kRefuses ? skeleton_->progs.limit_refuse
+                                                                 : skeleton_->progs.limit_kill);
+  if (!link_) return Fail(errno, "the program cannot be attached: {}", std::strerror(errno));
+  return {};
+}
+
+// The half that is not in force is filled, then the generation goes on. Who reads the old half
+// meanwhile is done with it, or notices, before it is filled again.
+Result<void> TaskLimiter::Set(const TaskLimits& all) {
+  if (all.limits.size() > capacity_ || all.sets.size() > capacity_) {
+    return Fail(ENOSPC, "no room for {} limits on {} css_sets", all.limits.size(), all.sets.size());
+  }
+  const std::uint64_t next = *tables_.generation + 1;
+  const std::size_t half = next & 1 ? capacity_ : 0;
+  for (std::size_t i = 0; i < all.limits.size(); ++i) {
+    const TaskLimit& limit = all.limits[i];
+    tables_.limits[half + i] = {.max = limit.max,
+                                .number = limit.number,
+                                .outer = limit.outer,
+                                .first = limit.first,
+                                .end = limit.end};
+  }
+  std::fill_n(tables_.innermost + half, capacity_, 0);
+  for (std::size_t i = 0; i < all.sets.size(); ++i) {
+    const auto& [set, innermost] = all.sets[i];
+    tables_.limited[half + i] = set.value;
+    tables_.innermost[half + set.value] = innermost;
+  }
+  __atomic_store_n(tables_.generation, next, __ATOMIC_SEQ_CST);
+  return AttachIf(!all.limits.empty());
+}
+
+std::uint64_t TaskLimiter::Refused(std::uint32_t number) const {
+  return number < capacity_ ? ::corral::Load(tables_.refused[number]) : 0;
+}
+
+std::uint64_t TaskLimiter::LetThrough() const { return ::corral::Load(*tables_.let_through); }
+
+}  // namespace corral

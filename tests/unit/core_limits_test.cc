@@ -1,0 +1,172 @@
+// What the core tells a tracker that keeps births within limits by itself: the limits of the tree,
+// in css_sets, before any task can be where they hold.
+#include <corral/subsystem.h>
+
+#include <stdexcept>
+
+#include "support/core_fixture.h"
+
+namespace corral {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class Limiting final : public Subsystem {
+ public:
+  struct State final : Css {
+    std::optional<std::uint64_t> max;
+  };
+  explicit Limiting(std::string name) : name_(std::move(name)) {}
+  std::string_view name() const override { return name_; }
+  Result<void> Start(Groups& given) override {
+    groups = &given;
+    return {};
+  }
+  Result<std::unique_ptr<Css>> Create(const NewCss&) override { return std::make_unique<State>(); }
+  std::optional<std::uint64_t> TaskLimit(const Css& css) const override {
+    EXPECT_FALSE(css.is_root());
+    if (throws) throw std::runtime_error("no limit today");
+    return static_cast<const State&>(css).max;
+  }
+
+  Groups* groups = nullptr;
+  bool throws = false;
+
+ private:
+  const std::string name_;
+};
+
+class Limits : public CoreTest {
+ protected:
+  Limits() {
+    tracker_.limits_births = true;
+    EXPECT_THAT(registry_.Register(limiting_), IsOk());
+    EXPECT_THAT(registry_.Register(other_), IsOk());
+    limited_ = registry_.CreateHierarchy({.name = "limited", .subsystems = 1}).value();
+  }
+  CgroupId Mk(const std::string& path) { return Mkdir(path, limited_); }
+  Css& CssAt(const std::string& path) { return *registry_.CssOf(At(path, limited_), 0); }
+  Result<void> Set(const std::string& path, std::optional<std::uint64_t> max) {
+    static_cast<Limiting::State&>(CssAt(path)).max = max;
+    return limiting_->groups->TaskLimitsChanged(*limiting_);
+  }
+
+  // "MAX(TASKS[, MAX(...)])" of each outermost limit: how many tasks its sets count.
+  std::vector<std::string> Told() const {
+    std::vector<std::string> outermost;
+    for (std::size_t i = 0; i < tracker_.limits.limits.size(); ++i) {
+      if (tracker_.limits.limits[i].outer == 0) outermost.push_back(Text(i));
+    }
+    return outermost;
+  }
+
+  std::shared_ptr<Limiting> limiting_ = std::make_shared<Limiting>("limiting");
+  std::shared_ptr<Limiting> other_ = std::make_shared<Limiting>("other");
+  HierarchyId limited_;
+
+ private:
+  std::string Text(std::size_t at) const {
+    const TaskLimits& all = tracker_.limits;
+    const TaskLimit& limit = all.limits[at];
+    std::uint64_t tasks = 0;
+    for (std::uint32_t i = limit.first; i < limit.end; ++i) {
+      tasks += tracker_.Count(all.sets[i].set).count;
+      // Its innermost limit is this one or inside it.
+      std::uint32_t up = all.sets[i].innermost;
+      while (up != 0 && up != at + 1) up = all.limits[up - 1].outer;
+      EXPECT_EQ(up, at + 1);
+    }
+    std::string text = fmt::format("{}({}", limit.max, tasks);
+    for (std::size_t i = at + 1; i < all.limits.size(); ++i) {
+      if (all.limits[i].outer == at + 1) text += ", " + Text(i);
+    }
+    return text + ")";
+  }
+};
+
+TEST_F(Limits, AreToldWithAllThatIsBelow) {
+  StartIn(Mk("/free"));
+  Mk("/a");
+  Mk("/a/b");
+  StartIn(Mk("/a/b/c"));
+  StartIn(At("/a/b/c", limited_));
+  StartIn(At("/a", limited_));
+  ASSERT_THAT(Set("/a", 7), IsOk());
+  ASSERT_THAT(Set("/a/b/c", 3), IsOk());
+  EXPECT_THAT(Told(), ElementsAre("7(3, 3(2))"));
+  ASSERT_THAT(Set("/a", {}), IsOk());
+  EXPECT_THAT(Told(), ElementsAre("3(2)"));
+  ASSERT_THAT(Set("/a/b/c", {}), IsOk());
+  EXPECT_THAT(Told(), IsEmpty());
+}
+
+TEST_F(Limits, HoldForASetBeforeATaskIsInIt) {
+  ASSERT_THAT((Mk("/a"), Set("/a", 2)), IsOk());
+  EXPECT_THAT(Told(), ElementsAre("2(0)"));
+  std::size_t limited = 0;
+  tracker_.before_move = [&](Tid) { limited = tracker_.limits.sets.size(); };
+  const Tid task = StartIn(At("/a", limited_));
+  EXPECT_EQ(limited, 1u) << "its set was limited before it was there";
+  // Another hierarchy's move gives it another set.
+  ASSERT_THAT(Attach(Mkdir("/job"), task), IsOk());
+  EXPECT_EQ(limited, 2u);
+  EXPECT_THAT(Told(), ElementsAre("2(1)"));
+}
+
+TEST_F(Limits, ThatTheTrackerRefusesRefuseTheMove) {
+  ASSERT_THAT((Mk("/a"), Set("/a", 2)), IsOk());
+  const Tid task = Start();
+  tracker_.fail_next_limits = {ENOSPC};
+  EXPECT_THAT(Attach(At("/a", limited_), task), FailsWith(ENOSPC));
+  limiting_->throws = true;
+  EXPECT_THAT(Attach(At("/a", limited_), task), FailsWith(EIO));
+  limiting_->throws = false;
+  EXPECT_EQ(Where(task, limited_), At("/", limited_));
+  const std::size_t sets = registry_.css_sets();
+  EXPECT_THAT(Attach(At("/a", limited_), task), IsOk());
+  EXPECT_EQ(registry_.css_sets(), sets + 1) << "nothing was left of the moves before";
+  EXPECT_THAT(Told(), ElementsAre("2(1)"));
+}
+
+TEST_F(Limits, AreOfOneSubsystemAtATime) {
+  ASSERT_THAT((Mk("/a"), Set("/a", 2)), IsOk());
+  EXPECT_THAT(other_->groups->TaskLimitsChanged(*other_), FailsWith(ENOTSUP));
+  EXPECT_THAT(Told(), ElementsAre("2(0)"));
+}
+
+TEST_F(Limits, CostNothingWhereTheTrackerKeepsNone) {
+  tracker_.limits_births = false;
+  EXPECT_THAT((Mk("/a"), Set("/a", 2)), FailsWith(ENOTSUP));
+  limiting_->throws = true;  // nobody asks
+  StartIn(At("/a", limited_));
+}
+
+TEST_F(Limits, CountWhatEachHasStoppedAlsoUnderAUsedNumber) {
+  ASSERT_THAT((Mk("/a"), Set("/a", 2)), IsOk());
+  const auto refused = [&] { return limiting_->groups->RefusedBirths(CssAt("/a")); };
+  const std::uint32_t number = tracker_.limits.limits.at(0).number;
+  EXPECT_EQ(refused(), 0u);
+  tracker_.refused_births[number] = 5;
+  EXPECT_EQ(refused(), 5u);
+  ASSERT_THAT(Rmdir("/a", limited_), IsOk());
+  ASSERT_THAT((Mk("/a"), Set("/a", 2)), IsOk());
+  ASSERT_EQ(tracker_.limits.limits.at(0).number, number);
+  EXPECT_EQ(refused(), 0u);
+  tracker_.refused_births[number] = 6;
+  EXPECT_EQ(refused(), 1u);
+}
+
+TEST_F(Limits, GoWithTheBinding) {
+  StartIn((Mk("/a"), At("/a", limited_)));
+  ASSERT_THAT(Set("/a", 2), IsOk());
+  Exit(Tasks(At("/a", limited_)).at(0));
+  Pump();
+  ASSERT_THAT(Rmdir("/a", limited_), IsOk());
+  ASSERT_THAT(registry_.DestroyHierarchy(limited_), IsOk());
+  StartIn(Mkdir("/job"));  // a set made, perhaps under the old one's number
+  EXPECT_THAT(Told(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace corral
