@@ -135,7 +135,8 @@ Errnos Model::Remount(const Step& step) {
       wanted.dialects.empty() ? hierarchy.dialect : DialectNamed(wanted.dialects[0]);
   Errnos errors;
   if (IsWrong(wanted, dialect) || dialect != hierarchy.dialect) errors.insert(EINVAL);
-  if (!wanted.names.empty() && wanted.names[0] != hierarchy.name) errors.insert(EINVAL);
+  const bool named = !wanted.names.empty() && !hierarchy.dialect->one_hierarchy;  // ignored there
+  if (named && wanted.names[0] != hierarchy.name) errors.insert(EINVAL);
   if (!hierarchy.root->children.empty()) errors.insert(EBUSY);
   if (!errors.empty()) return errors;
   if (!wanted.agents.empty()) hierarchy.agent = wanted.agents[0];
