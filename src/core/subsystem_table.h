@@ -88,7 +88,8 @@ auto Guarded(const Subsystem& subsystem, std::string_view what, Fn fn) -> declty
 }
 
 // The same where nobody can be answered: it is logged. False: it threw.
-bool GuardedTell(const Subsystem& subsystem, std::string_view what, const std::function<void()>& fn);
+bool GuardedTell(const Subsystem& subsystem, std::string_view what,
+                 const std::function<void()>& fn);
 
 // Its files; none where Files() throws, which is logged.
 std::vector<SubsystemFile> FilesOf(Subsystem& subsystem);

@@ -53,6 +53,11 @@ class FaultySubsystem final : public Subsystem {
   std::function<void(Tid)> on_die = [](Tid) {};
   Tid bystander;  // who dies of a callback that is about no task, or about one that ends anyway
 
+  // What it failed to do when it was told (TellOnce), it does now.
+  void PayDebts() {
+    for (const auto& debt : Look([this] { return std::exchange(debts_, {}); })) debt();
+  }
+
   // ---- the book
   Groups* groups() const { return groups_; }
   int calls(const std::string& callback) const {
@@ -65,8 +70,8 @@ class FaultySubsystem final : public Subsystem {
           std::ranges::count_if(where_, [&](const auto& one) { return one.second == &css; }));
     });
   }
-  // What cannot be: a task that was asked about and got neither Attach() nor Cancel(), or more than
-  // one; a task that comes from where it was not; a css that ends twice; a file closed and not open.
+  // What cannot be: a task that was asked about and got neither Attach() nor Cancel(), or more
+  // than one; a task that comes from where it was not; a css that ends twice; a file left open.
   std::string Disorder() const {
     return Look([this] {
       std::string all = wrong_;
@@ -111,7 +116,9 @@ class FaultySubsystem final : public Subsystem {
     Tell("PostClone", bystander, [&] { real_->PostClone(css); });
   }
   void Bind(Css& root, HierarchyId hierarchy) override {
-    Tell("Bind", bystander, [&] { real_->Bind(root, hierarchy); });
+    const auto bind = [this, &root, hierarchy] { real_->Bind(root, hierarchy); };
+    if (hierarchy.value != 0) return Tell("Bind", bystander, bind);  // a throw refuses it
+    TellOnce("Bind", bystander, bind);
   }
   Result<void> CanAttach(Css& to, Css& from, Tid task) override {
     auto agreed = Ask("CanAttach", task, [&] { return real_->CanAttach(to, from, task); });
@@ -206,9 +213,6 @@ class FaultySubsystem final : public Subsystem {
       if (!done) debts_.push_back(real);
       throw;
     }
-  }
-  void PayDebts() {
-    for (const auto& debt : Look([this] { return std::exchange(debts_, {}); })) debt();
   }
 
   // Each file is opened and closed by us, also where the real one does not care.

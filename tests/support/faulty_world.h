@@ -79,6 +79,18 @@ enum class Stage {
 
 class FaultyWorld : protected Machine, public CoreTest {
  public:
+  explicit FaultyWorld(const Kind& kind) : kind_(kind) {
+    registry_.UseMeter(&meter);
+    host_.admins.insert(Tid{1});
+    machine_.Start(Tid{1}, Tgid{1});
+    caller_ = Start();
+    faulty_ = MakeFaulty();
+    first_ = MakeNeighbour("first");
+    last_ = MakeNeighbour("last");
+    EXPECT_THAT(registry_.Register(first_), IsOk());
+  }
+  ~FaultyWorld() override { registry_.UseMeter(nullptr); }
+
   // ---- operations
   Result<void> Register() { return registry_.Register(faulty_); }
   Result<void> Bind() {
@@ -119,18 +131,6 @@ class FaultyWorld : protected Machine, public CoreTest {
   Result<void> WriteFile() { return Set(kind_.written); }
 
  protected:
-  explicit FaultyWorld(const Kind& kind) : kind_(kind) {
-    registry_.UseMeter(&meter);
-    host_.admins.insert(Tid{1});
-    machine_.Start(Tid{1}, Tgid{1});
-    caller_ = Start();
-    faulty_ = MakeFaulty();
-    first_ = MakeNeighbour("first");
-    last_ = MakeNeighbour("last");
-    EXPECT_THAT(registry_.Register(first_), IsOk());
-  }
-  ~FaultyWorld() override { registry_.UseMeter(nullptr); }
-
   static Result<void> Ended(const auto& result) {
     return result ? Result<void>() : Fail(result.error());
   }
@@ -223,17 +223,27 @@ class FaultyWorld : protected Machine, public CoreTest {
   }
 
   // All that there is to be seen: the tree, tasks, css_sets with their counters and links,
-  // references, releases, the subsystem's files, and what it did to the machine.
+  // references, releases, the subsystem's files, and what it did to the machine. When it has come
+  // to rest: the freezer stops newcomers in a thread of its own.
   std::string Picture() {
+    faulty_->PayDebts();
+    std::string picture = Look();
+    for (std::string next; (next = Look()) != picture;) picture = std::move(next);
+    return picture;
+  }
+  std::string Look() {
     Pump();
-    std::string all = fmt::format("{} css_sets, meter {}\n", registry_.css_sets(), meter.users.load());
+    std::string all =
+        fmt::format("{} css_sets, meter {}\n", registry_.css_sets(), meter.users.load());
     for (const SubsystemInfo& info : registry_.Subsystems()) {
-      all += fmt::format("{}: {} cgroups, bound {}\n", info.name, info.cgroups, info.hierarchy.value != 0);
+      all += fmt::format("{}: {} cgroups, bound {}\n", info.name, info.cgroups,
+                         info.hierarchy.value != 0);
     }
     for (const CgroupId group : Groups()) {
       const std::string path = registry_.PathOf(group).value();
       const auto css = registry_.CssOf(group, 1);
-      all += fmt::format("{}: {} references, {} releases\n", path, css->references(), Releases(group));
+      all += fmt::format("{}: {} references, {} releases\n", path, css->references(),
+                         Releases(group));
       all += first_->groups()->Describe(*registry_.CssOf(group, 0));
       for (const Tid task : Tasks(group)) {
         all += fmt::format("task {} on {}{}\n", task.value, cpus->Of(task.value),
@@ -291,7 +301,9 @@ class FaultyWorld : protected Machine, public CoreTest {
       EXPECT_THAT(Rmdir(paths.back(), h_), IsOk()) << paths.back();
       for (std::string& path : Told()) told.push_back(std::move(path));
     }
-    for (const char* path : {"/after", "/a", "/b"}) EXPECT_THAT(told, ::testing::Contains(path).Times(1));
+    for (const char* path : {"/after", "/a", "/b"}) {
+      EXPECT_THAT(told, ::testing::Contains(path).Times(1));
+    }
     ExpectOrder();
     EXPECT_EQ(registry_.css_sets(), 1u);  // the initial one
     EXPECT_THAT(Unbind(), IsOk());
