@@ -152,7 +152,7 @@ ControlFiles::ControlFiles(const Registry& registry) {
     rows_.push_back({.file = file, .subsystem = {}, .added = {}, .prefixed = {}});
   }
   for (std::size_t i = 0; const auto subsystem = registry.SubsystemAt(i); ++i) {
-    for (SubsystemFile& added : subsystem->Files()) {
+    for (SubsystemFile& added : FilesOf(*subsystem)) {
       Row& row = rows_.emplace_back();
       row.subsystem = i;
       row.prefixed = fmt::format("{}.{}", subsystem->name(), added.name);

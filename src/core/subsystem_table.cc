@@ -7,13 +7,20 @@
 
 namespace corral {
 
-void GuardedTell(const Subsystem& subsystem, std::string_view what,
+bool GuardedTell(const Subsystem& subsystem, std::string_view what,
                  const std::function<void()>& fn) {
   const auto told = Guarded(subsystem, what, [&]() -> Result<void> {
     fn();
     return {};
   });
   if (!told) log::Error("{}", told.error().message);
+  return told.has_value();
+}
+
+std::vector<SubsystemFile> FilesOf(Subsystem& subsystem) {
+  std::vector<SubsystemFile> files;
+  GuardedTell(subsystem, "Files", [&] { files = subsystem.Files(); });
+  return files;
 }
 
 // ---- registration and binding
@@ -86,9 +93,8 @@ Result<void> SubsystemTable::Bind(SubsystemSet set, HierarchyId hierarchy, Cgrou
       log::Error("{}", bound.error().message);
       continue;
     }
-    slot.bound = before;
-    slot.root->cgroup_ = root_before.value;
-    (void)Bind(set & ((SubsystemSet{1} << i) - 1), before, root_before);
+    // Who threw may have begun with it: it goes back like those before it.
+    (void)Bind(set & ((SubsystemSet{2} << i) - 1), before, root_before);
     return bound;
   }
   return {};
@@ -157,7 +163,9 @@ void SubsystemTable::Destroy(const CssList& all) {
     if (!all[i]) continue;
     Subsystem& subsystem = *slots_[i].subsystem;
     all[i]->references_ = Css::kRemoved;
-    GuardedTell(subsystem, "Destroy", [&] { subsystem.Destroy(*all[i]); });
+    const bool told =
+        GuardedTell(subsystem, "Destroy", [&] { subsystem.Destroy(*all[i]); });
+    if (!told) slots_[i].undestroyed.push_back(all[i]);
   }
 }
 

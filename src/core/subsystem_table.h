@@ -32,6 +32,8 @@ class SubsystemTable {
     std::shared_ptr<Subsystem> subsystem;
     std::shared_ptr<Css> root;
     HierarchyId bound;  // 0: nowhere
+    // Whose Destroy() threw. The subsystem may have them in lists of its own still: they are kept.
+    std::vector<std::shared_ptr<Css>> undestroyed;
   };
 
   // EEXIST: the name is taken; EINVAL: it is none; ENOSPC: too many; or what Start or Create say.
@@ -88,8 +90,12 @@ auto Guarded(const Subsystem& subsystem, std::string_view what, Fn fn) -> declty
   return CallForeign([&] { return fmt::format("subsystem {}: {}", subsystem.name(), what); }, fn);
 }
 
-// The same where nobody can be answered: it is logged.
-void GuardedTell(const Subsystem& subsystem, std::string_view what, const std::function<void()>& fn);
+// The same where nobody can be answered: it is logged. False: it threw.
+bool GuardedTell(const Subsystem& subsystem, std::string_view what,
+                 const std::function<void()>& fn);
+
+// Its files; none where Files() throws, which is logged.
+std::vector<SubsystemFile> FilesOf(Subsystem& subsystem);
 
 }  // namespace corral
 

@@ -14,7 +14,7 @@ Result<void> EngineCore::Register(std::shared_ptr<Subsystem> subsystem) {
   if (auto registered = registry_.Register(subsystem); !registered) return registered;
   const std::size_t number = registry_.FindSubsystem(subsystem->name()).value();
   MutexLock lock(files_mu_);
-  for (SubsystemFile& file : subsystem->Files()) {
+  for (SubsystemFile& file : FilesOf(*subsystem)) {
     std::string name = fmt::format("{}.{}", subsystem->name(), file.name);
     files_[std::move(name)] =
         std::make_shared<AddedFile>(AddedFile{.subsystem = number, .file = std::move(file)});

@@ -1,32 +1,15 @@
 // The subsystem beancounter on simulated processes.
 #include <chrono>
-#include <map>
-#include <mutex>
 #include <sstream>
 #include <thread>
 
 #include "subsystems/beancounter/beancounter.h"
+#include "support/fake_usage.h"
 #include "support/still_meter.h"
 #include "support/subsystem_fixture.h"
 
 namespace corral {
 namespace {
-
-class FakeUsage final : public UsageHost {
- public:
-  Result<Usage> UsageOf(Tgid process) const override {
-    const std::lock_guard lock(mu);
-    const auto at = usage.find(process);
-    if (at == usage.end()) return Fail(ESRCH, "gone");
-    return at->second;
-  }
-  void Set(unsigned process, std::uint64_t pages, std::uint64_t files) {
-    const std::lock_guard lock(mu);
-    usage[Tgid{process}] = {pages, files};
-  }
-  mutable std::mutex mu;
-  std::map<Tgid, Usage> usage;
-};
 
 // A meter that says what a test wants of the sets it knows.
 class FixedMeter final : public StillMeter {

@@ -1,58 +1,14 @@
 // The subsystem cpuset on simulated tasks: what its files take, and where tasks are put. The errors are
 // those that Linux 6.1 gives for the same writes.
 #include <chrono>
-#include <map>
-#include <mutex>
 #include <thread>
 
 #include "subsystems/cpuset/cpuset.h"
+#include "support/fake_cpus.h"
 #include "support/subsystem_fixture.h"
 
 namespace corral {
 namespace {
-
-// Eight possible CPUs, 0-3 of them online; nodes 0-1.
-class FakeCpus final : public CpuHost {
- public:
-  IdSet OnlineCpus() const override { return IdSet({0x0f}); }
-  std::size_t CpuNumbers() const override { return 8; }
-  IdSet OnlineNodes() const override { return IdSet({0x3}); }
-  Result<IdSet> Affinity(Tid task) const override {
-    const std::lock_guard lock(mu);
-    if (gone.contains(task)) return Fail(ESRCH, "gone");
-    const auto at = affinity.find(task);
-    return at == affinity.end() ? OnlineCpus() : at->second;
-  }
-  Result<void> SetAffinity(Tid task, const IdSet& cpus) override {
-    const std::lock_guard lock(mu);
-    if (gone.contains(task)) return Fail(ESRCH, "gone");
-    if (refuses) return Fail(EPERM, "refused");
-    affinity[task] = cpus;
-    ++sets;
-    if (on_set) on_set(task);
-    return {};
-  }
-  bool HasFixedAffinity(Tid task) const override { return task == Tid{666}; }
-  Result<void> MigrateMemory(Tid task, const IdSet& from, const IdSet& to) override {
-    const std::lock_guard lock(mu);
-    migrated.push_back(fmt::format("{}: {} to {}", task.value, FormatIdList(from), FormatIdList(to)));
-    return {};
-  }
-
-  std::string Of(unsigned tid) { return FormatIdList(Affinity(Tid{tid}).value()); }
-  void Choose(unsigned tid, const char* cpus) {
-    const std::lock_guard lock(mu);
-    affinity[Tid{tid}] = *ParseIdList(cpus, 8);
-  }
-
-  mutable std::mutex mu;
-  std::map<Tid, IdSet> affinity;
-  std::set<Tid> gone;
-  std::vector<std::string> migrated;
-  std::function<void(Tid)> on_set;  // with `mu` held
-  bool refuses = false;
-  int sets = 0;
-};
 
 class CpusetTest : public SubsystemTest {
  protected:

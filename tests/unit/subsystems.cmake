@@ -10,3 +10,10 @@ corral_test(subsystems_test
   SOURCES subsystem_debug_test.cc subsystem_numtasks_test.cc
   DEPS corral_control corral_subsystem_debug corral_subsystem_numtasks corral_tracker_inproc
   LABELS unit)
+# A fault at every callback of every subsystem. It compares its rows with the interface itself.
+corral_test(subsystem_faults_test
+  SOURCES subsystem_faults_test.cc
+  DEPS corral_control corral_subsystems corral_tracker_inproc
+  LABELS unit)
+target_compile_definitions(subsystem_faults_test PRIVATE
+  CORRAL_INTERFACE="${CMAKE_SOURCE_DIR}/include/corral/subsystem.h")
