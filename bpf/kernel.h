@@ -46,6 +46,8 @@ struct bpf_iter__task {
 } KERNEL_TYPE;
 
 #define PF_EXITING 0x4
+#define PF_IO_WORKER 0x10
+#define PF_USER_WORKER 0x4000
 /* __state */
 #define TASK_DEAD 0x80
 #define TASK_NEW 0x800	/* until it is woken for the first time, after its birth hook */

@@ -40,6 +40,16 @@ struct sum {
 	corral_u64 tasks;
 };
 
+struct climb {
+	corral_u32 half;	/* where it begins */
+	corral_u32 at;		/* 1 + index of the limit to look at */
+	corral_u32 first;	/* of `limited`, what is in the sum already */
+	corral_u32 end;
+	corral_u64 tasks;	/* the sum */
+	corral_u32 number;	/* of the limit that is exceeded; 0: none */
+	corral_u32 unused;
+};
+
 static long add_set(corral_u32 i, struct sum *sum)
 {
 	corral_u32 at = sum->at + i;
@@ -52,28 +62,32 @@ static long add_set(corral_u32 i, struct sum *sum)
 	return 0;
 }
 
-struct climb {
-	corral_u32 half;	/* where it begins */
-	corral_u32 at;		/* 1 + index of the limit to look at */
-	corral_u32 more;	/* births to come that no counter has yet */
-	corral_u32 number;	/* of the limit that is exceeded; 0: none */
-};
+static __always_inline void add_piece(struct climb *climb, corral_u32 first, corral_u32 end)
+{
+	struct sum sum = {.at = climb->half + first};
 
+	bpf_loop(end - first, add_set, &sum, 0);
+	climb->tasks += sum.tasks;
+}
+
+/* The pieces of a limit and of the one it is inside are nested: each set is added once. */
 static long check_limit(corral_u32 i, struct climb *climb)
 {
 	corral_u32 at = climb->half + climb->at - 1;
 	struct corral_task_limit *limit;
-	struct sum sum = {};
 
 	if (climb->at == 0)
 		return 1;
 	limit = bpf_map_lookup_elem(&limits, &at);
 	if (!limit)
 		return 1;
-	sum.at = climb->half + limit->first;
-	sum.tasks = climb->more;
-	bpf_loop(limit->end - limit->first, add_set, &sum, 0);
-	if (sum.tasks > limit->max) {
+	if (climb->first == climb->end)
+		climb->first = climb->end = limit->first;
+	add_piece(climb, limit->first, climb->first);
+	add_piece(climb, climb->end, limit->end);
+	climb->first = limit->first;
+	climb->end = limit->end;
+	if (climb->tasks > limit->max) {
 		climb->number = limit->number;
 		return 1;
 	}
@@ -99,10 +113,10 @@ static __noinline corral_u32 exceeded(corral_u32 set, corral_u32 more)
 
 		__builtin_memset(&climb, 0, sizeof(climb));
 		climb.half = half;
-		climb.more = more;
+		climb.tasks = more;
 		climb.at = first ? *first : 0;
 		bpf_loop(capacity, check_limit, &climb, 0);
-		if (CORRAL_LOAD(now) == seen)
+		if (CORRAL_ADD(now, 0) == seen)	/* ordered: after what was read */
 			break;
 	}
 	return climb.number;
@@ -143,12 +157,16 @@ enum pid_type { PIDTYPE_PID, PIDTYPE_TGID };
 extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type type,
 				corral_u64 value) __ksym __weak;
 
-/* After the tracker's hook: the child has its word, is counted, and has not run. */
+/* After the tracker's hook: the child has its word, is counted, and has not run. Workers that the
+ * kernel makes for a process are let be: they cannot be had without it, and it did not ask. */
 SEC("tp_btf/task_newtask")
 int BPF_PROG(limit_kill, struct task_struct *task, unsigned long clone_flags)
 {
-	corral_u32 number = exceeded(set_of(task->pid), 0);
+	corral_u32 number;
 
+	if (task->flags & (PF_IO_WORKER | PF_USER_WORKER))
+		return 0;
+	number = exceeded(set_of(task->pid), 0);
 	if (!number)
 		return 0;
 	if (bpf_send_signal_task(task, SIGKILL, PIDTYPE_TGID, 0) == 0)

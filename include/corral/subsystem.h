@@ -166,7 +166,7 @@ class Groups {
 
   // TaskLimit() answers differently from here on. When this returns, births are kept within what it
   // says now; RefusedBirths() counts those that the css's limit has stopped. ENOTSUP: the tracker
-  // does not count for limits, or does for another subsystem; ENOSPC: there are too many.
+  // does not count for limits; EBUSY: it does for another subsystem; ENOSPC: there are too many.
   virtual Result<void> TaskLimitsChanged(Subsystem& subsystem) = 0;
   virtual std::uint64_t RefusedBirths(const Css& css) const = 0;
 

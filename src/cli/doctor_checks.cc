@@ -169,10 +169,12 @@ Finding TaskLimits(const Facts& facts) {
   if (are == "killed") {
     return {kDegraded,
             "no fork is refused: what is born beyond numtasks.max is killed before its first "
-            "instruction (a thread: its whole process); to have EAGAIN boot with lsm=...,bpf"};
+            "instruction (a thread: its whole process); EAGAIN needs the BPF LSM (lsm=...,bpf at "
+            "boot, securityfs mounted) and a kernel that takes such programs: see the daemon's log"};
   }
   return {kDegraded,
-          "numtasks.max is kept and not enforced: boot with lsm=...,bpf, or use Linux 6.13 or later"};
+          "numtasks.max is kept and not enforced: it needs the BPF LSM (boot with lsm=...,bpf) or Linux "
+          "6.13"};
 }
 
 Finding PidfdThread(const Facts&) {
@@ -209,7 +211,9 @@ Finding CrashSurvival(const Facts& facts) {
     return {kUnknown,
             "tried when the daemon starts (pins); none runs for instance " + facts.instance};
   const std::string why = Shown(*facts.status, "not_kept");
-  if (why.empty()) return {kOk, "groups and notifications do; mounts have to be made again"};
+  if (why.empty()) return {kOk,
+            "groups and notifications do; mounts have to be made again, settings of subsystems (limits, "
+            "cpus) written again"};
   return {kDegraded,
           fmt::format("nothing survives a crash of the daemon: {}; mount a BPF file system at "
                       "/sys/fs/bpf and start the instance again",

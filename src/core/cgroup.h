@@ -59,7 +59,7 @@ struct Cgroup {
   std::vector<Tid> awaited;       // who was on the way out when we first looked
   std::unordered_set<CssSetId> ghosts;  // its sets that are to be retired, and removed children's
 
-  std::uint32_t limit_number = 0;   // TaskLimit::number; 0: it never had a limit
+  std::uint32_t limit_number = 0;   // TaskLimit::number; 0: no limit of it was ever in force
   std::uint64_t refused_before = 0; // births that this number counted before it was this cgroup's
 
   CpuTime cpu_spent;              // in sets that are retired

@@ -29,7 +29,7 @@ Result<CssSetId> Registry::InternLocked(const SetTuple& tuple) {
   SetMadeLocked(interned->set);
   MarkLocked(interned->set);
   auto usable = CommitRowsLocked();
-  if (usable && limiter_) usable = PushLimitsLocked();
+  if (usable) usable = LimitSetLocked(interned->set, tuple);
   if (!usable) {  // no word may show it
     for (const Member& member : tuple) {
       Cgroup& cgroup = **FindLocked(member.cgroup, ENODEV);

@@ -303,12 +303,13 @@ Result<void> Registry::CloseLocked(Cgroup& child) {
 std::unique_ptr<Cgroup> Registry::TakeOutLocked(Cgroup& child) {
   Cgroup& parent = *child.parent;
   HandCpuTimeUpLocked(child);
-  FreeLimitNumberLocked(child);
   SetSettlingLocked(child, false);
   MarkLocked(child);
   cgroups_.erase(child.id);
   --parent.hierarchy->cgroups;
-  return std::move(parent.children.extract(child.name).mapped());
+  auto taken = std::move(parent.children.extract(child.name).mapped());
+  FreeLimitNumberLocked(*taken);
+  return taken;
 }
 
 Result<void> Registry::Rename(CgroupId parent_id, std::string_view name, CgroupId new_parent_id,

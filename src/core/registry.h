@@ -37,6 +37,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/mutex.h"
@@ -439,7 +440,8 @@ class Registry : private CssOwner {
   std::uint64_t RefusedBirths(CgroupId id) const;
   Result<void> PushLimitsLocked() REQUIRES(tree_mu_);
   Result<void> NumberLimitLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
-  void FreeLimitNumberLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
+  void FreeLimitNumberLocked(const Cgroup& cgroup) REQUIRES(tree_mu_);
+  Result<void> LimitSetLocked(CssSetId set, const SetTuple& tuple) REQUIRES(tree_mu_);
 
   // cpu_time.cc
   using CpuReading = std::unordered_map<CssSetId, CpuTime>;
@@ -499,6 +501,8 @@ class Registry : private CssOwner {
   std::shared_ptr<Subsystem> limiter_ GUARDED_BY(tree_mu_);  // whose limits the tracker has
   std::vector<std::uint32_t> free_limit_numbers_ GUARDED_BY(tree_mu_);
   std::uint32_t next_limit_number_ GUARDED_BY(tree_mu_) = 1;
+  std::size_t numbered_limits_ GUARDED_BY(tree_mu_) = 0;
+  std::unordered_set<CssSetId> limited_sets_ GUARDED_BY(tree_mu_);  // as the tracker was told
   CpuMeter* meter_ GUARDED_BY(tree_mu_) = nullptr;
   CpuReading cpu_base_ GUARDED_BY(tree_mu_);  // of each set, when it was made
   // What is kept: null where nothing is.

@@ -1,8 +1,8 @@
 // Limits on births that the tracker keeps by itself (spec 13.3): what the tree and a subsystem's
-// limits mean in css_sets. Told to it as a whole whenever it changes: when a limit does, and when a
-// css_set is made. A set or cgroup that is gone needs no telling: it has no task, and gets one only
-// through a set made anew.
-#include <algorithm>
+// limits mean in css_sets. Told to it as a whole when a limit changes, and when a css_set is made
+// that is in one, or that has the number of one that was. A set or cgroup that is gone needs no
+// telling: it has no task, and gets one only through a set made anew.
+#include <cerrno>
 
 #include "core/registry.h"
 
@@ -10,15 +10,29 @@ namespace corral {
 
 Result<void> Registry::LimitTasks(const Subsystem& subsystem) {
   Operation lock(*this);
-  if (limiter_ && limiter_.get() != &subsystem) {
-    return Fail(ENOTSUP, "births are limited by subsystem {} already", limiter_->name());
+  const auto number = subsystems_.Find(subsystem.name());
+  if (!number) return Fail(ENOENT, "subsystem {} is not registered", subsystem.name());
+  if (limiter_ && limiter_->name() != subsystem.name()) {
+    return Fail(EBUSY, "births are limited by subsystem {} already", limiter_->name());
   }
-  for (const SubsystemTable::Slot& slot : subsystems_.slots()) {
-    if (slot.subsystem.get() == &subsystem) limiter_ = slot.subsystem;
+  limiter_ = subsystems_.slots()[*number].subsystem;
+  return PushLimitsLocked();
+}
+
+// For a set that was just made.
+Result<void> Registry::LimitSetLocked(CssSetId set, const SetTuple& tuple) {
+  if (!limiter_) return {};
+  const std::size_t number = *subsystems_.Find(limiter_->name());
+  const CgroupId place = PlaceIn(tuple, subsystems_.slots()[number].bound);
+  bool limited = limited_sets_.contains(set);
+  for (const Cgroup* at = place.value ? *FindLocked(place, ENODEV) : nullptr; at && at->parent;
+       at = at->parent) {
+    const auto max = subsystems_.TaskLimit(number, *at->css[number]);
+    limited = limited || !max || *max;
   }
-  auto done = PushLimitsLocked();
-  if (!done && done.error().code == ENOTSUP) limiter_ = nullptr;
-  return done;
+  if (!limited) return {};
+  auto told = PushLimitsLocked();
+  return !told && told.error().code == ENOTSUP ? Result<void>() : told;
 }
 
 // Refused as a whole by the tracker: then what it had before holds.
@@ -26,6 +40,7 @@ Result<void> Registry::PushLimitsLocked() {
   const std::size_t number = *subsystems_.Find(limiter_->name());
   const HierarchyId bound = subsystems_.slots()[number].bound;
   TaskLimits all;
+  bool any = false;
   // Down the tree by hand: it may be deeper than a stack is.
   struct Step {
     Cgroup* cgroup;
@@ -41,7 +56,14 @@ Result<void> Registry::PushLimitsLocked() {
     const Step step = steps.back();
     steps.pop_back();
     if (step.leave) {
-      all.limits[step.limit - 1].end = static_cast<std::uint32_t>(all.sets.size());
+      TaskLimit& limit = all.limits[step.limit - 1];
+      limit.end = static_cast<std::uint32_t>(all.sets.size());
+      if (limit.first == limit.end) {  // no task can meet it; those inside went before it
+        all.limits.pop_back();
+        continue;
+      }
+      if (auto numbered = NumberLimitLocked(*step.cgroup); !numbered) return numbered;
+      limit.number = step.cgroup->limit_number;
       continue;
     }
     Cgroup& cgroup = *step.cgroup;
@@ -49,9 +71,8 @@ Result<void> Registry::PushLimitsLocked() {
     const auto max = subsystems_.TaskLimit(number, *cgroup.css[number]);
     if (!max) return Fail(max.error());
     if (*max) {
-      if (auto numbered = NumberLimitLocked(cgroup); !numbered) return numbered;
+      any = true;
       all.limits.push_back({.max = **max,
-                            .number = cgroup.limit_number,
                             .outer = limit,
                             .first = static_cast<std::uint32_t>(all.sets.size())});
       limit = static_cast<std::uint32_t>(all.limits.size());
@@ -62,7 +83,13 @@ Result<void> Registry::PushLimitsLocked() {
     }
     enter_children(cgroup, limit);
   }
-  return tracker_.LimitTasks(all);
+  auto told = tracker_.LimitTasks(all);
+  if (told) {
+    limited_sets_.clear();
+    for (const auto& [set, innermost] : all.sets) limited_sets_.insert(set);
+  }
+  if (!any || (!told && told.error().code == ENOTSUP)) limiter_ = nullptr;
+  return told;
 }
 
 Result<void> Registry::NumberLimitLocked(Cgroup& cgroup) {
@@ -75,12 +102,16 @@ Result<void> Registry::NumberLimitLocked(Cgroup& cgroup) {
   } else {
     return Fail(ENOSPC, "more than {} cgroups have a limit of tasks", next_limit_number_ - 1);
   }
+  ++numbered_limits_;
   cgroup.refused_before = tracker_.RefusedBirths(cgroup.limit_number);
   return {};
 }
 
-void Registry::FreeLimitNumberLocked(Cgroup& cgroup) {
-  if (cgroup.limit_number != 0) free_limit_numbers_.push_back(cgroup.limit_number);
+// Of a cgroup that is out of the tree.
+void Registry::FreeLimitNumberLocked(const Cgroup& cgroup) {
+  if (cgroup.limit_number == 0) return;
+  free_limit_numbers_.push_back(cgroup.limit_number);
+  if (--numbered_limits_ == 0 && limiter_) (void)PushLimitsLocked();  // births pay no more
 }
 
 std::uint64_t Registry::RefusedBirths(CgroupId id) const {

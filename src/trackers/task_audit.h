@@ -22,7 +22,10 @@ class TaskAudit {
   // The machine's tasks and their words; it may be a moment late either way.
   using Walk = std::function<std::vector<corral_task_record>()>;
 
-  TaskAudit(const Tables& tables, Walk walk) : tables_(tables), walk_(std::move(walk)) {}
+  // `unheard`: processes whose tasks' ends no hook is told of. A word that one of them left behind
+  // is no difference, but unsettled until it is buried.
+  TaskAudit(const Tables& tables, Walk walk, std::vector<Tgid> unheard = {})
+      : tables_(tables), walk_(std::move(walk)), unheard_(std::move(unheard)) {}
 
   AuditReport Run();
 
@@ -48,6 +51,7 @@ class TaskAudit {
 
   const Tables& tables_;
   const Walk walk_;
+  const std::vector<Tgid> unheard_;
   std::set<Tid> unknown_;
   std::map<Tid, std::uint64_t> phantoms_;
 };

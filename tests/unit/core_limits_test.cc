@@ -103,7 +103,7 @@ TEST_F(Limits, AreToldWithAllThatIsBelow) {
 
 TEST_F(Limits, HoldForASetBeforeATaskIsInIt) {
   ASSERT_THAT((Mk("/a"), Set("/a", 2)), IsOk());
-  EXPECT_THAT(Told(), ElementsAre("2(0)"));
+  EXPECT_THAT(Told(), IsEmpty()) << "nobody can meet it yet";
   std::size_t limited = 0;
   tracker_.before_move = [&](Tid) { limited = tracker_.limits.sets.size(); };
   const Tid task = StartIn(At("/a", limited_));
@@ -131,8 +131,11 @@ TEST_F(Limits, ThatTheTrackerRefusesRefuseTheMove) {
 
 TEST_F(Limits, AreOfOneSubsystemAtATime) {
   ASSERT_THAT((Mk("/a"), Set("/a", 2)), IsOk());
-  EXPECT_THAT(other_->groups->TaskLimitsChanged(*other_), FailsWith(ENOTSUP));
-  EXPECT_THAT(Told(), ElementsAre("2(0)"));
+  StartIn(At("/a", limited_));
+  EXPECT_THAT(other_->groups->TaskLimitsChanged(*other_), FailsWith(EBUSY));
+  EXPECT_THAT(Told(), ElementsAre("2(1)"));
+  ASSERT_THAT(Set("/a", {}), IsOk());
+  EXPECT_THAT(other_->groups->TaskLimitsChanged(*other_), IsOk()) << "nobody limits any more";
 }
 
 TEST_F(Limits, CostNothingWhereTheTrackerKeepsNone) {
@@ -142,15 +145,40 @@ TEST_F(Limits, CostNothingWhereTheTrackerKeepsNone) {
   StartIn(At("/a", limited_));
 }
 
-TEST_F(Limits, CountWhatEachHasStoppedAlsoUnderAUsedNumber) {
+TEST_F(Limits, AreToldOnlyWhereATaskCanMeetThem) {
   ASSERT_THAT((Mk("/a"), Set("/a", 2)), IsOk());
+  for (int i = 0; i < 100; ++i) {  // more than there are numbers
+    const std::string path = "/a/" + std::to_string(i);
+    ASSERT_THAT((Mk(path), Set(path, 1)), IsOk());
+  }
+  const Tid task = StartIn(At("/a/7", limited_));
+  EXPECT_THAT(Told(), ElementsAre("2(1, 1(1))"));
+  tracker_.fail_next_limits = {EIO};
+  StartIn(Mkdir("/job"));  // nowhere near a limit: nothing is told
+  EXPECT_EQ(tracker_.fail_next_limits.size(), 1u);
+  tracker_.fail_next_limits.clear();
+  Exit(task);
+  Pump();
+  ASSERT_THAT(Rmdir("/a/7", limited_), IsOk());
+  for (int i = 0; i < 100; ++i) (void)Rmdir("/a/" + std::to_string(i), limited_);
+  ASSERT_THAT(Rmdir("/a", limited_), IsOk());
+  EXPECT_THAT(Told(), IsEmpty()) << "births pay nothing any more";
+}
+
+TEST_F(Limits, CountWhatEachHasStoppedAlsoUnderAUsedNumber) {
+  const auto begin = [&] {
+    ASSERT_THAT((Mk("/a"), Set("/a", 2)), IsOk());
+    Exit(StartIn(At("/a", limited_)));
+    Pump();
+  };
+  begin();
   const auto refused = [&] { return limiting_->groups->RefusedBirths(CssAt("/a")); };
   const std::uint32_t number = tracker_.limits.limits.at(0).number;
   EXPECT_EQ(refused(), 0u);
   tracker_.refused_births[number] = 5;
   EXPECT_EQ(refused(), 5u);
   ASSERT_THAT(Rmdir("/a", limited_), IsOk());
-  ASSERT_THAT((Mk("/a"), Set("/a", 2)), IsOk());
+  begin();
   ASSERT_EQ(tracker_.limits.limits.at(0).number, number);
   EXPECT_EQ(refused(), 0u);
   tracker_.refused_births[number] = 6;

@@ -139,8 +139,8 @@ constexpr std::pair<Fault, const char*> kFaults[] = {{Fault::kRefuse, "Refuses"}
                                                      {Fault::kThrowAfter, "ThrowsAfter"},
                                                      {Fault::kDie, "Dies"}};
 
-// Virtual functions that are no callbacks: they say what it is, and do nothing.
-const std::set<std::string> kNoCallbacks = {"name", "WantsForks"};
+// Virtual functions that say what it is, and do nothing. A TaskLimit that throws: core_limits_test.
+const std::set<std::string> kNoCallbacks = {"name", "WantsForks", "TaskLimit"};
 
 // What cannot occur. An empty set stands for all.
 const struct Impossible {

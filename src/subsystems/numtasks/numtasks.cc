@@ -1,6 +1,7 @@
 #include "subsystems/numtasks/numtasks.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <utility>
@@ -13,29 +14,36 @@ namespace {
 constexpr std::uint64_t kNoLimit = UINT64_MAX;
 constexpr std::uint64_t kMostTasks = 4194304;  // no kernel has more tids
 
-// One plus sign, 0x.. and 0.. as in C: as the kernel reads its own.
-Result<std::uint64_t> LimitIn(std::string_view text) {
+// As the kernel reads its own: a NUL ends it, white space around it is cut off, one sign, 0x.. and
+// 0.. as in C.
+Result<std::uint64_t> LimitIn(std::string_view bytes) {
+  constexpr std::string_view kSpace = " \t\n\v\f\r\xa0";
+  std::string_view text = bytes.substr(0, bytes.find('\0'));
+  text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
+  text.remove_suffix(text.size() - (text.find_last_not_of(kSpace) + 1));
+  if (text == "max") return kNoLimit;
   std::string_view digits = text;
-  if (digits.starts_with('+')) digits.remove_prefix(1);
+  const bool negative = digits.starts_with('-');
+  if (negative || digits.starts_with('+')) digits.remove_prefix(1);
   int base = 10;
-  if (digits.size() > 2 && digits[0] == '0' && (digits[1] | 0x20) == 'x') {
+  if (digits.size() > 2 && digits[0] == '0' && (digits[1] | 0x20) == 'x' &&
+      std::isxdigit(static_cast<unsigned char>(digits[2]))) {
     digits.remove_prefix(2);
     base = 16;
   } else if (digits.starts_with('0')) {
     base = 8;
   }
-  std::int64_t number = 0;
+  std::uint64_t number = 0;
   const char* const last = digits.data() + digits.size();
   const auto [end, error] = std::from_chars(digits.data(), last, number, base);
-  const bool beyond = error == std::errc::result_out_of_range;
-  // A sign is one, and before what says the base.
-  const bool signed_twice = digits.starts_with('-') && digits.size() != text.size();
-  if (beyond && !signed_twice) return Fail(ERANGE, "'{}' is beyond 64 bits", text);
-  if (error != std::errc() || end != last || number < 0 || signed_twice ||
-      number > static_cast<std::int64_t>(kMostTasks)) {
+  const std::uint64_t most = static_cast<std::uint64_t>(INT64_MAX) + (negative ? 1 : 0);
+  if (error == std::errc::result_out_of_range || (end == last && number > most)) {
+    return Fail(ERANGE, "'{}' is beyond 64 bits", text);
+  }
+  if (error != std::errc() || end != last || number > kMostTasks || (negative && number != 0)) {
     return Fail(EINVAL, "'{}' is no limit: 0 to {}, or max", text, kMostTasks);
   }
-  return static_cast<std::uint64_t>(number);
+  return number;
 }
 
 }  // namespace
@@ -152,26 +160,20 @@ Result<std::string> Numtasks::ReadMax(Account& account) {
 }
 
 Result<void> Numtasks::WriteMax(Account& account, std::string_view bytes) {
-  const std::size_t begin = std::min(bytes.find_first_not_of(" \t\n"), bytes.size());
-  const std::string_view text =
-      bytes.substr(begin, bytes.find_last_not_of(" \t\n") + 1 - begin);
-  std::uint64_t max = kNoLimit;
-  if (text != "max") {
-    const auto number = LimitIn(text);
-    if (!number) return Fail(number.error());
-    max = *number;
-  }
+  const auto max = LimitIn(bytes);
+  if (!max) return Fail(max.error());
+  MutexLock one_writer(write_mu_);  // what is taken back is what was there
   std::uint64_t before = 0;
   {
     MutexLock lock(mu_);
-    before = std::exchange(account.max, max);
+    before = std::exchange(account.max, *max);
   }
   if (counting_ == Counting::kInLine) return {};
   auto done = groups_->TaskLimitsChanged(*this);
   // Where births are not limited, the limit is there to be read (`corral doctor` says so).
   if (done || done.error().code == ENOTSUP) return {};
   MutexLock lock(mu_);
-  if (account.max == max) account.max = before;
+  account.max = before;
   return done;
 }
 

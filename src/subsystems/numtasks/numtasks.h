@@ -6,7 +6,7 @@
 //
 //   registry.Register(std::make_shared<Numtasks>(Numtasks::Counting::kInLine));
 //
-// Threads: as subsystem.h says. One lock for all counts, a leaf.
+// Threads: as subsystem.h says. One lock for all counts, a leaf; one for who writes a limit.
 #ifndef CORRAL_SUBSYSTEMS_NUMTASKS_NUMTASKS_H_
 #define CORRAL_SUBSYSTEMS_NUMTASKS_NUMTASKS_H_
 
@@ -54,6 +54,7 @@ class Numtasks final : public Subsystem {
 
   const Counting counting_;
   Groups* groups_ = nullptr;
+  Mutex write_mu_;  // before the tree's; limits are written one at a time
   mutable Mutex mu_;
 };
 

@@ -411,10 +411,11 @@ Result<void> BpfTracker::LimitTasks(const TaskLimits& limits) {
     auto made = TaskLimiter::Create(words_fd(), bpf_map__fd(skeleton_->maps.sets),
                                     tables_.set_capacity);
     MutexLock lock(parts_mu_);
-    if (!made) {
-      if (!std::exchange(cannot_limit_, true)) log::Warn("{}", made.error().message);
-      return Fail(made.error());
+    const bool cannot = !made && made.error().code == ENOTSUP;
+    if (std::exchange(cannot_limit_, cannot) != cannot && cannot) {
+      log::Warn("{}", made.error().message);
     }
+    if (!made) return Fail(made.error());
     limiter = limiter_ = std::move(*made);
   }
   return limiter->Set(limits);
@@ -531,7 +532,8 @@ AuditReport BpfTracker::Resync() {
 }
 
 AuditReport BpfTracker::Compare(bool repair) {
-  TaskAudit audit(tables_, [this] { return MachineTasks(); });
+  TaskAudit audit(tables_, [this] { return MachineTasks(); },
+                  repair ? std::vector<Tgid>() : hidden_);
   AuditReport report = audit.Run();
   if (repair) {
     const std::uint64_t buried = audit.Bury(

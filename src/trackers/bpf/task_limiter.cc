@@ -1,6 +1,7 @@
 #include "trackers/bpf/task_limiter.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -25,19 +26,30 @@ bool BpfLsmIsOn() {
   return ("," + list + ",").find(",bpf,") != std::string::npos;
 }
 
+// What loading or attaching a program fails with that this kernel does not take.
+bool KernelCannot(int error) {
+  constexpr int kAnswers[] = {EINVAL, EPERM, EACCES, ENOENT, ESRCH, ENOTSUP, EOPNOTSUPP};
+  return std::ranges::find(kAnswers, error) != std::end(kAnswers);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<TaskLimiter>> TaskLimiter::Create(int words, int sets,
                                                          std::uint32_t set_capacity) {
-  std::string why;
+  Result<void> loaded;
   for (const BirthControl control : {BirthControl::kRefuses, BirthControl::kKills}) {
     if (control == BirthControl::kRefuses && !BpfLsmIsOn()) continue;
     std::unique_ptr<TaskLimiter> limiter(new TaskLimiter(set_capacity));
-    const auto loaded = limiter->Load(control, words, sets);
+    loaded = limiter->Load(control, words, sets);
     if (loaded) return limiter;
-    why = loaded.error().message;
+    if (!KernelCannot(loaded.error().code)) break;
+    if (control == BirthControl::kRefuses) {
+      log::Warn("the BPF LSM is on, but {}: births beyond a limit are killed, not refused",
+                loaded.error().message);
+    }
   }
-  return Fail(ENOTSUP, "births are not limited on this kernel: {}", why);
+  return Fail(KernelCannot(loaded.error().code) ? ENOTSUP : loaded.error().code,
+              "births are not limited: {}", loaded.error().message);
 }
 
 Result<void> TaskLimiter::Load(BirthControl control, int words, int sets) {
@@ -110,7 +122,11 @@ Result<void> TaskLimiter::Set(const TaskLimits& all) {
   if (all.limits.size() > capacity_ || all.sets.size() > capacity_) {
     return Fail(ENOSPC, "no room for {} limits on {} css_sets", all.limits.size(), all.sets.size());
   }
+  if (!all.limits.empty()) {  // before anything is changed
+    if (auto attached = AttachIf(true); !attached) return attached;
+  }
   const std::uint64_t next = *tables_.generation + 1;
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // the last generation, then what it left
   const std::size_t half = next & 1 ? capacity_ : 0;
   for (std::size_t i = 0; i < all.limits.size(); ++i) {
     const TaskLimit& limit = all.limits[i];
@@ -120,14 +136,17 @@ Result<void> TaskLimiter::Set(const TaskLimits& all) {
                                 .first = limit.first,
                                 .end = limit.end};
   }
-  std::fill_n(tables_.innermost + half, capacity_, 0);
+  std::vector<CssSetId>& limited = limited_[next & 1];
+  for (const CssSetId set : limited) tables_.innermost[half + set.value] = 0;
+  limited.clear();
   for (std::size_t i = 0; i < all.sets.size(); ++i) {
     const auto& [set, innermost] = all.sets[i];
     tables_.limited[half + i] = set.value;
     tables_.innermost[half + set.value] = innermost;
+    limited.push_back(set);
   }
   __atomic_store_n(tables_.generation, next, __ATOMIC_SEQ_CST);
-  return AttachIf(!all.limits.empty());
+  return all.limits.empty() ? AttachIf(false) : Result<void>();
 }
 
 std::uint64_t TaskLimiter::Refused(std::uint32_t number) const {

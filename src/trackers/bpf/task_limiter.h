@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "shared.h"
 
@@ -50,6 +51,7 @@ class TaskLimiter {
   BirthControl control_ = BirthControl::kRefuses;
   task_limits_bpf* skeleton_ = nullptr;
   bpf_link* link_ = nullptr;  // null: no limits
+  std::vector<CssSetId> limited_[2];  // in each half
   // Mapped; each but the last two has two halves (bpf/task_limits.bpf.c).
   struct Tables {
     std::uint64_t* generation = nullptr;
