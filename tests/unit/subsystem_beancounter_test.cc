@@ -120,7 +120,9 @@ TEST_F(BeancounterTest, AReadCountsAgainstNobody) {
   Make("/a");
   StartIn("/a", 7, 100, 3);
   EXPECT_EQ(Write("/a/beancounter.usage", "numfile 1 2\n"), 0);
-  EXPECT_EQ(At("/a", "numfile", 6) + At("/a", "numfile", 3), "03");
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(At("/a", "numfile", 3), "3");
+  // The sampler, which the first mkdir has started, may count once or twice meanwhile.
+  EXPECT_LT(std::stoi(At("/a", "numfile", 6)), 5);
 }
 
 TEST_F(BeancounterTest, ABadWriteChangesNothing) {
