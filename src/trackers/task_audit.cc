@@ -105,8 +105,9 @@ AuditReport TaskAudit::Run() {
       ++report.unsettled;
       continue;
     }
-    report.differences.push_back(fmt::format("task {} of process {} does not exist but is in css_set {}",
-                                             tid.value, owner.value, corral_word_set(word)));
+    report.differences.push_back(
+        fmt::format("task {} does not exist but is in css_set {}, in process {}", tid.value,
+                    corral_word_set(word), owner.value));
   }
   return report;
 }
