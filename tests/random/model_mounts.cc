@@ -47,7 +47,9 @@ bool GoodName(const std::string& name) {
 
 // Spec 3.4, 3.5.
 bool IsWrong(const Wanted& wanted, const SpecDialect* dialect) {
-  if (wanted.unknown || !dialect || wanted.dialects.size() > 1 || wanted.agents.size() > 1) {
+  const bool one_dialect = std::ranges::count(wanted.dialects, dialect ? dialect->name : "") ==
+                           std::ssize(wanted.dialects);  // the same one may be given again
+  if (wanted.unknown || !dialect || !one_dialect || wanted.agents.size() > 1) {
     return true;
   }
   if (!wanted.agents.empty() && wanted.agents[0].empty() && !dialect->empty_agent_ignored &&

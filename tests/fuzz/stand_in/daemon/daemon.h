@@ -39,6 +39,8 @@ class Daemon {
     MissCounts misses() const { return tracker_.misses(); }
     AuditReport Audit() { return tracker_.Audit(); }
     std::vector<Tgid> hidden_processes() const { return {}; }
+    std::string_view births_beyond_limits() const { return ""; }
+    std::uint64_t births_let_through() const { return 0; }
 
    private:
     Tracker& tracker_;
