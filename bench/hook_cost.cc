@@ -70,6 +70,13 @@ Cost CostOf(int fd) {
   return {info.run_time_ns, info.run_cnt};
 }
 
+// Nanoseconds a run, of the runs since `then`.
+double MeanSince(const Cost& then, int fd) {
+  const Cost now = CostOf(fd);
+  const std::uint64_t runs = now.runs - then.runs;
+  return runs ? static_cast<double>(now.ns - then.ns) / static_cast<double>(runs) : 0;
+}
+
 void ForkMany(int children) {
   for (int i = 0; i < children; ++i) {
     const pid_t child = ::fork();
@@ -118,11 +125,7 @@ void Measure(const char* what, const Meter& meter, Run run) {
   double mean[4];
   for (int i = 0; i < 4; ++i) before[i] = CostOf(fds[i]);
   run();
-  for (int i = 0; i < 4; ++i) {
-    const Cost after = CostOf(fds[i]);
-    const std::uint64_t runs = after.runs - before[i].runs;
-    mean[i] = runs ? static_cast<double>(after.ns - before[i].ns) / static_cast<double>(runs) : 0;
-  }
+  for (int i = 0; i < 4; ++i) mean[i] = MeanSince(before[i], fds[i]);
   const double net = mean[0] - mean[1] + mean[2] - mean[3];
   std::printf("%-26s birth %6.0f ns (empty %4.0f)   death %6.0f ns (empty %4.0f)   net sum %6.0f ns  %s\n",
               what, mean[0], mean[1], mean[2], mean[3], net, net <= kBoundNs ? "" : "over the bound");
@@ -138,10 +141,7 @@ void MeasureExtra(const char* what, const std::vector<std::string>& programs, in
   ForkMany(children);
   std::printf("%-26s", what);
   for (const auto& [name, then] : before) {
-    const Cost after = CostOf(hooks.at(name).get());
-    const std::uint64_t runs = after.runs - then.runs;
-    std::printf(" %s %6.0f ns  ", name.c_str(),
-                runs ? static_cast<double>(after.ns - then.ns) / static_cast<double>(runs) : 0);
+    std::printf(" %s %6.0f ns  ", name.c_str(), MeanSince(then, hooks.at(name).get()));
   }
   std::printf("\n");
 }

@@ -62,4 +62,13 @@ struct {
 	__type(value, corral_u64);
 } words SEC(".maps");
 
+/* One more in an array of counters. */
+static __always_inline void corral_count_in(void *map, corral_u32 at)
+{
+	corral_u64 *n = bpf_map_lookup_elem(map, &at);
+
+	if (n && __sync_fetch_and_add(n, 1) == ~0ull)	/* result used: ordered form */
+		*n = 0;
+}
+
 #endif

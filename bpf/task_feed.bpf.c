@@ -21,14 +21,9 @@ struct {
 
 static __noinline int tell(struct corral_feed_record *told)
 {
-	corral_u32 zero = 0;
-	corral_u64 *n;
-
 	if (told && bpf_ringbuf_output(&feed, told, sizeof(*told), 0) == 0)
 		return 0;
-	n = bpf_map_lookup_elem(&lost, &zero);
-	if (n && CORRAL_ADD(n, 1) == ~0ull)	/* result used: ordered form */
-		*n = 0;
+	corral_count_in(&lost, 0);
 	return 0;
 }
 

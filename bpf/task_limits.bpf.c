@@ -122,14 +122,6 @@ static __noinline corral_u32 exceeded(corral_u32 set, corral_u32 more)
 	return climb.number;
 }
 
-static __always_inline void count(void *map, corral_u32 number)
-{
-	corral_u64 *n = bpf_map_lookup_elem(map, &number);
-
-	if (n && CORRAL_ADD(n, 1) == ~0ull)	/* result used: ordered form */
-		*n = 0;
-}
-
 static __always_inline corral_u32 set_of(corral_u32 tid)
 {
 	corral_u64 *word = bpf_map_lookup_elem(&words, &tid);
@@ -149,7 +141,7 @@ int BPF_PROG(limit_refuse, struct task_struct *task, unsigned long clone_flags, 
 	number = exceeded(set_of((corral_u32)bpf_get_current_pid_tgid()), 1);
 	if (!number)
 		return 0;
-	count(&refused, number);
+	corral_count_in(&refused, number);
 	return -EAGAIN;
 }
 
@@ -170,9 +162,9 @@ int BPF_PROG(limit_kill, struct task_struct *task, unsigned long clone_flags)
 	if (!number)
 		return 0;
 	if (bpf_send_signal_task(task, SIGKILL, PIDTYPE_TGID, 0) == 0)
-		count(&refused, number);
+		corral_count_in(&refused, number);
 	else
-		count(&let_through, 0);
+		corral_count_in(&let_through, 0);
 	return 0;
 }
 

@@ -49,10 +49,7 @@ static __always_inline struct corral_set_entry *corral_entry(void *t, corral_u32
 
 static __always_inline void corral_count(void *t, corral_u32 counter)
 {
-	corral_u64 *n = bpf_map_lookup_elem(&counters, &counter);
-
-	if (n && __sync_fetch_and_add(n, 1) == ~0ull)	/* result used: ordered form */
-		*n = 0;
+	corral_count_in(&counters, counter);
 }
 
 /* Out of line: rare, and inlining it everywhere bloats the hooks. */

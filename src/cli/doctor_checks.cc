@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "base/fd.h"
+#include "base/security_modules.h"
 #include "cli/host.h"
 #include "cli/output.h"
 
@@ -120,17 +121,6 @@ Finding MountHelper(const Facts&) {
           fmt::format("not installed: {}; use `corral mount`, or install corral", missing)};
 }
 
-// Empty: cannot be read.
-std::string SecurityModules() {
-  std::string list;
-  std::getline(std::ifstream("/sys/kernel/security/lsm") >> std::ws, list);
-  return list;
-}
-
-bool Lists(const std::string& modules, std::string_view name) {
-  return fmt::format(",{},", modules).find(fmt::format(",{},", name)) != std::string::npos;
-}
-
 bool KernelHas(std::string_view function) {
   std::ifstream symbols("/proc/kallsyms");
   for (std::string address, type, name; symbols >> address >> type >> name;) {
@@ -145,7 +135,7 @@ Finding Lsm(const Facts&) {
   if (list.empty()) {
     return {kUnknown, "securityfs is not mounted; only matters for limits that refuse a fork"};
   }
-  if (Lists(list, "bpf")) return {kOk, "listed: " + list};
+  if (ListsModule(list, "bpf")) return {kOk, "listed: " + list};
   return {kDegraded,
           "not listed (boot with lsm=...,bpf): limits cannot refuse a fork, tracking is complete"};
 }
@@ -161,8 +151,8 @@ Finding TaskLimits(const Facts& facts) {
     }
   }
   if (are.empty()) {
-    are = Lists(SecurityModules(), "bpf")      ? "refused"
-          : KernelHas("bpf_send_signal_task") ? "killed"
+    are = ListsModule(SecurityModules(), "bpf") ? "refused"
+          : KernelHas("bpf_send_signal_task")   ? "killed"
                                               : "allowed";
   }
   if (are == "refused") return {kOk, "a fork beyond numtasks.max fails with EAGAIN"};
@@ -211,9 +201,11 @@ Finding CrashSurvival(const Facts& facts) {
     return {kUnknown,
             "tried when the daemon starts (pins); none runs for instance " + facts.instance};
   const std::string why = Shown(*facts.status, "not_kept");
-  if (why.empty()) return {kOk,
-            "groups and notifications do; mounts have to be made again, settings of subsystems (limits, "
-            "cpus) written again"};
+  if (why.empty()) {
+    return {kOk,
+            "groups and notifications do; mounts have to be made again, settings of subsystems "
+            "(limits, cpus) written again"};
+  }
   return {kDegraded,
           fmt::format("nothing survives a crash of the daemon: {}; mount a BPF file system at "
                       "/sys/fs/bpf and start the instance again",

@@ -25,10 +25,10 @@ Result<void> Registry::LimitSetLocked(CssSetId set, const SetTuple& tuple) {
   const std::size_t number = *subsystems_.Find(limiter_->name());
   const CgroupId place = PlaceIn(tuple, subsystems_.slots()[number].bound);
   bool limited = limited_sets_.contains(set);
-  for (const Cgroup* at = place.value ? *FindLocked(place, ENODEV) : nullptr; at && at->parent;
-       at = at->parent) {
+  for (const Cgroup* at = place.value ? *FindLocked(place, ENODEV) : nullptr;
+       !limited && at && at->parent; at = at->parent) {
     const auto max = subsystems_.TaskLimit(number, *at->css[number]);
-    limited = limited || !max || *max;
+    limited = !max || *max;
   }
   if (!limited) return {};
   auto told = PushLimitsLocked();

@@ -4,12 +4,11 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <string>
 #include <type_traits>
 #include <utility>
 
 #include "base/log.h"
+#include "base/security_modules.h"
 #include "task_limits.skel.h"
 #include "trackers/bpf/bpf_object.h"
 #include "trackers/tables.h"
@@ -19,12 +18,7 @@ namespace {
 
 // Loading such a program says nothing: without the BPF LSM it loads on some kernels, attaches, and
 // is never called.
-bool BpfLsmIsOn() {
-  std::ifstream file("/sys/kernel/security/lsm");
-  std::string list;
-  std::getline(file, list);
-  return ("," + list + ",").find(",bpf,") != std::string::npos;
-}
+bool BpfLsmIsOn() { return ListsModule(SecurityModules(), "bpf"); }
 
 // What loading or attaching a program fails with that this kernel does not take.
 bool KernelCannot(int error) {
