@@ -53,6 +53,9 @@ class AgentStarter {
   virtual Tid spawner() const = 0;
 
   virtual AgentCounts counts() const = 0;
+
+  // Empty, or a sentence: no agent can be started now.
+  virtual std::string trouble() const { return ""; }
 };
 
 }  // namespace corral

@@ -29,10 +29,20 @@ spdlog::logger& Logger() {
   return *logger;
 }
 
+Level opened_with = Level::kWarn;
+
 }  // namespace
+
+void Reopen() {
+  for (const auto& sink : Logger().sinks()) {
+    const auto file = std::dynamic_pointer_cast<spdlog::sinks::basic_file_sink_mt>(sink);
+    if (file) Open(file->filename(), opened_with);
+  }
+}
 
 void Open(const std::string& path, Level least) {
   spdlog::logger& logger = Logger();
+  opened_with = least;
   if (!path.empty()) {
     const mode_t old = ::umask(0077);
     try {

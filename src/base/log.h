@@ -17,6 +17,8 @@ enum class Level { kDebug, kInfo, kWarn, kError };
 
 // Where lines go: a file (created 0600, appended), or standard error when `path` is empty.
 void Open(const std::string& path, Level least);
+// Opens the file anew, which may have been moved away. Nothing where lines go to standard error.
+void Reopen();
 void Write(Level level, std::string_view line);
 
 template <typename... Args>

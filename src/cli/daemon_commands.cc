@@ -48,21 +48,32 @@ int Start(const Context& context, const std::vector<std::string>& plugins) {
   }
   if (!runs) {
     if (::geteuid() != 0) return Complain({EPERM, "only root may start a daemon"});
-    if (auto started = StartDaemon(context.instance, plugins); !started) {
-      return Complain(started.error());
-    }
+    auto started = StartDaemon(context.instance, plugins);
+    if (!started) return Complain(started.error());
+    if (!started->empty()) Say(*started);
   }
   if (context.json) PrintJson({{"instance", context.instance}, {"started", !runs}});
   return kOk;
 }
 
-int Status(const Context& context) {
+// What is not well comes first, and decides how the command ends.
+int Status(const Context& context, bool acknowledge) {
+  if (acknowledge) {
+    if (auto done = Ask(context, {{"op", "acknowledge"}}); !done) return Complain(done.error());
+  }
   auto status = Ask(context, {{"op", "status"}});
   if (!status) return Complain(status.error());
+  const json& health = List(*status, "health");
+  const int end = health.empty() ? kOk : kFailed;
   if (context.json) {
     PrintJson(*status);
-    return kOk;
+    return end;
   }
+  for (const json& entry : health) {
+    std::printf("NOT WELL              %s: %s\n", Shown(entry, "name").c_str(),
+                Shown(entry, "text").c_str());
+  }
+  if (!health.empty()) std::puts("");
   const json none = json::object();
   std::printf("instance              %s\n", Shown(*status, "instance").c_str());
   std::printf("daemon                pid %lld, version %s\n",
@@ -90,7 +101,7 @@ int Status(const Context& context) {
                agent.empty() ? "-" : agent, Text(hierarchy, "options")});
   }
   table.Print();
-  return kOk;
+  return end;
 }
 
 int Audit(const Context& context) {
@@ -138,7 +149,12 @@ Action SetUpStart(CLI::App& parser) {
   };
 }
 
-Action SetUpStatus(CLI::App&) { return Status; }
+Action SetUpStatus(CLI::App& parser) {
+  auto acknowledge = std::make_shared<bool>(false);
+  parser.add_flag("--acknowledge", *acknowledge,
+                  "What happened before now is known, and is not told again");
+  return [acknowledge](const Context& context) { return Status(context, *acknowledge); };
+}
 Action SetUpAudit(CLI::App&) { return Audit; }
 
 Action SetUpShutdown(CLI::App& parser) {

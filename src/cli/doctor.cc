@@ -23,8 +23,12 @@ const char* Word(Health health) {
 
 int Doctor(const Context& context) {
   Facts facts{.status = std::nullopt, .instance = context.instance};
-  if (auto client = Client::Connect(context.instance)) {
-    if (auto status = client->Call({{"op", "status"}})) facts.status = *std::move(status);
+  auto client = Client::Connect(context.instance);
+  auto status = client ? client->Call({{"op", "status"}}) : Fail(client.error());
+  if (status) {
+    facts.status = *std::move(status);
+  } else {
+    facts.no_status = status.error().message;
   }
   bool works = true;
   json rows = json::array();

@@ -19,6 +19,8 @@
 #include "base/security_modules.h"
 #include "cli/host.h"
 #include "cli/output.h"
+#include "client/instance.h"
+#include "client/lock_holder.h"
 
 namespace corral::cli {
 namespace {
@@ -212,6 +214,36 @@ Finding CrashSurvival(const Facts& facts) {
                       why)};
 }
 
+// A daemon that its socket does not lead to is found by its lock.
+Finding Daemon(const Facts& facts) {
+  if (facts.status) return {kOk, "answers for instance " + facts.instance};
+  if (LockHolder(PinDir(facts.instance))) return {kDegraded, facts.no_status};
+  return {kUnknown, "none runs for instance " + facts.instance};
+}
+
+std::string Texts(const nlohmann::json& list) {
+  std::string all;
+  for (const auto& entry : list) {
+    all += fmt::format("{}{}: {}", all.empty() ? "" : "; ", Shown(entry, "name"),
+                       Shown(entry, "text"));
+  }
+  return all;
+}
+
+Finding InstanceHealth(const Facts& facts) {
+  if (!facts.status) return {kUnknown, "asked of the daemon; none answers"};
+  const auto& health = List(*facts.status, "health");
+  if (health.empty()) return {kOk, "nothing is wrong with the instance"};
+  return {kDegraded, Texts(health)};
+}
+
+Finding LeftBehind(const Facts& facts) {
+  if (!facts.status) return {kUnknown, "seen when the daemon starts; none answers"};
+  const auto& kept = List(*facts.status, "surroundings");
+  if (kept.empty()) return {kOk, "the daemon has nothing left of who started it"};
+  return {kDegraded, "the daemon could not leave what it was started in: " + Texts(kept)};
+}
+
 constexpr Check kChecks[] = {
     {"root", true, Root},
     {"pid namespace", true, PidNamespace},
@@ -228,6 +260,9 @@ constexpr Check kChecks[] = {
     {"thread pidfds", false, PidfdThread},
     {"task table", false, PidMax},
     {"state survives a crash", false, CrashSurvival},
+    {"daemon", false, Daemon},
+    {"health of the instance", false, InstanceHealth},
+    {"surroundings left", false, LeftBehind},
 };
 
 }  // namespace

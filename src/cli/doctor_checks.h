@@ -21,6 +21,7 @@ struct Finding {
 struct Facts {
   std::optional<nlohmann::json> status;
   std::string instance;
+  std::string no_status = "";  // why there is none
 };
 
 struct Check {

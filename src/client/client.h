@@ -44,6 +44,7 @@ class Client {
 
  private:
   explicit Client(Fd socket) : socket_(std::move(socket)) {}
+  static Result<Client> ConnectToLiving(const std::string& instance);
 
   Fd socket_;
 };

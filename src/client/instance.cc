@@ -1,5 +1,6 @@
 #include "client/instance.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 
@@ -28,6 +29,16 @@ std::string RuntimeDir(std::string_view instance) {
 std::string ProcDir(std::string_view instance) { return RuntimeDir(instance) + "/proc"; }
 
 std::string StoreDir(std::string_view instance) { return RuntimeDir(instance) + "/store"; }
+
+std::string PinDir(std::string_view instance) {
+  std::string name(instance);
+  std::replace(name.begin(), name.end(), '.', '+');  // no instance has a plus sign
+  return "/sys/fs/bpf/corral/" + name;
+}
+
+std::string LockPath(std::string_view instance) { return RuntimeDir(instance) + "/lock"; }
+
+std::string LogPath(std::string_view instance) { return RuntimeDir(instance) + "/corrald.log"; }
 
 std::string SocketPath(std::string_view instance) { return RuntimeDir(instance) + "/socket"; }
 

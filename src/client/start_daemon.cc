@@ -63,7 +63,8 @@ Result<std::string> FindDaemon() {
                                     number.c_str()};
   for (const std::string& file : plugins) words.insert(words.end(), {"--plugin", file.c_str()});
   words.push_back(nullptr);
-  ::execv(daemon.c_str(), const_cast<char* const*>(words.data()));
+  char* const nothing[] = {nullptr};  // it makes an environment of its own
+  ::execve(daemon.c_str(), const_cast<char* const*>(words.data()), nothing);
   const std::string line = fmt::format("cannot run {}: {}\n", daemon, std::strerror(errno));
   [[maybe_unused]] const ssize_t written = ::write(ready, line.data(), line.size());
   ::_exit(127);
@@ -94,7 +95,7 @@ Result<std::string> ReadLine(int fd) {
 
 }  // namespace
 
-Result<void> StartDaemon(const std::string& instance, const std::vector<std::string>& plugins) {
+Result<std::string> StartDaemon(const std::string& instance, const std::vector<std::string>& plugins) {
   auto daemon = FindDaemon();
   if (!daemon) return Fail(daemon.error());
   int ends[2];
@@ -112,7 +113,8 @@ Result<void> StartDaemon(const std::string& instance, const std::vector<std::str
 
   auto line = ReadLine(reading.get());
   if (!line) return Fail(line.error());
-  if (*line == "ok") return {};
+  if (*line == "ok") return "";
+  if (line->starts_with("ok ")) return line->substr(3);
   if (line->empty()) {
     return Fail(
         EIO,

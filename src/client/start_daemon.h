@@ -11,10 +11,12 @@ namespace corral {
 
 // Runs `corrald --instance NAME --ready-fd N`, with a `--plugin FILE` for each of `plugins`: the one beside the running executable, else
 // the first on PATH or in the usual system directories. The daemon writes one line to N:
-// `ok`, or a sentence that says why not. It belongs to a session of its own, has /dev/null
-// as standard input, output and error, and no other descriptor of the caller.
+// `ok`, `ok` and what its starter should know (that groups were lost, say), or a sentence that says
+// why not. It belongs to a session of its own, has /dev/null as standard input, output and error, no
+// other descriptor of the caller and nothing of its environment; what else it leaves behind:
+// daemon/surroundings.h. Returns what is to be known, empty for nothing.
 // ENOENT: no corrald found. ETIMEDOUT: not ready within a minute.
-Result<void> StartDaemon(const std::string& instance,
+Result<std::string> StartDaemon(const std::string& instance,
                          const std::vector<std::string>& plugins = {});
 
 }  // namespace corral

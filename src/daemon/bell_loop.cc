@@ -7,6 +7,8 @@
 #include <chrono>
 
 #include "base/log.h"
+#include "base/rarely.h"
+#include "base/thread.h"
 
 namespace corral {
 namespace {
@@ -19,6 +21,7 @@ constexpr int kSettleMostMs = 128;
 constexpr auto kLookAnyway = std::chrono::minutes(1);
 // Between two resyncs, so that a storm of unknown deaths costs no more than this.
 constexpr auto kResyncPause = std::chrono::milliseconds(100);
+constexpr auto kPauseAfterFailure = std::chrono::milliseconds(100);
 constexpr auto kResyncPauseMost = std::chrono::milliseconds(1600);
 
 }  // namespace
@@ -35,9 +38,37 @@ BellLoop::BellLoop(Registry& registry, Tree& tree, MountTable& mounts, Waiters& 
 
 BellLoop::~BellLoop() { Stop(); }
 
-void BellLoop::Start() {
-  looker_ = std::thread([this] { Run(); });
-  resyncer_ = std::thread([this] { RunResync(); });
+Result<void> BellLoop::Start() {
+  auto looker = StartThread([this] { Persist("looker", &BellLoop::Run); });
+  if (!looker) return Fail(looker.error());
+  looker_ = std::move(*looker);
+  auto resyncer = StartThread([this] { Persist("resyncer", &BellLoop::RunResync); });
+  if (!resyncer) return Fail(resyncer.error());
+  resyncer_ = std::move(*resyncer);
+  return {};
+}
+
+void BellLoop::Persist(const char* name, void (BellLoop::*work)()) {
+  for (bool again = false; !stopping_; again = true) {
+    try {
+      if (again) {
+        std::this_thread::sleep_for(kPauseAfterFailure);
+        ResyncNeeded();
+        registry_.JudgeAll();
+        (void)::eventfd_write(wake_, 1);
+      }
+      (this->*work)();
+    } catch (...) {
+      try {
+        static Rarely rarely;
+        const Error error = CaughtError();
+        if (const auto kept = rarely.Now()) {
+          log::Error("the {} begins again: {} ({} more like it)", name, error.message, *kept);
+        }
+      } catch (...) {  // not even the line
+      }
+    }
+  }
 }
 
 void BellLoop::Stop() {
@@ -85,7 +116,10 @@ void BellLoop::Run() {
     } else {
       backoff_ms = std::min(2 * backoff_ms, kSettleMostMs);
     }
-    for (const Event& event : feed_.Collect()) Dispatch(event);
+    if (events_.empty()) events_ = feed_.Collect();
+    for (; dispatched_ < events_.size(); ++dispatched_) Dispatch(events_[dispatched_]);
+    events_.clear();
+    dispatched_ = 0;
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <thread>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/mutex.h"
@@ -26,7 +27,7 @@ class BellLoop final : public Tracker::Listener {
            const Billing& billing, int wake);
   ~BellLoop() override;
 
-  void Start();
+  Result<void> Start();  // EAGAIN: no thread can be started
   void Stop();
 
   // Tracker::Listener, called within Drain() by our own thread.
@@ -34,6 +35,9 @@ class BellLoop final : public Tracker::Listener {
   void ResyncNeeded() override;
 
  private:
+  // `work` until it returns, again and again: what flies out of it is a lack of memory or descriptors,
+  // and ends nothing. What it was at is looked at anew.
+  void Persist(const char* name, void (BellLoop::*work)());
   void Run();
   void Dispatch(const Event& event);
   void RunResync();
@@ -46,6 +50,9 @@ class BellLoop final : public Tracker::Listener {
   const Billing& billing_;
   const int wake_;
   std::atomic<bool> stopping_ = false;
+  // The looker's: collected, and how many of them were dispatched.
+  std::vector<Event> events_;
+  std::size_t dispatched_ = 0;
   std::thread looker_;
   std::thread resyncer_;
 

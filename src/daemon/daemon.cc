@@ -5,16 +5,35 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "base/log.h"
+#include "base/own_path.h"
+#include "base/rarely.h"
+#include "base/thread.h"
 #include "client/instance.h"
+#include "client/lock_holder.h"
 #include "client/place_mount.h"
 #include "daemon/plugin.h"
 #include "subsystems/builtins.h"
 
 namespace corral {
+namespace {
+
+// Who has our tables has not our lock, which is taken first.
+Error HeldByAnother(const std::string& instance, Error error) {
+  if (const auto holder = LockHolder(PinDir(instance))) {
+    error.message = fmt::format(
+        "a daemon of instance {} runs (pid {}), but {} was removed while it did: nobody can reach it. "
+        "End it with kill {}, and start again; its groups cannot be kept",
+        instance, *holder, RuntimeDir(instance), *holder);
+  }
+  return error;
+}
+
+}  // namespace
 
 Daemon::Daemon(std::string instance, std::unique_ptr<AgentStarter> agents)
     : instance_(std::move(instance)),
@@ -33,6 +52,7 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   }
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(instance), std::move(agents)));
   Daemon& d = *daemon;
+  if (!d.wake_ || !d.shutdown_) return Fail(EMFILE, "no descriptors are left to start with");
   if (auto ok = d.StartTracking(); !ok) return Fail(ok.error());
   if (auto ok = d.StartRegistry(loaded); !ok) return Fail(ok.error());
   auto built_in = d.registry_->FindByLabel(kBuiltInHierarchy);
@@ -49,10 +69,13 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   d.billing_ = std::make_unique<Billing>(*d.registry_, *d.meter_);
   d.bells_ = std::make_unique<BellLoop>(*d.registry_, *d.tree_, *d.mounts_, d.waiters_, *d.feed_,
                                         *d.billing_, d.wake_.get());
-  d.bells_->Start();
+  if (auto ok = d.bells_->Start(); !ok) return Fail(ok.error());
   if (d.tracker_->taken_over()) d.bells_->ResyncNeeded();
+  d.TellLostSettings();
   d.PlaceProcView(*built_in);
-  d.agent_thread_ = std::thread([&d] { d.RunAgents(); });
+  auto agent_thread = StartThread([&d] { d.PersistAgents(); });
+  if (!agent_thread) return Fail(agent_thread.error());
+  d.agent_thread_ = std::move(*agent_thread);
   return daemon;
 }
 
@@ -60,8 +83,9 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
 // anew. Not where tasks are still placed and only the store cannot be read: then whoever runs the
 // machine decides.
 Result<void> Daemon::StartTracking() {
-  auto pins = Pins::Open(PinDirectory(instance_));
-  if (!pins && pins.error().code == EBUSY) return Fail(pins.error());
+  auto pins = Pins::Open(PinDir(instance_));
+  if (!pins && pins.error().code == EBUSY) return Fail(HeldByAnother(instance_, pins.error()));
+  if (!pins && pins.error().code == EPERM) return Fail(pins.error());
   if (!pins) why_not_kept_ = pins.error().message;
   auto tracker = BpfTracker::Create(
       {}, pins ? std::optional<Pins>(std::move(*pins)) : std::nullopt);
@@ -73,7 +97,14 @@ Result<void> Daemon::StartTracking() {
     return {};
   }
   const bool taken_over = tracker_->taken_over();
+  if (!tracker_->given_up().empty()) {
+    StartedAfresh(tracker_->given_up());
+  } else if (!taken_over && Store::Exists(StoreDir(instance_))) {
+    StartedAfresh(fmt::format("an earlier daemon left {}, but its tables and hooks in {} are gone",
+                              StoreDir(instance_), PinDir(instance_)));
+  }
   auto opened = OpenStore();
+  if (!opened && opened.error().code == EPERM) return opened;
   if (!opened && taken_over && opened.error().code != ENOENT && tracker_->HasPlacedTasks()) {
     return Fail(opened.error().code,
                 "{}; tasks are in groups that only it knows. To forget all groups, remove {} and "
@@ -81,10 +112,38 @@ Result<void> Daemon::StartTracking() {
                 opened.error().message, StoreDir(instance_));
   }
   if (opened || !taken_over) return opened;
-  log::Error("starting afresh, every task in the roots: {}", opened.error().message);
+  StartedAfresh(opened.error().message);
   tracker_->EndPins();
   tracker_.reset();
   return StartTracking();
+}
+
+// Once: what follows from it is no second loss.
+void Daemon::StartedAfresh(const std::string& why) {
+  constexpr const char* kName = "started_afresh";
+  if (incidents_.Has(kName)) return;
+  log::Error("starting afresh, every task in the roots: {}", why);
+  incidents_.Add(kName, fmt::format("started afresh: all groups are forgotten and every task is in "
+                                    "the roots, because {}", why));
+}
+
+// What was written to the files of subsystems is known to them only.
+void Daemon::TellLostSettings() {
+  if (!tracker_->taken_over()) return;
+  const auto has_settings = [this](CgroupId cgroup) {
+    return std::ranges::any_of(tree_->SubsystemFiles(cgroup), [this](const DirEntry& file) {
+      const auto attr = tree_->GetAttr(Inode{file.ino});
+      return attr && (attr->st_mode & S_IWUSR) != 0;
+    });
+  };
+  for (const HierarchyInfo& info : registry_->Hierarchies()) {
+    const auto children = registry_->Children(info.root);
+    if (!children || children->empty() || !has_settings(children->front().second)) continue;
+    incidents_.Add("settings_not_restored",
+                   fmt::format("hierarchy '{}' was taken over from an earlier daemon, but not what was "
+                               "written to the files of its subsystems ({}): write it again",
+                               info.label, registry_->NamesOf(info.subsystems)));
+  }
 }
 
 Result<void> Daemon::OpenStore() {
@@ -115,7 +174,7 @@ Result<void> Daemon::StartRegistry(const Plugins& plugins) {
   if (tracker_->taken_over()) {
     std::size_t cgroups = 0;
     for (const HierarchyInfo& info : registry_->Hierarchies()) cgroups += info.cgroups - 1;
-    log::Info("took over {} cgroups from a daemon that died", cgroups);
+    log::Info("took over {} cgroups from an earlier daemon", cgroups);
     return {};
   }
   return tracker_->CommitPins();  // from here on a successor takes over
@@ -131,7 +190,27 @@ void Daemon::LeaveGroups() {
   KeepSpawnerInRoots();
 }
 
-void Daemon::EndInstance() { ends_instance_ = true; }
+bool Daemon::KeepForNext() {
+  if (!store_) return false;
+  end_ = End::kKeeps;
+  return true;
+}
+
+void Daemon::EndInstance() { end_ = End::kEndsInstance; }
+
+std::string Daemon::RuntimeTrouble() const {
+  struct stat ours, named;
+  const std::string lock = LockPath(instance_);
+  if (lock_ >= 0 && (::fstat(lock_, &ours) != 0 || ::stat(lock.c_str(), &named) != 0 ||
+                     ours.st_ino != named.st_ino || ours.st_dev != named.st_dev)) {
+    return fmt::format("{} was removed: a second daemon could be started beside this one", lock);
+  }
+  const std::string socket = SocketPath(instance_);
+  if (::access(socket.c_str(), F_OK) != 0) {
+    return fmt::format("{} was removed: nobody reaches the daemon any more", socket);
+  }
+  return "";
+}
 
 Result<void> Daemon::RegisterSubsystems(const Plugins& plugins) {
   for (const auto& subsystem : MakeBuiltInSubsystems({.meter = *meter_})) {
@@ -147,15 +226,19 @@ Result<void> Daemon::RegisterSubsystems(const Plugins& plugins) {
 }
 
 Daemon::~Daemon() {
-  if (proc_mount_) (void)::umount2(ProcDir(instance_).c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+  if (proc_mount_) Detach(*proc_mount_);  // wherever its directory is by now
   proc_mount_.reset();
   (void)::rmdir(ProcDir(instance_).c_str());
-  if (mounts_) mounts_->EndAll();
+  if (mounts_) {
+    if (end_ == End::kKeeps) mounts_->KeepUntilMounted();
+    mounts_->EndAll();
+  }
   if (registry_) registry_->queue().Close();
   if (agent_thread_.joinable()) agent_thread_.join();
   if (bells_) bells_->Stop();
-  // A start that failed leaves what it found.
-  if (!tracker_ || (tracker_->taken_over() && !ends_instance_)) return;
+  // A start that failed leaves what it found, and nothing of its own.
+  if (!tracker_ || end_ == End::kKeeps) return;
+  if (tracker_->taken_over() && end_ == End::kNeverBegan) return;
   tracker_->EndPins();
   Store::Remove(StoreDir(instance_));
 }
@@ -172,8 +255,8 @@ void Daemon::PlaceProcView(HierarchyId built_in) {
   while (::umount2(dir.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
   }
   Result<void> placed;
-  if (::mkdir(dir.c_str(), 0755) != 0 && errno != EEXIST) {
-    placed = Fail(errno, "mkdir: {}", std::strerror(errno));
+  if (auto made = OpenOwnDirectory(dir, 0755); !made) {
+    placed = Fail(made.error());
   } else {
     auto mount = FuseMount::Create(*proc_view_, {.source = "corral",
                                                  .subtype = "container_proc",
@@ -185,6 +268,20 @@ void Daemon::PlaceProcView(HierarchyId built_in) {
     if (placed) proc_mount_ = std::move(*mount);
   }
   if (!placed) log::Warn("no proc view at {}: {}", dir, placed.error().message);
+}
+
+// What flies out is a lack of memory, threads or descriptors. The notification that was taken stays in
+// the store, for the next daemon.
+void Daemon::PersistAgents() {
+  for (;;) {
+    try {
+      return RunAgents();
+    } catch (...) {
+      ::usleep(100'000);
+      static Rarely rarely;
+      if (rarely.Now()) log::Error("agents: {}", std::strerror(CaughtErrno()));
+    }
+  }
 }
 
 // One notification after the other; the starter does not wait for an agent's end.
@@ -244,6 +341,11 @@ Result<void> Daemon::CheckShutdown(bool force) {
   return {};
 }
 
-void Daemon::RequestShutdown() { (void)::eventfd_write(shutdown_.get(), 1); }
+void Daemon::StopServing() { (void)::eventfd_write(shutdown_.get(), 1); }
+
+void Daemon::RequestShutdown() {
+  shutdown_requested_ = true;
+  StopServing();
+}
 
 }  // namespace corral

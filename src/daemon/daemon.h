@@ -8,6 +8,7 @@
 
 #include <corral/result.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -23,8 +24,10 @@
 #include "daemon/bell_loop.h"
 #include "daemon/billing.h"
 #include "daemon/event_feed.h"
+#include "daemon/health.h"
 #include "daemon/linux_host.h"
 #include "daemon/mount_table.h"
+#include "daemon/surroundings.h"
 #include "store/store.h"
 #include "trackers/bpf/bpf_cpu_meter.h"
 #include "trackers/bpf/bpf_tracker.h"
@@ -64,11 +67,29 @@ class Daemon {
   // Why nothing of this instance outlives a crash of the daemon; empty: it does.
   const std::string& why_not_kept() const { return why_not_kept_; }
 
+  // What is not well. What happened before, until somebody says that he knows.
+  std::vector<HealthEntry> Health() { return HealthOf(*this); }
+  Incidents& incidents() { return incidents_; }
+  // What main could not leave of its starter's; set before the server runs.
+  const std::vector<NotLeft>& surroundings() const { return surroundings_; }
+  void SetSurroundings(std::vector<NotLeft> left) { surroundings_ = std::move(left); }
+  // Empty, or a sentence: our lock or socket in the runtime directory is not there any more.
+  std::string RuntimeTrouble() const;
+  std::string StoreTrouble() const { return store_ ? store_->Trouble() : ""; }
+  // The lock that RuntimeTrouble() looks for; set before the server runs. It stays the caller's.
+  void WatchLock(int lock) { lock_ = lock; }
+
+  // How it ends, said before it is destroyed. Nothing said: it never began, and leaves what it found.
+  // Everything stays for the next daemon, but mounts; false: nothing can be kept here.
+  bool KeepForNext();
   // What would be there for a successor goes: this is the end of the instance.
   void EndInstance();
 
   // Makes shutdown_fd() readable; whoever runs the server then ends it.
+  void StopServing();
+  // The same, for the end of the instance.
   void RequestShutdown();
+  bool shutdown_requested() const { return shutdown_requested_; }
   int shutdown_fd() const { return shutdown_.get(); }
 
  private:
@@ -79,14 +100,22 @@ class Daemon {
   Result<void> StartRegistry(const Plugins& plugins);
   Result<void> RegisterSubsystems(const Plugins& plugins);
   void LeaveGroups();
+  void StartedAfresh(const std::string& why);
+  void TellLostSettings();
   void PlaceProcView(HierarchyId built_in);
+  void PersistAgents();
   void RunAgents();
   void StartAgent(const Notification& notification);
   void KeepSpawnerInRoots();
 
   const std::string instance_;
   std::string why_not_kept_;
-  bool ends_instance_ = false;
+  enum class End { kNeverBegan, kKeeps, kEndsInstance };
+  End end_ = End::kNeverBegan;
+  std::atomic<bool> shutdown_requested_ = false;
+  int lock_ = -1;
+  std::vector<NotLeft> surroundings_;  // constant once the server runs
+  Incidents incidents_;
   const Fd wake_;
   const Fd shutdown_;
   std::vector<LoadedPlugin> plugins_;  // constant after Create()

@@ -57,6 +57,10 @@ Result<Json> Subscribe(Request& rq) {
   }
   rq.session.subscriber =
       std::make_unique<EventFeed::Subscriber>(rq.daemon.feed(), std::move(scope));
+  if (rq.session.subscriber->fd() < 0) {
+    rq.session.subscriber.reset();
+    return Fail(EMFILE, "the daemon has no descriptor left to subscribe with");
+  }
   return answer;
 }
 

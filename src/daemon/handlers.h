@@ -35,6 +35,7 @@ Result<Json> TasksIn(Registry& registry, const CgroupInfo& top, bool subtree);
 // instance_operations.cc
 Result<Json> Ping(Request& rq);
 Result<Json> Status(Request& rq);
+Result<Json> Acknowledge(Request& rq);
 Result<Json> Mount(Request& rq);
 Result<Json> Remount(Request& rq);
 Result<Json> Audit(Request& rq);

@@ -51,9 +51,20 @@ Result<Json> Status(Request& rq) {
   const MissCounts misses = d.tracker().misses();
   Json hidden = Json::array();
   for (const Tgid process : d.tracker().hidden_processes()) hidden.push_back(process.value);
+  Json health = Json::array();
+  for (const auto& [name, text, since] : d.Health()) {
+    health.push_back({{"name", name}, {"text", ToJsonText(text)}});
+    if (since != 0) health.back()["since"] = since;
+  }
+  Json surroundings = Json::array();
+  for (const auto& [name, text, harms] : d.surroundings()) {
+    surroundings.push_back({{"name", name}, {"text", ToJsonText(text)}, {"harms", harms}});
+  }
   return Json{{"instance", d.instance()},
               {"daemon_pid", ::getpid()},
               {"version", kVersion},
+              {"health", health},
+              {"surroundings", surroundings},
               {"tracker", d.tracker().name()},
               {"tid_capacity", d.tracker().tid_capacity()},
               {"hidden_processes", hidden},
@@ -79,6 +90,11 @@ Result<Json> Status(Request& rq) {
                 {"displaced", misses.displaced},
                 {"retries", misses.retries},
                 {"recursion", misses.recursion}}}};
+}
+
+Result<Json> Acknowledge(Request& rq) {
+  rq.daemon.incidents().Forget();
+  return Json::object();
 }
 
 Result<Json> Mount(Request& rq) {

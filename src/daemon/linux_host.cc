@@ -17,6 +17,7 @@
 
 #include "agent/agent_starter.h"
 #include "base/fd.h"
+#include "base/thread.h"
 #include "daemon/pid_view.h"
 
 namespace corral {
@@ -146,7 +147,9 @@ Result<void> LinuxHost::CheckAgent(const std::string& agent) const {
   constexpr auto kPatience = std::chrono::seconds(1);
   std::packaged_task<Result<void>()> look([agent] { return CheckAgentFile(agent); });
   auto answer = look.get_future();
-  std::thread(std::move(look)).detach();
+  auto thread = StartThread(std::move(look));
+  if (!thread) return Fail(thread.error());
+  thread->detach();
   if (answer.wait_for(kPatience) != std::future_status::ready) {
     return Fail(EPERM, "the agent {} cannot be examined: is it inside a corral mount?", agent);
   }

@@ -135,6 +135,7 @@ Result<Json> Wait(Request& rq) {
                 "below it", FullPath(*info));
   }
   Waiters::Waiter waiter(rq.daemon.waiters(), *id);
+  if (waiter.fd() < 0) return Fail(EMFILE, "the daemon has no descriptor left to wait with");
   for (;;) {
     waiter.Reset();
     auto events = registry.Events(*id);

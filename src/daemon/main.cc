@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,11 +18,14 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/own_path.h"
+#include "base/thread.h"
 #include "client/client.h"
 #include "client/instance.h"
 #include "daemon/daemon.h"
 #include "daemon/plugin.h"
 #include "daemon/server.h"
+#include "daemon/surroundings.h"
 #include "daemon/version.h"
 
 namespace corral {
@@ -62,30 +64,32 @@ void LeaveGroupsOfOtherInstances(const std::string& own) {
   }
 }
 
-// One line to whoever started us: `ok`, or why not.
+// One line to whoever started us: `ok`, or `ok` and what he should know, or why not.
 void Tell(int ready_fd, const std::string& line) {
   if (ready_fd < 0) return;
-  const std::string text = line + "\n";
+  std::string text = line;
+  std::ranges::replace(text, '\n', ' ');
+  text += '\n';
   (void)!::write(ready_fd, text.data(), text.size());
   ::close(ready_fd);
 }
 
-Result<Fd> LockInstance(const std::string& directory) {
-  for (const std::string& made : {std::string("/run/corral"), directory}) {
-    if (::mkdir(made.c_str(), 0755) != 0 && errno != EEXIST) {
-      return Fail(errno, "cannot make {}: {}", made, std::strerror(errno));
-    }
-  }
-  const std::string path = directory + "/lock";
+Result<Fd> LockInstance(const std::string& instance) {
+  const std::string path = LockPath(instance);
   for (;;) {
-    Fd lock(::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
-    if (!lock) return Fail(errno, "cannot open {}: {}", path, std::strerror(errno));
-    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    // Anew in each round: a daemon that ends removes them.
+    for (const std::string& made : {std::string("/run/corral"), RuntimeDir(instance)}) {
+      if (auto ours = OpenOwnDirectory(made, 0755); !ours) return Fail(ours.error());
+    }
+    auto lock = OpenOwnFile(path, O_CREAT | O_RDWR, 0600);
+    if (!lock && lock.error().code == ENOENT) continue;
+    if (!lock) return Fail(lock.error());
+    if (::flock(lock->get(), LOCK_EX | LOCK_NB) != 0) {
       return Fail(EALREADY, "a daemon holds {}", path);
     }
-    // A daemon that ends removes the file: what we locked may have no name any more.
+    // What we locked may have no name any more.
     struct stat ours, named;
-    if (::fstat(lock.get(), &ours) == 0 && ::stat(path.c_str(), &named) == 0 &&
+    if (::fstat(lock->get(), &ours) == 0 && ::stat(path.c_str(), &named) == 0 &&
         ours.st_ino == named.st_ino) {
       return lock;
     }
@@ -94,23 +98,17 @@ Result<Fd> LockInstance(const std::string& directory) {
 
 // Nothing: somebody started the instance at the same time, and its daemon is as good as ours. A
 // daemon that was killed keeps its lock until the kernel has taken it apart.
-Result<std::optional<Fd>> LockOrFindOther(const Arguments& arguments, const std::string& directory) {
+Result<std::optional<Fd>> LockOrFindOther(const Arguments& arguments) {
   constexpr int kTries = 200;
   for (int i = 0;; ++i) {
-    auto lock = LockInstance(directory);
+    auto lock = LockInstance(arguments.instance);
     if (lock) return std::optional(std::move(*lock));
     if (lock.error().code != EALREADY) return Fail(lock.error());
-    if (Client::Connect(arguments.instance)) return std::nullopt;
+    auto other = Client::Connect(arguments.instance);
+    if (other && other->Call({{"op", "ping"}})) return std::nullopt;  // not one that ends
     if (i == kTries) return Fail(lock.error());
     ::usleep(50'000);
   }
-}
-
-void RaiseDescriptorLimit() {
-  rlimit limit = {};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 void LeaveTerminal() {
@@ -118,7 +116,7 @@ void LeaveTerminal() {
   for (int fd = 0; fd <= 2; ++fd) ::dup2(null.get(), fd);
 }
 
-Fd SignalsThatEnd() {
+Fd Signals() {
   sigset_t signals;
   ::sigemptyset(&signals);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&signals, signal);
@@ -127,9 +125,43 @@ Fd SignalsThatEnd() {
   return Fd(::signalfd(-1, &signals, SFD_CLOEXEC));
 }
 
-Result<void> Serve(const Arguments& arguments, int* ready_fd) {
+// Whether a signal that came ends the daemon.
+bool EndsUs(int signals) {
+  signalfd_siginfo signal = {};
+  if (::read(signals, &signal, sizeof signal) != sizeof signal) return false;
+  if (signal.ssi_signo == SIGHUP) {
+    log::Reopen();
+    log::Info("the log was opened again");
+    return false;
+  }
+  log::Info("{} from process {}", ::strsignal(static_cast<int>(signal.ssi_signo)), signal.ssi_pid);
+  return true;
+}
+
+// What whoever started us should know.
+std::string Greeting(Daemon& daemon) {
+  std::string text = "ok";
+  for (const HealthEntry& entry : daemon.incidents().All()) text += ' ' + entry.text + ';';
+  for (const NotLeft& left : daemon.surroundings()) {
+    if (left.harms) text += ' ' + left.text + ';';
+  }
+  if (text.ends_with(';')) text.pop_back();
+  return text;
+}
+
+// Whether the instance ends with the daemon, or is kept for the next one.
+bool EndsInstance(Daemon& daemon) {
+  if (!daemon.shutdown_requested() && daemon.KeepForNext()) return false;
+  if (!daemon.shutdown_requested()) {
+    log::Warn("all groups end with the daemon: {}", daemon.why_not_kept());
+  }
+  daemon.EndInstance();
+  return true;
+}
+
+Result<void> Serve(const Arguments& arguments, std::vector<NotLeft> not_left, int* ready_fd) {
   const std::string directory = RuntimeDir(arguments.instance);
-  const auto lock = LockOrFindOther(arguments, directory);
+  const auto lock = LockOrFindOther(arguments);
   if (!lock) return Fail(lock.error());
   if (!*lock) {
     if (!arguments.plugins.empty()) {
@@ -139,27 +171,38 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
     Tell(std::exchange(*ready_fd, -1), "ok");
     return {};
   }
-  log::Open(arguments.foreground ? "" : directory + "/corrald.log",
-            kLogLevels.at(arguments.log_level));
+  const std::string log_file = arguments.foreground ? "" : LogPath(arguments.instance);
+  if (!log_file.empty()) {
+    if (auto ours = OpenOwnFile(log_file, O_CREAT | O_WRONLY, 0600); !ours) return Fail(ours.error());
+  }
+  log::Open(log_file, kLogLevels.at(arguments.log_level));
+  for (const NotLeft& left : not_left) {
+    left.harms ? log::Warn("{}: {}", left.name, left.text)
+               : log::Info("{}: {}", left.name, left.text);
+  }
   LeaveGroupsOfOtherInstances(arguments.instance);  // before the fork: it inherits the place
   // The spawner first: forked while we have one thread and nothing open (design: section 4).
   auto agents = AgentStarter::Create();
   if (!agents) return Fail(agents.error());
-  const Fd signals = SignalsThatEnd();  // after the fork: agents start with none blocked
-  RaiseDescriptorLimit();
+  const Fd signals = Signals();  // after the fork: agents start with none blocked
+  RaiseDescriptors();            // likewise: agents have the usual number
+  bool ends_instance = false;
   std::vector<Fd> peers;  // closed last: who waits for our end finds nothing left of us
   {
-    const std::vector<std::string> remembered = RememberedPlugins(directory);
-    std::vector<std::string> plugins = remembered;
+    const auto remembered = RememberedPlugins(directory);
+    if (!remembered) return Fail(remembered.error());
+    std::vector<std::string> plugins = *remembered;
     for (const std::string& file : arguments.plugins) {
-      if (std::ranges::find(remembered, file) == remembered.end()) plugins.push_back(file);
+      if (std::ranges::find(*remembered, file) == remembered->end()) plugins.push_back(file);
     }
     auto daemon = Daemon::Create(arguments.instance, std::move(*agents), plugins);
-    if (!daemon && !remembered.empty()) {
+    if (!daemon && !remembered->empty()) {
       return Fail(daemon.error().code, "{} (what a daemon that died had loaded is in {})",
                   daemon.error().message, RememberedPluginsFile(directory));
     }
     if (!daemon) return Fail(daemon.error());
+    (*daemon)->SetSurroundings(std::move(not_left));
+    (*daemon)->WatchLock((*lock)->get());
     auto server = Server::Listen(**daemon, SocketPath(arguments.instance));
     if (!server) return Fail(server.error());
     if (!plugins.empty()) {  // before anybody can mount what they bring
@@ -167,17 +210,32 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
     }
     log::Info("corrald {} serves instance '{}', tracker {}", kVersion, arguments.instance,
               (*daemon)->tracker().name());
-    Tell(std::exchange(*ready_fd, -1), "ok");
+    Tell(std::exchange(*ready_fd, -1), Greeting(**daemon));
     if (!arguments.foreground) LeaveTerminal();
-    peers = (*server)->Run(signals.get());
-    (*daemon)->EndInstance();
+    peers = (*server)->Run(signals.get(), EndsUs);
+    ends_instance = EndsInstance(**daemon);
   }
-  log::Info("instance '{}' ended", arguments.instance);
-  if (!arguments.foreground) ::unlink((directory + "/corrald.log").c_str());
+  log::Info("instance '{}' {}", arguments.instance,
+            ends_instance ? "ended" : "is kept for the next daemon");
+  if (!ends_instance) return {};
+  if (!arguments.foreground) ::unlink(log_file.c_str());
   ::unlink(RememberedPluginsFile(directory).c_str());
-  ::unlink((directory + "/lock").c_str());
+  ::unlink(LockPath(arguments.instance).c_str());
   ::rmdir(directory.c_str());
   return {};
+}
+
+// Again, with the environment of nobody.
+Error RunAgain(const Arguments& arguments) {
+  std::vector<std::string> words = {"corrald", "--instance", arguments.instance, "--log-level",
+                                    arguments.log_level};
+  if (arguments.foreground) words.push_back("--foreground");
+  if (arguments.ready_fd >= 0) {
+    ::fcntl(arguments.ready_fd, F_SETFD, 0);
+    words.insert(words.end(), {"--ready-fd", std::to_string(arguments.ready_fd)});
+  }
+  for (const std::string& file : arguments.plugins) words.insert(words.end(), {"--plugin", file});
+  return RunAgainClean(words, arguments.foreground);
 }
 
 int Main(int argc, char** argv) {
@@ -211,11 +269,16 @@ int Main(int argc, char** argv) {
   // We are about to leave the working directory, and a name without '/' is not a file to dlopen().
   for (std::string& file : arguments.plugins) file = std::filesystem::absolute(file);
   if (::geteuid() != 0) return fail({EPERM, "corrald must be started by root"});
-  if (!arguments.foreground && ::daemon(/*nochdir=*/0, /*noclose=*/1) != 0) {
+  if (!EnvironmentIsClean()) return fail(RunAgain(arguments));
+  if (!arguments.foreground && ::daemon(/*nochdir=*/1, /*noclose=*/1) != 0) {
     return fail({errno, std::string("cannot go to the background: ") + std::strerror(errno)});
   }
-  if (auto served = Serve(arguments, &ready_fd); !served) return fail(served.error());
-  return 0;
+  try {
+    auto served = Serve(arguments, LeaveSurroundings(arguments.foreground, ready_fd), &ready_fd);
+    return served ? 0 : fail(served.error());
+  } catch (...) {  // what could not be had to start with, or an end cut short by the same
+    return fail(CaughtError());
+  }
 }
 
 }  // namespace

@@ -274,13 +274,15 @@ void MountTable::EndAll() {
     MutexLock lock(mounts_mu_);
     ending.swap(mounts_);
   }
-  for (const Entry& entry : ending) {
-    // The number of one that has ended may be another file system's by now.
-    if (entry.mount->Ended()) continue;
-    for (const std::string& point : MountPointsOf(entry.mount->device())) {
-      if (::umount2(point.c_str(), MNT_DETACH) != 0) {
-        log::Warn("cannot unmount {}: {}", point, std::strerror(errno));
-      }
+  for (const Entry& entry : ending) Detach(*entry.mount);
+}
+
+void Detach(const FuseMount& mount) {
+  // The number of one that has ended may be another file system's by now.
+  if (mount.Ended()) return;
+  for (const std::string& point : MountPointsOf(mount.device())) {
+    if (::umount2(point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) {
+      log::Warn("cannot unmount {}: {}", point, std::strerror(errno));
     }
   }
 }

@@ -60,8 +60,8 @@ class MountTable {
   // Wakes pollers of a cgroup. From a thread that serves no requests.
   void NotifyChanged(CgroupId cgroup);
 
-  // Hierarchies that are there now were mounted by a daemon that died: none of them ends before it
-  // was mounted again.
+  // Hierarchies that are there now are an earlier daemon's, or the next one's: none of them ends
+  // before it was mounted again.
   void KeepUntilMounted();
 
   // Detaches what is mounted in the daemon's own mount namespace and ends every mount.
@@ -85,6 +85,9 @@ class MountTable {
   std::list<Entry> mounts_ GUARDED_BY(mounts_mu_);
   std::set<HierarchyId> bereft_ GUARDED_BY(mounts_mu_);  // KeepUntilMounted()
 };
+
+// Unmounts it, lazily, wherever it is in the daemon's own mount namespace.
+void Detach(const FuseMount& mount);
 
 }  // namespace corral
 

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "base/thread.h"
 #include "client/bytes.h"
 #include "daemon/handlers.h"
 
@@ -74,6 +75,7 @@ struct Row {
 constexpr Row kOperations[] = {
     {"ping", operation::Ping},
     {"status", operation::Status},
+    {"acknowledge", operation::Acknowledge},
     {"mount", operation::Mount},
     {"remount", operation::Remount},
     {"mkdir", operation::Mkdir},
@@ -113,6 +115,8 @@ Json Answer(Request& request) {
     result = Run(request);
   } catch (const Json::exception& e) {
     result = Fail(EPROTO, "malformed request: {}", e.what());
+  } catch (...) {  // memory, a thread or a descriptor that could not be had
+    result = Fail(CaughtError());
   }
   if (!result) {
     return {{"ok", false},

@@ -2,12 +2,15 @@
 
 #include <corral/plugin.h>
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 
+#include "base/own_path.h"
 #include "core/subsystem_table.h"
 
 namespace corral {
@@ -34,10 +37,16 @@ Result<std::shared_ptr<Subsystem>> LoadPlugin(const std::string& file) {
 
 std::string RememberedPluginsFile(const std::string& runtime_dir) { return runtime_dir + "/plugins"; }
 
-// Each ends with a NUL, which is in no file's name.
-std::vector<std::string> RememberedPlugins(const std::string& runtime_dir) {
+// Each ends with a NUL, which is in no file's name. What is listed runs as root: nobody else may have
+// written it.
+Result<std::vector<std::string>> RememberedPlugins(const std::string& runtime_dir) {
+  const std::string path = RememberedPluginsFile(runtime_dir);
   std::vector<std::string> files;
-  std::ifstream in(RememberedPluginsFile(runtime_dir));
+  if (auto ours = OpenOwnFile(path, O_RDONLY, 0600); !ours) {
+    if (ours.error().code == ENOENT) return files;
+    return Fail(ours.error());
+  }
+  std::ifstream in(path);
   for (std::string file; std::getline(in, file, '\0');) files.push_back(file);
   return files;
 }
@@ -48,6 +57,10 @@ Result<void> RememberPlugins(const std::string& runtime_dir,
   const std::string path = RememberedPluginsFile(runtime_dir);
   std::string text;
   for (const std::string& file : files) text += file + '\0';
+  ::unlink((path + ".new").c_str());
+  if (auto ours = OpenOwnFile(path + ".new", O_WRONLY | O_CREAT | O_EXCL, 0600); !ours) {
+    return Fail(ours.error());
+  }
   std::ofstream(path + ".new") << text << std::flush;
   std::error_code error;
   if (std::filesystem::file_size(path + ".new", error) != text.size() && !error) {

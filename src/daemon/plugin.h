@@ -21,7 +21,8 @@ Result<std::shared_ptr<Subsystem>> LoadPlugin(const std::string& file);
 // What a daemon had loaded, kept in a file of its runtime directory until it ends in order: after a
 // crash its groups need the same subsystems, and whoever starts the next daemon does not know them.
 std::string RememberedPluginsFile(const std::string& runtime_dir);
-std::vector<std::string> RememberedPlugins(const std::string& runtime_dir);  // none: no such file
+// None: no such file. EPERM: others could have written it.
+Result<std::vector<std::string>> RememberedPlugins(const std::string& runtime_dir);
 Result<void> RememberPlugins(const std::string& runtime_dir, const std::vector<std::string>& files);
 
 }  // namespace corral

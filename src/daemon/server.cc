@@ -1,6 +1,8 @@
 #include "daemon/server.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -11,6 +13,8 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "base/rarely.h"
+#include "base/thread.h"
 #include "client/frame.h"
 #include "daemon/operations.h"
 
@@ -27,10 +31,31 @@ ucred PeerOf(int socket) {
   return peer;
 }
 
+Fd SpareDescriptor() { return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+// What one who is not served gets. It fits into any socket's buffer: this waits for nobody.
+void Refuse(int socket, const Error& error) {
+  const nlohmann::json answer = {{"ok", false}, {"errno", error.code}, {"error", error.message}};
+  (void)SendFrame(socket, answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+// What fails for want of something fails again and again; and logging may want the same.
+void LogRefusal(const Error& error) {
+  static Rarely rarely;
+  const auto kept = rarely.Now();
+  if (!kept) return;
+  log::Warn("a connection is refused: {} ({} others since the last line like this)", error.message,
+            *kept);
+}
+
 }  // namespace
 
-Server::Server(Daemon& daemon, std::string path, Fd socket)
-    : daemon_(daemon), path_(std::move(path)), socket_(std::move(socket)) {}
+Server::Server(Daemon& daemon, std::string path, Fd socket, Fd left, Fd spare)
+    : daemon_(daemon),
+      path_(std::move(path)),
+      socket_(std::move(socket)),
+      left_(std::move(left)),
+      spare_(std::move(spare)) {}
 
 Result<std::unique_ptr<Server>> Server::Listen(Daemon& daemon, const std::string& path) {
   sockaddr_un address = {};
@@ -39,21 +64,24 @@ Result<std::unique_ptr<Server>> Server::Listen(Daemon& daemon, const std::string
     return Fail(ENAMETOOLONG, "the socket's path is too long: {}", path);
   }
   std::memcpy(address.sun_path, path.data(), path.size());
-  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Fd left(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  Fd spare = SpareDescriptor();
   ::unlink(path.c_str());
-  const mode_t old = ::umask(0177);
-  const int bound =
-      ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  ::umask(old);
-  if (bound != 0 || ::listen(socket.get(), 128) != 0) {
+  // bind() gives the file the socket's own mode: without a moment at which others may connect.
+  if (!left || !spare || ::fchmod(socket.get(), 0600) != 0 ||
+      ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(socket.get(), 128) != 0) {
     return Fail(errno, "cannot listen on {}: {}", path, std::strerror(errno));
   }
-  return std::unique_ptr<Server>(new Server(daemon, path, std::move(socket)));
+  return std::unique_ptr<Server>(
+      new Server(daemon, path, std::move(socket), std::move(left), std::move(spare)));
 }
 
 Server::~Server() { ::unlink(path_.c_str()); }
 
-void Server::ReapLocked() {
+void Server::Reap() {
+  MutexLock lock(connections_mu_);
   for (auto at = connections_.begin(); at != connections_.end();) {
     if (at->done) {
       at->thread.join();
@@ -64,26 +92,24 @@ void Server::ReapLocked() {
   }
 }
 
-std::vector<Fd> Server::Run(int stop_fd) {
+std::vector<Fd> Server::Run(int signals, bool (*ends)(int)) {
   for (;;) {
     pollfd fds[] = {{.fd = socket_.get(), .events = POLLIN, .revents = 0},
+                    {.fd = left_.get(), .events = POLLIN, .revents = 0},
                     {.fd = daemon_.shutdown_fd(), .events = POLLIN, .revents = 0},
-                    {.fd = stop_fd, .events = POLLIN, .revents = 0}};
-    if (::poll(fds, 3, -1) < 0) continue;
-    if (fds[1].revents || fds[2].revents) break;
-    Fd accepted(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (!accepted) {
-      log::Warn("cannot accept a connection: {}", std::strerror(errno));
-      ::usleep(10'000);  // out of descriptors: do not spin
-      continue;
+                    {.fd = signals, .events = POLLIN, .revents = 0}};
+    if (::poll(fds, 4, -1) < 0) continue;
+    if (fds[2].revents || (fds[3].revents && ends(signals))) break;
+    eventfd_t count;
+    (void)::eventfd_read(left_.get(), &count);
+    try {
+      Reap();  // before accepting: what they held may be what is missing
+      if (fds[0].revents) Accept();
+    } catch (...) {
+      LogRefusal(CaughtError());
     }
-    MutexLock lock(connections_mu_);
-    ReapLocked();
-    Connection& connection = connections_.emplace_back();
-    connection.socket = std::move(accepted);
-    connection.thread = std::thread([this, &connection] { Serve(connection); });
   }
-  daemon_.RequestShutdown();  // ends those that wait
+  daemon_.StopServing();  // ends those that wait
   {
     MutexLock lock(connections_mu_);
     for (Connection& connection : connections_) {
@@ -105,6 +131,48 @@ std::vector<Fd> Server::Run(int stop_fd) {
   return peers;
 }
 
+// Without a descriptor for it, the spare one's place is used to say so.
+void Server::Accept() {
+  Fd accepted(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  Result<void> welcome;
+  if (accepted) {
+    welcome = Welcome(accepted);
+  } else if (errno == EMFILE || errno == ENFILE) {
+    welcome = Fail(errno, "the daemon has no descriptors left: {}", std::strerror(errno));
+    spare_.reset();
+    accepted.reset(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  } else if (errno != EAGAIN && errno != ECONNABORTED) {
+    welcome = Fail(errno, "cannot accept: {}", std::strerror(errno));
+  }
+  if (welcome) return;
+  LogRefusal(welcome.error());
+  if (accepted) Refuse(accepted.get(), welcome.error());
+  const bool nothing_done = !accepted;
+  accepted.reset();
+  if (!spare_) spare_ = SpareDescriptor();
+  if (nothing_done) ::usleep(10'000);  // it stays readable: do not spin
+}
+
+// Gives it a thread. On failure `accepted` is still the caller's.
+Result<void> Server::Welcome(Fd& accepted) {
+  if (PeerOf(accepted.get()).uid != 0) return Fail(EPERM, "only root may speak to the daemon");
+  MutexLock lock(connections_mu_);
+  if (connections_.size() >= kMostConnections) {
+    return Fail(EAGAIN, "{} connections to the daemon are open, more it does not take; close some",
+                connections_.size());
+  }
+  Connection& connection = connections_.emplace_back();
+  connection.socket = std::move(accepted);
+  auto thread = StartThread([this, &connection] { Serve(connection); });
+  if (!thread) {
+    accepted = std::move(connection.socket);
+    connections_.pop_back();
+    return Fail(thread.error());
+  }
+  connection.thread = std::move(*thread);
+  return {};
+}
+
 // A peer that is stopped and reads nothing must not keep us: after a while its answer is cut.
 void Server::AwaitConnections() {
   constexpr int kLooks = 200;
@@ -119,27 +187,36 @@ void Server::AwaitConnections() {
   }
 }
 
-void Server::Serve(Connection& connection) {
-  const int socket = connection.socket.get();
+void Server::Converse(int socket) {
   const ucred peer = PeerOf(socket);
-  const bool allowed = peer.uid == 0;
   Session session{.peer = Tid{static_cast<std::uint32_t>(peer.pid)}, .subscriber = {}, .bill = {}, .metering = {}};
   for (;;) {
     auto frame = RecvFrame(socket, kMaxRequest);
-    if (!frame || !*frame) break;
-    nlohmann::json json;
-    if (allowed) json = nlohmann::json::parse((*frame)->payload, nullptr, /*exceptions=*/false);
+    if (!frame || !*frame) return;
+    const auto json =
+        nlohmann::json::parse((*frame)->payload, nullptr, /*exceptions=*/false);
     Request request{.daemon = daemon_,
                     .session = session,
                     .json = json,
                     .connection = socket,
                     .descriptor = Fd()};
-    const nlohmann::json answer =
-        allowed ? Answer(request)
-                : nlohmann::json{{"ok", false},
-                                 {"errno", EPERM},
-                                 {"error", "only root may speak to the daemon"}};
-    if (!SendFrame(socket, answer.dump(), request.descriptor.get())) break;
+    const std::string answer = Answer(request).dump();
+    if (!SendFrame(socket, answer, request.descriptor.get())) return;
+  }
+}
+
+// What flies out of a conversation ends it, and nothing else.
+void Server::Serve(Connection& connection) {
+  const int socket = connection.socket.get();
+  try {
+    Converse(socket);
+  } catch (...) {
+    try {
+      const Error error = CaughtError();
+      LogRefusal(error);
+      Refuse(socket, error);
+    } catch (...) {  // not even that: the peer sees the end of the connection
+    }
   }
   MutexLock lock(connections_mu_);
   connection.done = true;
@@ -147,6 +224,7 @@ void Server::Serve(Connection& connection) {
   // it sees the end of the process.
   pollfd ending = {.fd = daemon_.shutdown_fd(), .events = POLLIN, .revents = 0};
   if (::poll(&ending, 1, 0) == 0) ::shutdown(socket, SHUT_RDWR);
+  (void)::eventfd_write(left_.get(), 1);
 }
 
 }  // namespace corral

@@ -1,4 +1,7 @@
 // Server: the instance's socket. One thread for each connection; only uid 0 may speak.
+//
+// Who cannot be served (no descriptor, no thread, too many connections) is told so and let go, and
+// everybody else goes on. A descriptor is kept spare for that.
 #ifndef CORRAL_DAEMON_SERVER_H_
 #define CORRAL_DAEMON_SERVER_H_
 
@@ -22,26 +25,35 @@ class Server {
   static Result<std::unique_ptr<Server>> Listen(Daemon& daemon, const std::string& path);
   ~Server();
 
-  // Serves until shutdown is requested or `stop_fd` is readable; then ends every connection.
+  // Serves until shutdown is requested, or `signals` was readable and `ends(signals)` is true; then
+  // ends every connection.
   // Returns their sockets: a peer sees the end when they are closed, which is what `corral
   // shutdown` waits for.
-  std::vector<Fd> Run(int stop_fd);
+  std::vector<Fd> Run(int signals, bool (*ends)(int));
 
  private:
+  // Each has a thread; a sane program has one or two.
+  static constexpr std::size_t kMostConnections = 4096;
+
   struct Connection {
     Fd socket;
     std::thread thread;
     bool done = false;
   };
 
-  Server(Daemon& daemon, std::string path, Fd socket);
+  Server(Daemon& daemon, std::string path, Fd socket, Fd left, Fd spare);
+  void Accept();
+  Result<void> Welcome(Fd& accepted);
   void Serve(Connection& connection);
+  void Converse(int socket);
   void AwaitConnections();
-  void ReapLocked() REQUIRES(connections_mu_);
+  void Reap() EXCLUDES(connections_mu_);
 
   Daemon& daemon_;
   const std::string path_;
   const Fd socket_;
+  const Fd left_;  // an eventfd: a connection ended, and is to be reaped
+  Fd spare_;       // the accepting thread's only
   Mutex connections_mu_;
   std::list<Connection> connections_ GUARDED_BY(connections_mu_);
 };

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/thread.h"
 #include "engine/engine_core.h"
 #include "subsystems/any_task.h"
 
@@ -109,8 +110,12 @@ Result<std::unique_ptr<Engine>> Engine::Create(EngineOptions options) {
   if (options.places == 0) return Fail(EINVAL, "no places for tasks");
   Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) return Fail(errno, "eventfd: {}", std::strerror(errno));
-  return std::unique_ptr<Engine>(
-      new Engine(std::make_unique<EngineCore>(options, std::move(wake))));
+  try {
+    return std::unique_ptr<Engine>(
+        new Engine(std::make_unique<EngineCore>(options, std::move(wake))));
+  } catch (...) {  // memory for its tables, or its thread
+    return Fail(CaughtError());
+  }
 }
 
 Result<void> Engine::Register(std::shared_ptr<Subsystem> subsystem) {

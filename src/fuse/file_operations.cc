@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "fuse/entries.h"
 #include "fuse/request.h"
+#include "fuse/survives.h"
 
 namespace corral {
 namespace {
@@ -35,9 +36,13 @@ void Open(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
   info->noflush = 1;  // a task that closes us while it exits shall not have to wait for us
   info->fh = reinterpret_cast<std::uint64_t>(file->get());
   MountedTree& mounted = Mounted(req);
-  if (fuse_reply_open(req, info) != 0) return;  // the opener was interrupted
-  if (const auto size = (*file)->kept_size()) mounted.kept_sizes.Add(node, *size);
-  file->release();
+  const auto size = (*file)->kept_size();
+  if (size) mounted.kept_sizes.Add(node, *size);
+  if (fuse_reply_open(req, info) == 0) {
+    file->release();
+  } else if (size) {  // the opener was interrupted
+    mounted.kept_sizes.Remove(node, *size);
+  }
 }
 
 void Release(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
@@ -103,16 +108,16 @@ void SyncDirectory(fuse_req_t req, fuse_ino_t node, int, fuse_file_info*) {
 }  // namespace
 
 void AddFileOperations(fuse_lowlevel_ops* operations) {
-  operations->open = Open;
-  operations->release = Release;
-  operations->read = Read;
-  operations->write = Write;
-  operations->lseek = Lseek;
-  operations->poll = Poll;
-  operations->opendir = OpenEntries;
-  operations->releasedir = ReleaseEntries;
-  operations->readdir = ReadDir;
-  operations->fsyncdir = SyncDirectory;
+  operations->open = Survives<Open>;
+  operations->release = Survives<Release>;
+  operations->read = Survives<Read>;
+  operations->write = Survives<Write>;
+  operations->lseek = Survives<Lseek>;
+  operations->poll = Survives<Poll>;
+  operations->opendir = Survives<OpenEntries>;
+  operations->releasedir = Survives<ReleaseEntries>;
+  operations->readdir = Survives<ReadDir>;
+  operations->fsyncdir = Survives<SyncDirectory>;
 }
 
 }  // namespace corral

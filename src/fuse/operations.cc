@@ -8,6 +8,7 @@
 
 #include "fuse/file_operations.h"
 #include "fuse/request.h"
+#include "fuse/survives.h"
 
 namespace corral {
 namespace {
@@ -133,19 +134,19 @@ void Create(fuse_req_t req, fuse_ino_t, const char*, mode_t, fuse_file_info*) {
 fuse_lowlevel_ops MakeOperations() {
   fuse_lowlevel_ops operations{};
   operations.init = Init;
-  operations.lookup = Lookup;
+  operations.lookup = Survives<Lookup>;
   operations.forget = Forget;
   operations.forget_multi = ForgetMulti;
-  operations.getattr = GetAttr;
-  operations.setattr = SetAttr;
-  operations.mkdir = Mkdir;
-  operations.rmdir = Rmdir;
-  operations.unlink = Unlink;
-  operations.rename = Rename;
-  operations.symlink = Symlink;
-  operations.link = Link;
-  operations.mknod = Mknod;
-  operations.create = Create;
+  operations.getattr = Survives<GetAttr>;
+  operations.setattr = Survives<SetAttr>;
+  operations.mkdir = Survives<Mkdir>;
+  operations.rmdir = Survives<Rmdir>;
+  operations.unlink = Survives<Unlink>;
+  operations.rename = Survives<Rename>;
+  operations.symlink = Survives<Symlink>;
+  operations.link = Survives<Link>;
+  operations.mknod = Survives<Mknod>;
+  operations.create = Survives<Create>;
   AddFileOperations(&operations);
   return operations;
 }

@@ -6,6 +6,7 @@
 #include "control/proc_view.h"
 #include "fuse/entries.h"
 #include "fuse/request.h"
+#include "fuse/survives.h"
 
 namespace corral {
 namespace {
@@ -83,17 +84,17 @@ void ReadDir(fuse_req_t req, fuse_ino_t number, std::size_t size, off_t offset,
 
 fuse_lowlevel_ops MakeOperations() {
   fuse_lowlevel_ops operations{};
-  operations.lookup = Lookup;
+  operations.lookup = Survives<Lookup>;
   operations.forget = Forget;
   operations.forget_multi = ForgetMulti;
-  operations.getattr = GetAttr;
-  operations.readlink = ReadLink;
-  operations.open = Open;
-  operations.release = Release;
-  operations.read = Read;
-  operations.opendir = OpenEntries;
-  operations.releasedir = ReleaseEntries;
-  operations.readdir = ReadDir;
+  operations.getattr = Survives<GetAttr>;
+  operations.readlink = Survives<ReadLink>;
+  operations.open = Survives<Open>;
+  operations.release = Survives<Release>;
+  operations.read = Survives<Read>;
+  operations.opendir = Survives<OpenEntries>;
+  operations.releasedir = Survives<ReleaseEntries>;
+  operations.readdir = Survives<ReadDir>;
   return operations;
 }
 

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <string>
 
+#include "base/thread.h"
 #include "fuse/detached_mount.h"
 
 namespace corral {
@@ -34,17 +35,19 @@ Result<void> FuseServer::Start(const fuse_lowlevel_ops& operations, void* user_d
   made->fuse.release();
   mount_fd_ = std::move(made->mount);
   device_ = made->device;
-  StartThread();
-  return {};
+  return StartServing();
 }
 
 // Signals are for the program's own threads.
-void FuseServer::StartThread() {
+Result<void> FuseServer::StartServing() {
   sigset_t all, before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_BLOCK, &all, &before);
-  thread_ = std::thread([this] { Serve(); });
+  auto thread = StartThread([this] { Serve(); });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (!thread) return Fail(thread.error());
+  thread_ = std::move(*thread);
+  return {};
 }
 
 // A thread in a plain read of /dev/fuse can be ended only from outside; so it waits for the

@@ -31,7 +31,7 @@ class FuseServer {
   bool Ended() const;
 
  private:
-  void StartThread();
+  Result<void> StartServing();
   void Serve();
 
   Fd mount_fd_;

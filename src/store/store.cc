@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/own_path.h"
 
 namespace corral {
 namespace {
@@ -46,9 +47,7 @@ std::string BehindMark(const std::string& directory) { return directory + "/behi
 Result<std::unique_ptr<Store>> Store::Create(const std::string& directory,
                                              std::uint64_t generation) {
   Remove(directory);
-  if (::mkdir(directory.c_str(), 0700) != 0) {
-    return Fail(errno, "cannot make {}: {}", directory, std::strerror(errno));
-  }
+  if (auto made = OpenOwnDirectory(directory, 0700); !made) return Fail(made.error());
   std::unique_ptr<Store> store(new Store(directory));
   if (auto ok = store->Start(MDB_CREATE); !ok) return Fail(ok.error());
   auto ok = store->Commit({{std::string(kGenerationKey), std::to_string(generation)}});
@@ -58,9 +57,10 @@ Result<std::unique_ptr<Store>> Store::Create(const std::string& directory,
 
 Result<std::unique_ptr<Store>> Store::Open(const std::string& directory,
                                            std::uint64_t generation) {
-  if (::access((directory + "/data.mdb").c_str(), F_OK) != 0) {
-    return Fail(ENOENT, "there is no {}", directory);
-  }
+  const std::string data = directory + "/data.mdb";
+  if (!Exists(directory)) return Fail(ENOENT, "there is no {}", directory);
+  if (auto ours = OpenOwnDirectory(directory, 0700); !ours) return Fail(ours.error());
+  if (auto ours = OpenOwnFile(data, O_RDWR, 0600); !ours) return Fail(ours.error());
   if (::access(BehindMark(directory).c_str(), F_OK) == 0) {
     return Fail(EBADMSG, "{} lacks changes that did not fit into it", directory);
   }
@@ -82,6 +82,24 @@ Result<std::unique_ptr<Store>> Store::Open(const std::string& directory,
 void Store::Remove(const std::string& directory) {
   std::error_code ignored;
   std::filesystem::remove_all(directory, ignored);
+}
+
+bool Store::Exists(const std::string& directory) {
+  return ::access((directory + "/data.mdb").c_str(), F_OK) == 0;
+}
+
+std::string Store::Trouble() const {
+  const std::string data = directory_ + "/data.mdb";
+  int fd = -1;
+  (void)::mdb_env_get_fd(env_, &fd);
+  struct stat ours, named;
+  if (::fstat(fd, &ours) != 0 || ::stat(data.c_str(), &named) != 0 ||
+      ours.st_ino != named.st_ino || ours.st_dev != named.st_dev) {
+    return fmt::format("{} was removed: groups do not survive an end of the daemon any more", data);
+  }
+  if (::access(BehindMark(directory_).c_str(), F_OK) != 0) return "";
+  return fmt::format("changes do not fit into {}: groups do not survive an end of the daemon until "
+                     "there is room", directory_);
 }
 
 Store::~Store() {

@@ -33,7 +33,12 @@ class Store final : public Journal {
   static Result<std::unique_ptr<Store>> Open(const std::string& directory,
                                              std::uint64_t generation);
   static void Remove(const std::string& directory);
+  static bool Exists(const std::string& directory);
   ~Store() override;
+
+  // Empty, or a sentence: the store in the directory is not this one any more, or it is behind. Any
+  // thread.
+  std::string Trouble() const;
 
   Result<void> Commit(const std::vector<Change>& changes) override;
   Result<void> ForEach(const Row& row) const override;

@@ -3,6 +3,11 @@
 #include <utility>
 
 namespace corral {
+namespace {
+
+constexpr auto kPauseAfterFailure = std::chrono::seconds(1);
+
+}  // namespace
 
 void Ticker::Start(Work work) {
   thread_ = std::thread([this, work = std::move(work)] { Run(work); });
@@ -39,7 +44,11 @@ void Ticker::Run(const Work& work) {
       if (stopping_) return;
       kicked_ = false;  // before the work: a kick during it makes another round
     }
-    const auto pause = work();
+    std::optional<std::chrono::milliseconds> pause = kPauseAfterFailure;
+    try {
+      pause = work();
+    } catch (...) {  // memory or a descriptor that could not be had: it is tried again
+    }
     due = pause ? std::optional(Clock::now() + *pause) : std::nullopt;
   }
 }

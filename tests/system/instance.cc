@@ -67,11 +67,11 @@ void InstanceTest::Mount(const std::string& options, const std::string& name) {
   ASSERT_EQ(mounted.status, 0) << mounted.out;
 }
 
-void InstanceTest::KillDaemon() {
+void InstanceTest::KillDaemon(int signal) {
   const pid_t daemon = std::atoi(Sh("corral status --json | jq .daemon_pid").out.c_str());
   ASSERT_GT(daemon, 1);
   const Fd handle(static_cast<int>(::syscall(SYS_pidfd_open, daemon, 0)));
-  ASSERT_EQ(::kill(daemon, SIGKILL), 0);
+  ASSERT_EQ(::kill(daemon, signal), 0);
   pollfd ended{handle.get(), POLLIN, 0};
   ASSERT_EQ(::poll(&ended, 1, 60'000), 1);
 }

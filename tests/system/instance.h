@@ -10,6 +10,7 @@
 #define CORRAL_TESTS_SYSTEM_INSTANCE_H_
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/types.h>
 
 #include <functional>
@@ -36,7 +37,7 @@ class InstanceTest : public ::testing::Test {
   void Mount(const std::string& options, const std::string& name = "mnt");
 
   // What a crash is: SIGKILL, and waits for its end. The next command starts another daemon.
-  static void KillDaemon();
+  static void KillDaemon(int signal = SIGKILL);
   // The mount of a daemon that died is taken away and made anew.
   void MountAgain(const std::string& options, const std::string& name = "mnt");
 

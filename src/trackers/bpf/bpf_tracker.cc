@@ -17,6 +17,7 @@
 #include <unordered_set>
 
 #include "base/log.h"
+#include "base/rarely.h"
 #include "tracker.skel.h"
 #include "trackers/bpf/bpf_object.h"
 #include "trackers/bpf/proc_tasks.h"
@@ -124,16 +125,16 @@ Result<std::unique_ptr<BpfTracker>> BpfTracker::Create(BpfOptions options,
     tracker->stamp_ = *stamp;
     const auto loaded = tracker->LoadPinned();
     if (loaded) tracker->taken_over_ = true;
-    if (!loaded) log::Error("starting afresh: {}", loaded.error().message);
+    if (!loaded) tracker->given_up_ = loaded.error().message;
   } else if (stamp) {
-    log::Error(
-        "starting afresh, every task in the roots: the hooks that an earlier daemon left are of "
-        "another build of corral");
+    tracker->given_up_ = "the hooks that an earlier daemon left are of another build of corral";
   }
   if (!tracker->taken_over_) {
     auto kept = std::move(tracker->pins_);
+    std::string given_up = std::move(tracker->given_up_);
     tracker.reset(new BpfTracker);
     tracker->pins_ = std::move(kept);
+    tracker->given_up_ = std::move(given_up);
     tracker->stamp_ = {.layout = layout, .generation = NewGeneration()};
     if (tracker->pins_) tracker->pins_->Clear();
     if (auto ok = tracker->Load(options); !ok) return Fail(ok.error());
@@ -465,11 +466,13 @@ void BpfTracker::RetireSet(CssSetId set) { TakePending(tables_, set); }
 // "No task" is an answer that empties groups and buries words; so a walk that cannot be made,
 // for lack of descriptors or memory, is waited for, however long.
 std::vector<corral_task_record> BpfTracker::Walk(int link_fd) const {
-  constexpr auto kPause = std::chrono::milliseconds(20);
-  for (bool told = false;; std::this_thread::sleep_for(kPause)) {
+  constexpr auto kLongestPause = std::chrono::milliseconds(1280);
+  static Rarely rarely;
+  for (auto pause = std::chrono::milliseconds(20);; pause = std::min(2 * pause, kLongestPause)) {
     auto records = RecordsOf<corral_task_record>(link_fd);
-    if (records) return *records;
-    if (!std::exchange(told, true)) log::Error("{}; trying again", records.error().message);
+    if (records) return *std::move(records);
+    if (rarely.Now()) log::Error("{}; trying again until it can be", records.error().message);
+    std::this_thread::sleep_for(pause);
   }
 }
 

@@ -56,6 +56,10 @@ class BpfTracker final : public Tracker {
 
   bool pinned() const { return pins_.has_value(); }
   bool taken_over() const { return taken_over_; }
+  // Why what an earlier daemon left was given up; empty: it was not, or nothing was left.
+  const std::string& given_up() const { return given_up_; }
+  // Empty, or a sentence: what is pinned was removed meanwhile.
+  std::string pins_trouble() const { return pins_ ? pins_->Trouble() : ""; }
   std::uint64_t generation() const { return stamp_.generation; }
   // Whether a set that was taken over has tasks.
   bool HasPlacedTasks() const;
@@ -108,6 +112,7 @@ class BpfTracker final : public Tracker {
 
   std::optional<Pins> pins_;
   bool taken_over_ = false;
+  std::string given_up_;
   Stamp stamp_;
   std::vector<Fd> hook_links_;     // those taken over
   std::vector<Fd> hook_programs_;  // whoever loaded them

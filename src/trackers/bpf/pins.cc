@@ -10,10 +10,11 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
+
+#include "base/own_path.h"
 
 namespace corral {
 namespace {
@@ -26,37 +27,31 @@ bool IsBpfFs() {
   return ::statfs(kBpfFs, &fs) == 0 && fs.f_type == BPF_FS_MAGIC;
 }
 
-Result<void> MakeDirectory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  return Fail(errno, "cannot make {}: {}", path, std::strerror(errno));
-}
-
 }  // namespace
 
-std::string PinDirectory(std::string_view instance) {
-  std::string name(instance);
-  std::replace(name.begin(), name.end(), '.', '+');  // no instance has a plus sign
-  return fmt::format("{}/corral/{}", kBpfFs, name);
-}
-
 Result<Pins> Pins::Open(std::string directory) {
-  if (!IsBpfFs() && ::mount("bpf", kBpfFs, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
+  constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  if (!IsBpfFs() && ::mount("bpf", kBpfFs, "bpf", kFlags, "mode=0700") != 0) {
     return Fail(ENOTSUP, "no BPF file system at {}, and it cannot be mounted: {}", kBpfFs,
                 std::strerror(errno));
   }
   const std::string parent = directory.substr(0, directory.rfind('/'));
-  for (const std::string& made : {parent, directory}) {
-    if (auto ok = MakeDirectory(made); !ok) return Fail(ok.error());
+  if (auto ok = OpenOwnDirectory(parent, 0700); !ok) return Fail(ok.error());
+  auto lock = OpenOwnDirectory(directory, 0700);
+  if (!lock) return Fail(lock.error());
+  if (::flock(lock->get(), LOCK_EX | LOCK_NB) != 0) {
+    return Fail(EBUSY, "another process holds the tables in {}", directory);
   }
-  Fd lock(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!lock) return Fail(errno, "cannot open {}: {}", directory, std::strerror(errno));
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return Fail(EBUSY,
-                "another daemon uses the tables in {}: was its directory in /run/corral removed "
-                "while it ran?",
-                directory);
-  }
-  return Pins(std::move(directory), std::move(lock));
+  return Pins(std::move(directory), std::move(*lock));
+}
+
+std::string Pins::Trouble() const {
+  struct stat ours, named;
+  const bool there = ::fstat(lock_.get(), &ours) == 0 && ::stat(directory_.c_str(), &named) == 0 &&
+                     ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
+  if (there && ::access(PathOf(kStamp).c_str(), F_OK) == 0) return "";
+  return fmt::format("{} was removed: groups do not survive an end of the daemon any more",
+                     there ? PathOf(kStamp) : directory_);
 }
 
 std::string Pins::PathOf(std::string_view name) const {

@@ -31,9 +31,12 @@ struct Stamp {
 class Pins {
  public:
   // Makes the directory, and mounts the BPF file system where there is none. EBUSY: another process
-  // uses this directory. Else why nothing can be pinned here.
+  // uses this directory. EPERM: it is not ours alone (base/own_path.h). Else why nothing can be
+  // pinned here.
   static Result<Pins> Open(std::string directory);
 
+  // Empty, or a sentence: what is pinned was removed while we used it.
+  std::string Trouble() const;
   std::string PathOf(std::string_view name) const;
   // Nothing: there is none, or it cannot be read.
   std::optional<Stamp> ReadStamp() const;
@@ -50,9 +53,6 @@ class Pins {
   std::string directory_;
   Fd lock_;
 };
-
-// /sys/fs/bpf/corral/INSTANCE; that file system has no dots in names.
-std::string PinDirectory(std::string_view instance);
 
 }  // namespace corral
 

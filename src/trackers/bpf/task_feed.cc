@@ -10,12 +10,14 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "task_feed.skel.h"
 #include "trackers/bpf/bpf_object.h"
 
 namespace corral {
 namespace {
 
+constexpr auto kPauseAfterFailure = std::chrono::milliseconds(100);
 constexpr auto kCompareAnyway = std::chrono::minutes(1);
 
 int Collect(void* came, void* data, std::size_t size) {
@@ -43,7 +45,9 @@ Result<std::unique_ptr<TaskFeed>> TaskFeed::Create(int words, const Tables& tabl
     MutexLock lock(feed->mu_);
     feed->Compare();
   }
-  feed->teller_ = std::thread([raw = feed.get()] { raw->Run(); });
+  auto teller = StartThread([raw = feed.get()] { raw->Persist(); });
+  if (!teller) return Fail(teller.error());
+  feed->teller_ = std::move(*teller);
   return feed;
 }
 
@@ -81,6 +85,18 @@ TaskFeed::~TaskFeed() {
 void TaskFeed::LookAgain() {
   doubt_ = true;
   (void)::eventfd_write(wake_.get(), 1);
+}
+
+// What flies out is a lack of memory or descriptors: everything is compared when it is over.
+void TaskFeed::Persist() {
+  while (!stopping_) {
+    try {
+      Run();
+    } catch (...) {
+      doubt_ = true;
+      std::this_thread::sleep_for(kPauseAfterFailure);
+    }
+  }
 }
 
 void TaskFeed::Run() {

@@ -51,6 +51,7 @@ class TaskFeed {
  private:
   TaskFeed(const Tables& tables, Walk walk, TaskListener& listener);
   Result<void> Load(int words, std::uint32_t ring_bytes);
+  void Persist();
   void Run();
   void TellWhatCame() REQUIRES(mu_);
   void Tell(const corral_feed_record& record) REQUIRES(mu_);

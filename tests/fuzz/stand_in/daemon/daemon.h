@@ -15,7 +15,9 @@
 #include "core/waiters.h"
 #include "daemon/billing.h"
 #include "daemon/event_feed.h"
+#include "daemon/health.h"
 #include "daemon/mount_table.h"
+#include "daemon/surroundings.h"
 #include "fuzz/world.h"
 #include "support/still_meter.h"
 
@@ -68,6 +70,9 @@ class Daemon {
     return Fail(EBUSY, "cgroups are there");
   }
   std::string why_not_kept() const { return "nothing is kept here"; }
+  std::vector<HealthEntry> Health() { return {}; }
+  Incidents& incidents() { return incidents_; }
+  const std::vector<NotLeft>& surroundings() const { return surroundings_; }
   void RequestShutdown() { (void)::eventfd_write(shutdown_.get(), 1); }
   int shutdown_fd() const { return shutdown_.get(); }
 
@@ -82,6 +87,8 @@ class Daemon {
   Billing billing_{world_.registry, meter_};
   Agents agents_;
   const std::vector<LoadedPlugin> plugins_ = {{"/plugin.so", "plugin"}};
+  Incidents incidents_;
+  const std::vector<NotLeft> surroundings_;
   const Fd shutdown_;
 };
 

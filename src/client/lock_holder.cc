@@ -1,0 +1,30 @@
+#include "client/lock_holder.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace corral {
+
+// From /proc/locks, which takes no lock: a line is "N: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE
+// START END"; one that waits has "->" for its second word.
+std::optional<pid_t> LockHolder(const std::string& path) {
+  struct stat st;
+  if (::stat(path.c_str(), &st) != 0) return std::nullopt;
+  const std::string wanted =
+      fmt::format("{:02x}:{:02x}:{}", major(st.st_dev), minor(st.st_dev), st.st_ino);
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    std::istringstream words(line);
+    std::string number, type, advisory, access, file;
+    pid_t pid = 0;
+    words >> number >> type >> advisory >> access >> pid >> file;
+    if (type == "FLOCK" && file == wanted && pid > 0) return pid;
+  }
+  return std::nullopt;
+}
+
+}  // namespace corral

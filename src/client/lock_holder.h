@@ -1,0 +1,17 @@
+// Who holds the flock of a file or directory: how a daemon is found that its socket does not lead to.
+#ifndef CORRAL_CLIENT_LOCK_HOLDER_H_
+#define CORRAL_CLIENT_LOCK_HOLDER_H_
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+
+namespace corral {
+
+// Its process id. Nothing: nobody does, or it cannot be told (no such file; /proc not mounted).
+std::optional<pid_t> LockHolder(const std::string& path);
+
+}  // namespace corral
+
+#endif  // CORRAL_CLIENT_LOCK_HOLDER_H_
