@@ -173,7 +173,7 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
     (*daemon)->EndInstance();
   }
   log::Info("instance '{}' ended", arguments.instance);
-  if (!arguments.foreground) ::unlink((directory + "/corrald.log").c_str());
+  log::Remove();
   ::unlink(RememberedPluginsFile(directory).c_str());
   ::unlink((directory + "/lock").c_str());
   ::rmdir(directory.c_str());

@@ -1,0 +1,4 @@
+corral_test(log_test
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/log_test.cc
+  DEPS corral_base
+  LABELS unit)
