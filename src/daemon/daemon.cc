@@ -52,6 +52,14 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   d.bells_->Start();
   if (d.tracker_->taken_over()) d.bells_->ResyncNeeded();
   d.PlaceProcView(*built_in);
+  if (auto ok = d.agents_->Serve({.place_spawner = [&d] { d.KeepSpawnerInRoots(); },
+                                  .settled = [&d](const AgentJob& job) {
+                                    d.registry_->FinishNotification(job.notification);
+                                  },
+                                  .room = [&d] { d.registry_->queue().Wake(); }});
+      !ok) {
+    return Fail(ok.error());
+  }
   d.agent_thread_ = std::thread([&d] { d.RunAgents(); });
   return daemon;
 }
@@ -153,6 +161,7 @@ Daemon::~Daemon() {
   if (mounts_) mounts_->EndAll();
   if (registry_) registry_->queue().Close();
   if (agent_thread_.joinable()) agent_thread_.join();
+  agents_.reset();  // it calls the registry
   if (bells_) bells_->Stop();
   // A start that failed leaves what it found.
   if (!tracker_ || (tracker_->taken_over() && !ends_instance_)) return;
@@ -187,32 +196,41 @@ void Daemon::PlaceProcView(HierarchyId built_in) {
   if (!placed) log::Warn("no proc view at {}: {}", dir, placed.error().message);
 }
 
-// One notification after the other; the starter does not wait for an agent's end.
+// One notification after the other. Where no more agents may run now, those with an agent wait in the
+// queue, not begun: what happens to their cgroups meanwhile counts as ever (spec 2, 10.7).
 void Daemon::RunAgents() {
-  while (const auto next = registry_->queue().Take()) {
+  ReleaseQueue& queue = registry_->queue();
+  const auto room = [this] { return agents_->HasRoom(); };
+  while (auto next = queue.Take(room)) {
+    if (registry_->StartsAgent(*next) && !room()) {
+      queue.PutBack(*std::move(next));
+      continue;
+    }
     const auto notification = registry_->BeginNotification(*next);
-    if (!notification) continue;
-    StartAgent(*notification);
-    registry_->FinishNotification(*notification);  // handed over: the spawner outlives us
+    if (notification && !StartAgent(*notification)) {
+      registry_->FinishNotification(notification->number);
+    }
   }
 }
 
-void Daemon::StartAgent(const Notification& notification) {
-  if (notification.agent.empty()) return;
+// True: handed over; it is finished when its agent runs, or never will.
+bool Daemon::StartAgent(const Notification& notification) {
+  if (notification.agent.empty()) return false;
   const Dialect& dialect = DialectOf(notification.dialect);
   const auto path = PathForAgent(notification.path, dialect);
   if (!path) {
     log::Warn("{}: no agent for a path of {} bytes", notification.hierarchy,
               notification.path.size());
-    return;
+    return false;
   }
   feed_->Notified(notification);
-  KeepSpawnerInRoots();
   agents_->Start({.agent = notification.agent,
                   .path = *path,
                   .hierarchy = notification.hierarchy,
                   .user = notification.agent_user,
-                  .no_new_privs = dialect.agent_loses_privileges});
+                  .no_new_privs = dialect.agent_loses_privileges,
+                  .notification = notification.number});
+  return true;
 }
 
 // Agents inherit their place from the spawner, and run in every root (spec 10.4); somebody

@@ -81,7 +81,7 @@ class Daemon {
   void LeaveGroups();
   void PlaceProcView(HierarchyId built_in);
   void RunAgents();
-  void StartAgent(const Notification& notification);
+  bool StartAgent(const Notification& notification);
   void KeepSpawnerInRoots();
 
   const std::string instance_;

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <future>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "agent/agent_starter.h"
@@ -142,11 +143,16 @@ bool LinuxHost::IsSysAdmin(Tid tid) const {
 
 // The look is done by a thread of its own and waited for only so long: the path may lie on
 // one of our own mounts, whose server is the very thread that asks, or on a server that hangs.
-Result<void> LinuxHost::CheckAgent(const std::string& agent) const {
+Result<void> LinuxHost::CheckAgent(const std::string& agent, const std::string& user) const {
   constexpr auto kPatience = std::chrono::seconds(1);
-  std::packaged_task<Result<void>()> look([agent] { return CheckAgentFile(agent); });
+  std::packaged_task<Result<void>()> look([agent, user] { return CheckAgentFile(agent, user); });
   auto answer = look.get_future();
-  std::thread(std::move(look)).detach();
+  try {
+    std::thread(std::move(look)).detach();
+  } catch (const std::system_error& error) {
+    return Fail(error.code().value(), "the agent {} cannot be examined: no thread for it: {}", agent,
+                error.what());
+  }
   if (answer.wait_for(kPatience) != std::future_status::ready) {
     return Fail(EPERM, "the agent {} cannot be examined: is it inside a corral mount?", agent);
   }

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/spawner.h"
 #include "base/log.h"
 #include "client/client.h"
 #include "client/instance.h"
@@ -141,11 +142,10 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
   }
   log::Open(arguments.foreground ? "" : directory + "/corrald.log",
             kLogLevels.at(arguments.log_level));
-  LeaveGroupsOfOtherInstances(arguments.instance);  // before the fork: it inherits the place
-  // The spawner first: forked while we have one thread and nothing open (design: section 4).
+  LeaveGroupsOfOtherInstances(arguments.instance);  // before the spawner, which inherits the place
   auto agents = AgentStarter::Create();
   if (!agents) return Fail(agents.error());
-  const Fd signals = SignalsThatEnd();  // after the fork: agents start with none blocked
+  const Fd signals = SignalsThatEnd();
   RaiseDescriptorLimit();
   std::vector<Fd> peers;  // closed last: who waits for our end finds nothing left of us
   {
@@ -181,6 +181,7 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
 }
 
 int Main(int argc, char** argv) {
+  if (IsSpawner(argc, argv)) RunSpawner();
   Arguments arguments;
   CLI::App app{"corrald: tracks every task of the machine and serves corral's mounts"};
   app.add_option("--instance", arguments.instance,
