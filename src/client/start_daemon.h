@@ -9,13 +9,13 @@
 
 namespace corral {
 
-// Runs `corrald --instance NAME --ready-fd N`, with a `--plugin FILE` for each of `plugins`: the one beside the running executable, else
-// the first on PATH or in the usual system directories. The daemon writes one line to N:
+// Runs `corrald --instance NAME --ready-fd N`, with `options` after that (`--plugin FILE`, ...): the
+// one beside the running executable, else the first on PATH or in the usual system directories. The daemon writes one line to N:
 // `ok`, or a sentence that says why not. It belongs to a session of its own, has /dev/null
 // as standard input, output and error, and no other descriptor of the caller.
 // ENOENT: no corrald found. ETIMEDOUT: not ready within a minute.
 Result<void> StartDaemon(const std::string& instance,
-                         const std::vector<std::string>& plugins = {});
+                         const std::vector<std::string>& options = {});
 
 }  // namespace corral
 

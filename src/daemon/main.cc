@@ -23,7 +23,7 @@
 #include "client/client.h"
 #include "client/instance.h"
 #include "daemon/daemon.h"
-#include "daemon/plugin.h"
+#include "daemon/remembered.h"
 #include "daemon/server.h"
 #include "daemon/version.h"
 
@@ -36,6 +36,7 @@ struct Arguments {
   bool foreground = false;
   int ready_fd = -1;
   std::vector<std::string> plugins;
+  std::optional<unsigned> max_agents;
 };
 
 const std::map<std::string, log::Level> kLogLevels = {{"debug", log::Level::kDebug},
@@ -133,8 +134,8 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
   const auto lock = LockOrFindOther(arguments, directory);
   if (!lock) return Fail(lock.error());
   if (!*lock) {
-    if (!arguments.plugins.empty()) {
-      return Fail(EALREADY, "a daemon holds {}; plug-ins are loaded when a daemon starts",
+    if (!arguments.plugins.empty() || arguments.max_agents) {
+      return Fail(EALREADY, "a daemon holds {}; it has its plug-ins and limits from its start",
                   directory + "/lock");
     }
     Tell(std::exchange(*ready_fd, -1), "ok");
@@ -143,28 +144,30 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
   log::Open(arguments.foreground ? "" : directory + "/corrald.log",
             kLogLevels.at(arguments.log_level));
   LeaveGroupsOfOtherInstances(arguments.instance);  // before the spawner, which inherits the place
-  auto agents = AgentStarter::Create();
+  auto remembered = Recall(directory);
+  if (!remembered) return Fail(remembered.error());
+  if (arguments.max_agents) remembered->max_agents = arguments.max_agents;
+  auto agents = AgentStarter::Create(remembered->max_agents.value_or(kDefaultMaxAgents));
   if (!agents) return Fail(agents.error());
   const Fd signals = SignalsThatEnd();
   RaiseDescriptorLimit();
   std::vector<Fd> peers;  // closed last: who waits for our end finds nothing left of us
   {
-    const std::vector<std::string> remembered = RememberedPlugins(directory);
-    std::vector<std::string> plugins = remembered;
+    std::vector<std::string>& plugins = remembered->plugins;
+    const std::size_t loaded_before = plugins.size();
     for (const std::string& file : arguments.plugins) {
-      if (std::ranges::find(remembered, file) == remembered.end()) plugins.push_back(file);
+      if (std::ranges::find(plugins, file) == plugins.end()) plugins.push_back(file);
     }
     auto daemon = Daemon::Create(arguments.instance, std::move(*agents), plugins);
-    if (!daemon && !remembered.empty()) {
-      return Fail(daemon.error().code, "{} (what a daemon that died had loaded is in {})",
-                  daemon.error().message, RememberedPluginsFile(directory));
+    if (!daemon && loaded_before != 0) {
+      return Fail(daemon.error().code, "{} (what a daemon that died had loaded is in {}/plugins)",
+                  daemon.error().message, directory);
     }
     if (!daemon) return Fail(daemon.error());
     auto server = Server::Listen(**daemon, SocketPath(arguments.instance));
     if (!server) return Fail(server.error());
-    if (!plugins.empty()) {  // before anybody can mount what they bring
-      if (auto kept = RememberPlugins(directory, plugins); !kept) return Fail(kept.error());
-    }
+    // Before anybody can mount what plug-ins bring.
+    if (auto kept = Remember(directory, *remembered); !kept) return Fail(kept.error());
     log::Info("corrald {} serves instance '{}', tracker {}", kVersion, arguments.instance,
               (*daemon)->tracker().name());
     Tell(std::exchange(*ready_fd, -1), "ok");
@@ -174,7 +177,7 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
   }
   log::Info("instance '{}' ended", arguments.instance);
   log::Remove();
-  ::unlink(RememberedPluginsFile(directory).c_str());
+  Forget(directory);
   ::unlink((directory + "/lock").c_str());
   ::rmdir(directory.c_str());
   return {};
@@ -193,6 +196,10 @@ int Main(int argc, char** argv) {
   app.add_option("--plugin", arguments.plugins, "Load a subsystem from this file; may be repeated")
       ->type_name("FILE")
       ->allow_extra_args(false);
+  app.add_option("--max-agents", arguments.max_agents,
+                 "How many release agents may run at once; the rest wait (default: 32)")
+      ->type_name("N")
+      ->check(CLI::Range(1u, kMostAgents));
   app.set_version_flag("--version", std::string("corrald ") + kVersion);
   CLI11_PARSE(app, argc, argv);
 
