@@ -1,5 +1,9 @@
-// What travels between the daemon and the spawner: one SOCK_SEQPACKET message per job and
-// per report. Both ends are one program, forked: plain structs in native byte order.
+// What travels between the daemon, the spawner and its children: one SOCK_SEQPACKET message per
+// job and per report, on one socket. All ends are one program: plain structs in native byte order.
+//
+// A child keeps the socket until it becomes the agent or ends. So the daemon reads the end of the
+// socket only when the spawner is gone *and* no child can still become an agent, and every report
+// was read before: what was not reported by then never ran (docs/concurrency.md, 11.4).
 //
 // A job carries any path that execve takes (128 KiB): paths may be far longer than 4095
 // bytes (spec 2), and the agent gets all of it.
@@ -12,30 +16,24 @@
 #include <string_view>
 
 #include "agent/agent_starter.h"
+#include "base/fd.h"
 
 namespace corral::wire {
 
+// The socket's number in the spawner and its children.
+inline constexpr int kSocket = 3;
 // What execve takes as one argument, its NUL not counted.
 inline constexpr std::size_t kMaxArgument = 128 * 1024 - 1;
 // One argument, the agent's own path (4095), a user name, the header.
 inline constexpr std::size_t kMaxJobSize = 160 * 1024;
-// Fits a pipe's atomic write, on its way from the child to the spawner.
-inline constexpr std::size_t kMaxReportText = 2048;
-
-struct JobHeader {
-  std::uint64_t id;
-  std::uint32_t agent_size;
-  std::uint32_t path_size;
-  std::uint32_t user_size;
-  std::uint32_t no_new_privs;
-};
+inline constexpr std::size_t kMaxReportText = 8192;
 
 enum class ReportKind : std::uint32_t {
-  kStarted,     // exec succeeded
-  kRefused,     // text says why (spec 10.11)
-  kNotStarted,  // text says why
-  kExited,      // value: exit status
-  kKilled,      // value: signal
+  kReady,       // from the child: it becomes the agent when told to; value: pid
+  kRefused,     // from the child: text says why (spec 10.11)
+  kNotStarted,  // from either: text says why; may come after kReady
+  kExited,      // from the spawner; value: exit status
+  kKilled,      // from the spawner; value: signal
 };
 
 struct ReportHeader {
@@ -44,31 +42,24 @@ struct ReportHeader {
   std::int32_t value;
 };
 
-inline std::string PackJob(std::uint64_t id, const AgentJob& job) {
-  const JobHeader header{id, static_cast<std::uint32_t>(job.agent.size()),
-                         static_cast<std::uint32_t>(job.path.size()),
-                         static_cast<std::uint32_t>(job.user.size()), job.no_new_privs ? 1u : 0u};
-  std::string message(reinterpret_cast<const char*>(&header), sizeof header);
-  return message.append(job.agent).append(job.path).append(job.user);
-}
+struct Report {
+  ReportHeader header;
+  std::string text;
+  Fd go;       // of kReady: a byte written here has it become the agent. None: no descriptor for it
+  Fd process;  // of kReady: the child itself
+};
 
-// Empty for a message that is not a job. The hierarchy is not sent: only the log needs it.
-inline std::optional<AgentJob> UnpackJob(std::string_view message, std::uint64_t& id) {
-  JobHeader header;
-  if (message.size() < sizeof header) return std::nullopt;
-  message.copy(reinterpret_cast<char*>(&header), sizeof header);
-  message.remove_prefix(sizeof header);
-  if (message.size() != std::size_t{header.agent_size} + header.path_size + header.user_size) {
-    return std::nullopt;
-  }
-  id = header.id;
-  AgentJob job;
-  job.agent = message.substr(0, header.agent_size);
-  job.path = message.substr(header.agent_size, header.path_size);
-  job.user = message.substr(std::size_t{header.agent_size} + header.path_size);
-  job.no_new_privs = header.no_new_privs != 0;
-  return job;
-}
+std::string PackJob(std::uint64_t id, const AgentJob& job);
+
+// Empty for a message that is not a job. Only what the agent needs is sent.
+std::optional<AgentJob> UnpackJob(std::string_view message, std::uint64_t& id);
+
+// May wait for the daemon's reader, which waits for nobody. False: there is no daemon any more.
+bool SendReport(int socket, std::uint64_t id, ReportKind kind, int value,
+                std::string_view text = {}, int go = -1, int process = -1);
+
+// Empty with errno EAGAIN: none is there now; with another, 0 among them: none will come.
+std::optional<Report> ReceiveReport(int socket);
 
 }  // namespace corral::wire
 

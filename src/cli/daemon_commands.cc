@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,17 +39,26 @@ std::string NonZero(const json& counts) {
   return text.empty() ? "none" : text;
 }
 
+// The counts, and how many run now where some do.
+std::string AgentsLine(json agents) {
+  const auto running = Number(agents, "running");
+  const auto limit = Number(agents, "limit");
+  for (const char* now : {"running", "limit", "waiting"}) agents.erase(now);
+  if (running == 0) return NonZero(agents);
+  return fmt::format("{}; {} of at most {} run now", NonZero(agents), running, limit);
+}
+
 // That one runs already is as good, unless it would have to load something.
-int Start(const Context& context, const std::vector<std::string>& plugins) {
+int Start(const Context& context, const std::vector<std::string>& options) {
   const bool runs = Client::Connect(context.instance).has_value();
-  if (runs && !plugins.empty()) {
-    return Complain({EALREADY, fmt::format("a daemon runs already for instance {}; plug-ins are "
-                                           "loaded when it starts: end it with corral shutdown",
+  if (runs && !options.empty()) {
+    return Complain({EALREADY, fmt::format("a daemon runs already for instance {}; it has its "
+                                           "plug-ins and limits from its start: end it first",
                                            context.instance)});
   }
   if (!runs) {
     if (::geteuid() != 0) return Complain({EPERM, "only root may start a daemon"});
-    auto started = StartDaemon(context.instance, plugins);
+    auto started = StartDaemon(context.instance, options);
     if (!started) return Complain(started.error());
     if (!started->empty()) Say(*started);
   }
@@ -88,7 +98,7 @@ int Status(const Context& context, bool acknowledge) {
   std::printf("css_sets              %lld\n", static_cast<long long>(Number(*status, "css_sets")));
   std::printf("notifications waiting %lld\n",
               static_cast<long long>(Number(*status, "pending_notifications")));
-  std::printf("release agents        %s\n", NonZero(status->value("agents", none)).c_str());
+  std::printf("release agents        %s\n", AgentsLine(status->value("agents", none)).c_str());
   std::printf("missed by hooks       %s\n\n", NonZero(status->value("misses", none)).c_str());
 
   Table table({"ID", "HIERARCHY", "GROUPS", "MOUNTS", "AGENT", "OPTIONS"});
@@ -143,9 +153,19 @@ Action SetUpStart(CLI::App& parser) {
   parser.add_option("--plugin", *plugins, "A shared object with a subsystem; may be repeated")
       ->type_name("FILE")
       ->allow_extra_args(false);
-  return [plugins](const Context& context) {
-    for (std::string& file : *plugins) file = std::filesystem::absolute(file);
-    return Start(context, *plugins);
+  auto max_agents = std::make_shared<std::optional<unsigned>>();
+  parser
+      .add_option("--max-agents", *max_agents,
+                  "How many release agents may run at once; the rest wait (default: 32)")
+      ->type_name("N")
+      ->check(CLI::Range(1u, 10000u));  // as corrald
+  return [plugins, max_agents](const Context& context) {
+    std::vector<std::string> options;
+    for (const std::string& file : *plugins) {
+      options.insert(options.end(), {"--plugin", std::filesystem::absolute(file)});
+    }
+    if (*max_agents) options.insert(options.end(), {"--max-agents", std::to_string(**max_agents)});
+    return Start(context, options);
   };
 }
 

@@ -46,7 +46,7 @@ Result<std::string> FindDaemon() {
 
 // Runs in the grandchild: nobody waits for it, it belongs to no terminal.
 [[noreturn]] void BecomeDaemon(const std::string& daemon, const std::string& instance,
-                               const std::vector<std::string>& plugins, int ready) {
+                               const std::vector<std::string>& options, int ready) {
   ::setsid();
   sigset_t none;
   ::sigemptyset(&none);
@@ -61,7 +61,7 @@ Result<std::string> FindDaemon() {
   const std::string number = std::to_string(ready);
   std::vector<const char*> words = {"corrald", "--instance", instance.c_str(), "--ready-fd",
                                     number.c_str()};
-  for (const std::string& file : plugins) words.insert(words.end(), {"--plugin", file.c_str()});
+  for (const std::string& option : options) words.push_back(option.c_str());
   words.push_back(nullptr);
   char* const nothing[] = {nullptr};  // it makes an environment of its own
   ::execve(daemon.c_str(), const_cast<char* const*>(words.data()), nothing);
@@ -95,7 +95,8 @@ Result<std::string> ReadLine(int fd) {
 
 }  // namespace
 
-Result<std::string> StartDaemon(const std::string& instance, const std::vector<std::string>& plugins) {
+Result<std::string> StartDaemon(const std::string& instance,
+                                const std::vector<std::string>& options) {
   auto daemon = FindDaemon();
   if (!daemon) return Fail(daemon.error());
   int ends[2];
@@ -105,7 +106,7 @@ Result<std::string> StartDaemon(const std::string& instance, const std::vector<s
   const pid_t child = ::fork();
   if (child < 0) return Fail(errno, "cannot fork: {}", std::strerror(errno));
   if (child == 0) {
-    if (::fork() == 0) BecomeDaemon(*daemon, instance, plugins, writing.get());
+    if (::fork() == 0) BecomeDaemon(*daemon, instance, options, writing.get());
     ::_exit(0);
   }
   writing.reset();

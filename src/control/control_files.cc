@@ -75,11 +75,13 @@ Result<void> WriteAgent(const ControlContext& context, const Caller& caller,
   }
   const auto agent = ParseAgent(bytes, context.dialect.agent_text);
   if (!agent) return Fail(agent.error());
-  if (!agent->empty()) {
-    if (auto safe = context.host.CheckAgent(*agent); !safe) return safe;
-  }
   const auto hierarchy = HierarchyOf(context);
   if (!hierarchy) return Fail(hierarchy.error());
+  if (!agent->empty()) {
+    const auto info = context.registry.InfoOf(*hierarchy);
+    auto safe = context.host.CheckAgent(*agent, info ? info->agent_user : std::string());
+    if (!safe) return safe;
+  }
   return context.registry.SetReleaseAgent(*hierarchy, *agent);
 }
 

@@ -53,9 +53,9 @@ class Host {
   virtual Result<std::unique_ptr<ProcessHandle>> OpenProcess(Tgid tgid) const = 0;  // ESRCH
   // CAP_SYS_ADMIN in the initial user namespace (spec 8.4).
   virtual bool IsSysAdmin(Tid tid) const = 0;
-  // EPERM: the agent file, or the directory it is in, is writable for group or world
+  // EPERM: somebody beside root and the user it will run as (empty: root) could change what runs
   // (spec 10.11). A missing file is fine: it may come later, and is looked at again.
-  virtual Result<void> CheckAgent(const std::string& agent) const = 0;
+  virtual Result<void> CheckAgent(const std::string& agent, const std::string& user) const = 0;
   // Null: the caller sees the numbers that we see.
   virtual std::unique_ptr<PidView> PidViewOf(Tid caller) const = 0;
   virtual Tgid OwnProcess() const = 0;  // the daemon, which kills no group with itself in it

@@ -99,9 +99,17 @@ std::optional<Notification> Registry::BeginNotification(const Waiting& waiting) 
   return dropped ? std::nullopt : std::optional(std::move(told));
 }
 
-void Registry::FinishNotification(const Notification& notification) {
+bool Registry::StartsAgent(const Waiting& waiting) const {
+  MutexLock lock(tree_mu_);
+  const auto live = hierarchies_.find(waiting.hierarchy);
+  const Hierarchy& hierarchy =
+      live != hierarchies_.end() ? *live->second : *ended_.at(waiting.hierarchy);
+  return !hierarchy.release_agent.empty();
+}
+
+void Registry::FinishNotification(std::uint64_t number) {
   Operation lock(*this);
-  const auto kept = notifications_.find(notification.number);
+  const auto kept = notifications_.find(number);
   if (kept != notifications_.end()) EndNotificationLocked(kept->second);
 }
 

@@ -20,7 +20,7 @@
 //   registry.Attach(*job, Tid{1234}, {});
 //   ... the last task exits; the tracker rings ...
 //   registry.SetMayBeEmpty(set); registry.Settle();
-//   registry.queue().Take();   // -> job; registry.BeginNotification(job) -> path, agent
+//   registry.queue().TryTake();   // -> job; registry.BeginNotification(job) -> path, agent
 #ifndef CORRAL_CORE_REGISTRY_H_
 #define CORRAL_CORE_REGISTRY_H_
 
@@ -304,7 +304,9 @@ class Registry : private CssOwner {
   // notification with it (spec 2, "removed while its notification waits").
   std::optional<Notification> BeginNotification(const Waiting& notification);
   // Whoever was to be told is told: until here, a crash has it told again.
-  void FinishNotification(const Notification& notification);
+  void FinishNotification(std::uint64_t number);
+  // Whether beginning it now would start an agent.
+  bool StartsAgent(const Waiting& notification) const;
 
   Tracker& tracker() { return tracker_; }
   std::size_t css_sets() const { return sets_.size(); }

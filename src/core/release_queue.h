@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -27,21 +28,26 @@ class ReleaseQueue {
  public:
   void Push(Waiting notification);
 
-  // The next one; waits for it. Empty after Close().
-  std::optional<Waiting> Take();
+  // The next one; waits for it. Those that were put back come first, but only while `room` holds,
+  // which is asked again at each Wake(): it must take no lock. Empty after Close().
+  std::optional<Waiting> Take(const std::function<bool()>& room);
+  // It keeps its place among those that were put back.
+  void PutBack(Waiting notification);
+  void Wake();
 
-  // The next one if there is one; never waits.
+  // The next one if there is one that was not put back; never waits.
   std::optional<Waiting> TryTake();
 
   // Ends every Take(), now and later.
   void Close();
 
-  std::size_t size() const;
+  std::size_t size() const;  // those put back among them
 
  private:
   mutable Mutex queue_mu_;
   CondVar filled_;
   std::deque<Waiting> waiting_ GUARDED_BY(queue_mu_);
+  std::deque<Waiting> put_back_ GUARDED_BY(queue_mu_);
   bool closed_ GUARDED_BY(queue_mu_) = false;
 };
 

@@ -7,7 +7,6 @@
 #include <chrono>
 
 #include "base/log.h"
-#include "base/rarely.h"
 #include "base/thread.h"
 
 namespace corral {
@@ -60,11 +59,9 @@ void BellLoop::Persist(const char* name, void (BellLoop::*work)()) {
       (this->*work)();
     } catch (...) {
       try {
-        static Rarely rarely;
-        const Error error = CaughtError();
-        if (const auto kept = rarely.Now()) {
-          log::Error("the {} begins again: {} ({} more like it)", name, error.message, *kept);
-        }
+        static log::Limit once_a_minute(1);
+        log::WriteAtMost(once_a_minute, log::Level::kError,
+                         fmt::format("the {} begins again: {}", name, CaughtError().message));
       } catch (...) {  // not even the line
       }
     }

@@ -11,7 +11,6 @@
 
 #include "base/log.h"
 #include "base/own_path.h"
-#include "base/rarely.h"
 #include "base/thread.h"
 #include "client/instance.h"
 #include "client/lock_holder.h"
@@ -73,6 +72,14 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   if (d.tracker_->taken_over()) d.bells_->ResyncNeeded();
   d.TellLostSettings();
   d.PlaceProcView(*built_in);
+  if (auto ok = d.agents_->Serve({.place_spawner = [&d] { d.KeepSpawnerInRoots(); },
+                                  .settled = [&d](const AgentJob& job) {
+                                    d.registry_->FinishNotification(job.notification);
+                                  },
+                                  .room = [&d] { d.registry_->queue().Wake(); }});
+      !ok) {
+    return Fail(ok.error());
+  }
   auto agent_thread = StartThread([&d] { d.PersistAgents(); });
   if (!agent_thread) return Fail(agent_thread.error());
   d.agent_thread_ = std::move(*agent_thread);
@@ -235,6 +242,7 @@ Daemon::~Daemon() {
   }
   if (registry_) registry_->queue().Close();
   if (agent_thread_.joinable()) agent_thread_.join();
+  agents_.reset();  // it calls the registry
   if (bells_) bells_->Stop();
   // A start that failed leaves what it found, and nothing of its own.
   if (!tracker_ || end_ == End::kKeeps) return;
@@ -278,38 +286,48 @@ void Daemon::PersistAgents() {
       return RunAgents();
     } catch (...) {
       ::usleep(100'000);
-      static Rarely rarely;
-      if (rarely.Now()) log::Error("agents: {}", std::strerror(CaughtErrno()));
+      static log::Limit once_a_minute(1);
+      std::uint64_t left_out;
+      if (once_a_minute.Allow(&left_out)) log::Error("agents: {}", std::strerror(CaughtErrno()));
     }
   }
 }
 
-// One notification after the other; the starter does not wait for an agent's end.
+// One notification after the other. Where no more agents may run now, those with an agent wait in the
+// queue, not begun: what happens to their cgroups meanwhile counts as ever (spec 2, 10.7).
 void Daemon::RunAgents() {
-  while (const auto next = registry_->queue().Take()) {
+  ReleaseQueue& queue = registry_->queue();
+  const auto room = [this] { return agents_->HasRoom(); };
+  while (auto next = queue.Take(room)) {
+    if (registry_->StartsAgent(*next) && !room()) {
+      queue.PutBack(*std::move(next));
+      continue;
+    }
     const auto notification = registry_->BeginNotification(*next);
-    if (!notification) continue;
-    StartAgent(*notification);
-    registry_->FinishNotification(*notification);  // handed over: the spawner outlives us
+    if (notification && !StartAgent(*notification)) {
+      registry_->FinishNotification(notification->number);
+    }
   }
 }
 
-void Daemon::StartAgent(const Notification& notification) {
-  if (notification.agent.empty()) return;
+// True: handed over; it is finished when its agent runs, or never will.
+bool Daemon::StartAgent(const Notification& notification) {
+  if (notification.agent.empty()) return false;
   const Dialect& dialect = DialectOf(notification.dialect);
   const auto path = PathForAgent(notification.path, dialect);
   if (!path) {
     log::Warn("{}: no agent for a path of {} bytes", notification.hierarchy,
               notification.path.size());
-    return;
+    return false;
   }
   feed_->Notified(notification);
-  KeepSpawnerInRoots();
   agents_->Start({.agent = notification.agent,
                   .path = *path,
                   .hierarchy = notification.hierarchy,
                   .user = notification.agent_user,
-                  .no_new_privs = dialect.agent_loses_privileges});
+                  .no_new_privs = dialect.agent_loses_privileges,
+                  .notification = notification.number});
+  return true;
 }
 
 // Agents inherit their place from the spawner, and run in every root (spec 10.4); somebody

@@ -105,7 +105,7 @@ class Daemon {
   void PlaceProcView(HierarchyId built_in);
   void PersistAgents();
   void RunAgents();
-  void StartAgent(const Notification& notification);
+  bool StartAgent(const Notification& notification);
   void KeepSpawnerInRoots();
 
   const std::string instance_;

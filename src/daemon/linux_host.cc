@@ -13,6 +13,7 @@
 #include <cstring>
 #include <future>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "agent/agent_starter.h"
@@ -143,9 +144,9 @@ bool LinuxHost::IsSysAdmin(Tid tid) const {
 
 // The look is done by a thread of its own and waited for only so long: the path may lie on
 // one of our own mounts, whose server is the very thread that asks, or on a server that hangs.
-Result<void> LinuxHost::CheckAgent(const std::string& agent) const {
+Result<void> LinuxHost::CheckAgent(const std::string& agent, const std::string& user) const {
   constexpr auto kPatience = std::chrono::seconds(1);
-  std::packaged_task<Result<void>()> look([agent] { return CheckAgentFile(agent); });
+  std::packaged_task<Result<void>()> look([agent, user] { return CheckAgentFile(agent, user); });
   auto answer = look.get_future();
   auto thread = StartThread(std::move(look));
   if (!thread) return Fail(thread.error());

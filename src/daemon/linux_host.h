@@ -16,7 +16,7 @@ class LinuxHost final : public Host {
   Result<std::unique_ptr<TaskHandle>> OpenTask(Tid tid) const override;
   Result<std::unique_ptr<ProcessHandle>> OpenProcess(Tgid tgid) const override;
   bool IsSysAdmin(Tid tid) const override;
-  Result<void> CheckAgent(const std::string& agent) const override;
+  Result<void> CheckAgent(const std::string& agent, const std::string& user) const override;
   std::unique_ptr<PidView> PidViewOf(Tid caller) const override;
   Tgid OwnProcess() const override;
 };

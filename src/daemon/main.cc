@@ -17,13 +17,14 @@
 #include <utility>
 #include <vector>
 
+#include "agent/spawner.h"
 #include "base/log.h"
 #include "base/own_path.h"
 #include "base/thread.h"
 #include "client/client.h"
 #include "client/instance.h"
 #include "daemon/daemon.h"
-#include "daemon/plugin.h"
+#include "daemon/remembered.h"
 #include "daemon/server.h"
 #include "daemon/surroundings.h"
 #include "daemon/version.h"
@@ -37,6 +38,7 @@ struct Arguments {
   bool foreground = false;
   int ready_fd = -1;
   std::vector<std::string> plugins;
+  std::optional<unsigned> max_agents;
 };
 
 const std::map<std::string, log::Level> kLogLevels = {{"debug", log::Level::kDebug},
@@ -164,8 +166,8 @@ Result<void> Serve(const Arguments& arguments, std::vector<NotLeft> not_left, in
   const auto lock = LockOrFindOther(arguments);
   if (!lock) return Fail(lock.error());
   if (!*lock) {
-    if (!arguments.plugins.empty()) {
-      return Fail(EALREADY, "a daemon holds {}; plug-ins are loaded when a daemon starts",
+    if (!arguments.plugins.empty() || arguments.max_agents) {
+      return Fail(EALREADY, "a daemon holds {}; it has its plug-ins and limits from its start",
                   directory + "/lock");
     }
     Tell(std::exchange(*ready_fd, -1), "ok");
@@ -180,34 +182,34 @@ Result<void> Serve(const Arguments& arguments, std::vector<NotLeft> not_left, in
     left.harms ? log::Warn("{}: {}", left.name, left.text)
                : log::Info("{}: {}", left.name, left.text);
   }
-  LeaveGroupsOfOtherInstances(arguments.instance);  // before the fork: it inherits the place
-  // The spawner first: forked while we have one thread and nothing open (design: section 4).
-  auto agents = AgentStarter::Create();
+  LeaveGroupsOfOtherInstances(arguments.instance);  // before the spawner, which inherits the place
+  auto remembered = Recall(directory);
+  if (!remembered) return Fail(remembered.error());
+  if (arguments.max_agents) remembered->max_agents = arguments.max_agents;
+  auto agents = AgentStarter::Create(remembered->max_agents.value_or(kDefaultMaxAgents));
   if (!agents) return Fail(agents.error());
-  const Fd signals = Signals();  // after the fork: agents start with none blocked
-  RaiseDescriptors();            // likewise: agents have the usual number
+  const Fd signals = Signals();
+  RaiseDescriptors();
   bool ends_instance = false;
   std::vector<Fd> peers;  // closed last: who waits for our end finds nothing left of us
   {
-    const auto remembered = RememberedPlugins(directory);
-    if (!remembered) return Fail(remembered.error());
-    std::vector<std::string> plugins = *remembered;
+    std::vector<std::string>& plugins = remembered->plugins;
+    const std::size_t loaded_before = plugins.size();
     for (const std::string& file : arguments.plugins) {
-      if (std::ranges::find(*remembered, file) == remembered->end()) plugins.push_back(file);
+      if (std::ranges::find(plugins, file) == plugins.end()) plugins.push_back(file);
     }
     auto daemon = Daemon::Create(arguments.instance, std::move(*agents), plugins);
-    if (!daemon && !remembered->empty()) {
-      return Fail(daemon.error().code, "{} (what a daemon that died had loaded is in {})",
-                  daemon.error().message, RememberedPluginsFile(directory));
+    if (!daemon && loaded_before != 0) {
+      return Fail(daemon.error().code, "{} (what an earlier daemon had loaded is in {}/plugins)",
+                  daemon.error().message, directory);
     }
     if (!daemon) return Fail(daemon.error());
     (*daemon)->SetSurroundings(std::move(not_left));
     (*daemon)->WatchLock((*lock)->get());
     auto server = Server::Listen(**daemon, SocketPath(arguments.instance));
     if (!server) return Fail(server.error());
-    if (!plugins.empty()) {  // before anybody can mount what they bring
-      if (auto kept = RememberPlugins(directory, plugins); !kept) return Fail(kept.error());
-    }
+    // Before anybody can mount what plug-ins bring.
+    if (auto kept = Remember(directory, *remembered); !kept) return Fail(kept.error());
     log::Info("corrald {} serves instance '{}', tracker {}", kVersion, arguments.instance,
               (*daemon)->tracker().name());
     Tell(std::exchange(*ready_fd, -1), Greeting(**daemon));
@@ -218,8 +220,8 @@ Result<void> Serve(const Arguments& arguments, std::vector<NotLeft> not_left, in
   log::Info("instance '{}' {}", arguments.instance,
             ends_instance ? "ended" : "is kept for the next daemon");
   if (!ends_instance) return {};
-  if (!arguments.foreground) ::unlink(log_file.c_str());
-  ::unlink(RememberedPluginsFile(directory).c_str());
+  log::Remove();
+  Forget(directory);
   ::unlink(LockPath(arguments.instance).c_str());
   ::rmdir(directory.c_str());
   return {};
@@ -235,10 +237,14 @@ Error RunAgain(const Arguments& arguments) {
     words.insert(words.end(), {"--ready-fd", std::to_string(arguments.ready_fd)});
   }
   for (const std::string& file : arguments.plugins) words.insert(words.end(), {"--plugin", file});
+  if (arguments.max_agents) {
+    words.insert(words.end(), {"--max-agents", std::to_string(*arguments.max_agents)});
+  }
   return RunAgainClean(words, arguments.foreground);
 }
 
 int Main(int argc, char** argv) {
+  if (IsSpawner(argc, argv)) RunSpawner();
   Arguments arguments;
   CLI::App app{"corrald: tracks every task of the machine and serves corral's mounts"};
   app.add_option("--instance", arguments.instance,
@@ -250,6 +256,10 @@ int Main(int argc, char** argv) {
   app.add_option("--plugin", arguments.plugins, "Load a subsystem from this file; may be repeated")
       ->type_name("FILE")
       ->allow_extra_args(false);
+  app.add_option("--max-agents", arguments.max_agents,
+                 "How many release agents may run at once; the rest wait (default: 32)")
+      ->type_name("N")
+      ->check(CLI::Range(1u, kMostAgents));
   app.set_version_flag("--version", std::string("corrald ") + kVersion);
   CLI11_PARSE(app, argc, argv);
 
@@ -269,7 +279,7 @@ int Main(int argc, char** argv) {
   // We are about to leave the working directory, and a name without '/' is not a file to dlopen().
   for (std::string& file : arguments.plugins) file = std::filesystem::absolute(file);
   if (::geteuid() != 0) return fail({EPERM, "corrald must be started by root"});
-  if (!EnvironmentIsClean()) return fail(RunAgain(arguments));
+  if (!EnvironmentIsClean(arguments.foreground)) return fail(RunAgain(arguments));
   if (!arguments.foreground && ::daemon(/*nochdir=*/1, /*noclose=*/1) != 0) {
     return fail({errno, std::string("cannot go to the background: ") + std::strerror(errno)});
   }

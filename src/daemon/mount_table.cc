@@ -68,12 +68,17 @@ std::string MountTable::OptionsText(const HierarchyInfo& info, bool escaped) con
   return text;
 }
 
-Result<void> MountTable::CheckAgent(const MountOptions& options) const {
+// `now`: what stays where the options do not say. An agent may be the user's that it runs as: so it
+// is looked at again when that is to be another one.
+Result<void> MountTable::CheckAgent(const MountOptions& options, const HierarchyInfo& now) const {
   if (!options.agent_user.empty() && !::getpwnam(options.agent_user.c_str())) {
     return Fail(EINVAL, "agent_user={}: there is no such user", options.agent_user);
   }
-  if (!options.release_agent || options.release_agent->empty()) return {};
-  return tree_.host().CheckAgent(*options.release_agent);
+  if (!options.release_agent && options.agent_user.empty()) return {};
+  const std::string& agent = options.release_agent ? *options.release_agent : now.release_agent;
+  if (agent.empty()) return {};
+  return tree_.host().CheckAgent(
+      agent, options.agent_user.empty() ? now.agent_user : options.agent_user);
 }
 
 SubsystemSet MountTable::Wanted(const MountOptions& options, const Dialect& dialect) const {
@@ -110,7 +115,7 @@ Result<HierarchyId> MountTable::FindOrCreateLocked(const MountOptions& options, 
   if (options.name && !says_which) {
     return Fail(EINVAL, "there is no hierarchy named '{}'; 'none,name={}' makes one", name, name);
   }
-  if (auto ok = CheckAgent(options); !ok) return Fail(ok.error());
+  if (auto ok = CheckAgent(options, {}); !ok) return Fail(ok.error());
   *created = true;
   return registry.CreateHierarchy(
       {.name = name,
@@ -174,7 +179,7 @@ Result<MountOptions> MountTable::Remount(dev_t device, std::string_view text) {
     return Fail(EBUSY, "hierarchy '{}' has child cgroups; only one without can be remounted",
                 info->label);
   }
-  if (auto ok = CheckAgent(*options); !ok) return Fail(ok.error());
+  if (auto ok = CheckAgent(*options, *info); !ok) return Fail(ok.error());
   Registry& registry = tree_.registry();
   auto bound = registry.Rebind(info->id, Wanted(*options, dialect));
   if (!bound) return Fail(bound.error());

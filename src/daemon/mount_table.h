@@ -77,7 +77,7 @@ class MountTable {
   SubsystemSet Wanted(const MountOptions& options, const Dialect& dialect) const;
   Result<HierarchyId> FindOrCreateLocked(const MountOptions& options, bool* created)
       REQUIRES(mounts_mu_);
-  Result<void> CheckAgent(const MountOptions& options) const;
+  Result<void> CheckAgent(const MountOptions& options, const HierarchyInfo& now) const;
   void SweepLocked() REQUIRES(mounts_mu_);
 
   Tree& tree_;

@@ -13,7 +13,6 @@
 #include <cstring>
 
 #include "base/log.h"
-#include "base/rarely.h"
 #include "base/thread.h"
 #include "client/frame.h"
 #include "daemon/operations.h"
@@ -41,11 +40,8 @@ void Refuse(int socket, const Error& error) {
 
 // What fails for want of something fails again and again; and logging may want the same.
 void LogRefusal(const Error& error) {
-  static Rarely rarely;
-  const auto kept = rarely.Now();
-  if (!kept) return;
-  log::Warn("a connection is refused: {} ({} others since the last line like this)", error.message,
-            *kept);
+  static log::Limit once_a_minute(1);
+  log::WriteAtMost(once_a_minute, log::Level::kWarn, "a connection is refused: " + error.message);
 }
 
 }  // namespace

@@ -177,11 +177,22 @@ std::string OwnProgram() {
 
 using namespace surroundings;
 
-bool EnvironmentIsClean() {
-  for (std::size_t i = 0; i < kEnvironment.size(); ++i) {
-    if (!environ[i] || std::strcmp(environ[i], kEnvironment[i]) != 0) return false;
+// Our own, and of a supervisor's what says where standard error leads (systemd.exec(5)).
+static std::vector<std::string> Environment(bool foreground) {
+  std::vector<std::string> wanted(kEnvironment.begin(), kEnvironment.end());
+  constexpr const char* kJournal = "JOURNAL_STREAM";
+  if (const char* set = std::getenv(kJournal); foreground && set != nullptr) {
+    wanted.push_back(fmt::format("{}={}", kJournal, set));
   }
-  return environ[kEnvironment.size()] == nullptr;
+  return wanted;
+}
+
+bool EnvironmentIsClean(bool foreground) {
+  std::size_t found = 0;
+  for (const std::string& wanted : Environment(foreground)) {
+    if (!environ[found] || environ[found++] != wanted) return false;
+  }
+  return environ[found] == nullptr;
 }
 
 Error RunAgainClean(const std::vector<std::string>& words, bool foreground) {
@@ -192,7 +203,9 @@ Error RunAgainClean(const std::vector<std::string>& words, bool foreground) {
   std::vector<const char*> arguments;
   for (const std::string& word : words) arguments.push_back(word.c_str());
   arguments.push_back(nullptr);
-  std::vector<const char*> environment(kEnvironment.begin(), kEnvironment.end());
+  const std::vector<std::string> wanted = Environment(foreground);
+  std::vector<const char*> environment;
+  for (const std::string& variable : wanted) environment.push_back(variable.c_str());
   environment.push_back(nullptr);
   const std::string program = OwnProgram();
   ::execve(program.c_str(), const_cast<char* const*>(arguments.data()),

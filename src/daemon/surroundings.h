@@ -24,8 +24,9 @@ struct NotLeft {
   bool harms = false;  // it can end or stop the daemon
 };
 
-// Whether the environment is the daemon's own, and nothing of its starter's.
-bool EnvironmentIsClean();
+// Whether the environment is the daemon's own, and nothing of its starter's but, in the foreground,
+// JOURNAL_STREAM.
+bool EnvironmentIsClean(bool foreground);
 
 // Runs this program again with these words and a clean environment: only that takes the old one out
 // of /proc/PID/environ. What counts from an exec on (the size of the stack, the personality) is left

@@ -182,11 +182,35 @@ TEST_P(Agent, ThatOthersMayWriteIsRefusedWhenItIsSet) {
   const std::string directory = work() + "/open";
   ASSERT_EQ(Mkdir(directory), 0);
   std::filesystem::copy(agent, directory + "/agent");
-  ASSERT_EQ(Code(::chmod(directory.c_str(), 01777)), 0);
+  ASSERT_EQ(Code(::chmod(directory.c_str(), 0777)), 0);
   EXPECT_EQ(set(directory + "/agent"), EPERM);
   ASSERT_EQ(Code(::chmod(directory.c_str(), 0755)), 0);
   EXPECT_EQ(set(directory + "/agent"), 0);
+  // Sticky and root's: nobody else can take root's file away there.
+  ASSERT_EQ(Code(::chmod(directory.c_str(), 01777)), 0);
+  EXPECT_EQ(set(directory + "/agent"), 0);
+  ASSERT_EQ(Code(::chown((directory + "/agent").c_str(), 1000, 1000)), 0);
+  EXPECT_EQ(set(directory + "/agent"), EPERM);
+  ASSERT_EQ(Code(::chown((directory + "/agent").c_str(), 0, 0)), 0);
   EXPECT_EQ(TryMount(Options("refused") + ",release_agent=" + agent), 0);
+}
+
+TEST_P(Agent, WhoeverOwnsADirectoryAboveItCouldChangeIt) {
+  Spec("10.11");
+  const std::string above = work() + "/above", link = work() + "/link";
+  ASSERT_EQ(Sh("mkdir -p $WORK/above/b/c").status, 0);
+  std::filesystem::copy(WriteAgent("true"), above + "/b/c/agent");
+  std::filesystem::create_symlink("above/b/c/agent", link);
+  const auto set = [&](const std::string& path) {
+    return v6() ? Remount("compat=v6,release_agent=" + path) : Write(File(), path);
+  };
+  EXPECT_EQ(set(link), 0);
+  ASSERT_EQ(Code(::chown(above.c_str(), 1000, 1000)), 0);
+  EXPECT_EQ(set(above + "/b/c/agent"), EPERM);
+  EXPECT_EQ(set(link), EPERM);
+  ASSERT_EQ(Code(::chown(above.c_str(), 0, 0)), 0);
+  ASSERT_EQ(Code(::chmod(above.c_str(), 0775)), 0);
+  EXPECT_EQ(set(link), EPERM);
 }
 
 TEST_P(Agent, ThatOthersMayWriteIsRefusedAgainWhenItWouldStart) {

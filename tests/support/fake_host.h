@@ -13,6 +13,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "control/host.h"
 
@@ -25,7 +26,8 @@ class FakeHost final : public Host {
   std::set<Tid> bound_kthreads;             // kernel threads that have their place for good
   std::map<Tid, std::map<Tid, std::uint32_t>> views;  // by caller: the numbers it sees
   std::set<Tid> admins;                     // with CAP_SYS_ADMIN
-  std::set<std::string> bad_agents;         // writable by others
+  std::set<std::string> bad_agents;         // somebody beside root could change them
+  std::set<std::pair<std::string, std::string>> agents_of;  // bad for others than this user
   Tgid own{1};
   std::uint64_t tasks = 100;
   std::function<void(Tgid)> on_open_process = [](Tgid) {};
@@ -41,9 +43,9 @@ class FakeHost final : public Host {
     return std::make_unique<Process>(*this, tgid);
   }
   bool IsSysAdmin(Tid tid) const override { return admins.contains(tid); }
-  Result<void> CheckAgent(const std::string& agent) const override {
-    if (bad_agents.contains(agent)) return Fail(EPERM, "{} is writable by others", agent);
-    return {};
+  Result<void> CheckAgent(const std::string& agent, const std::string& user) const override {
+    if (!bad_agents.contains(agent) || agents_of.contains({agent, user})) return {};
+    return Fail(EPERM, "others could change {}", agent);
   }
   std::unique_ptr<PidView> PidViewOf(Tid caller) const override {
     const auto view = views.find(caller);

@@ -1,6 +1,7 @@
 // A release agent for tests: writes how it was started to ARGV0.out, one "name=value" each,
 // separated by NUL; the file appears whole (renamed into place).
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,6 +36,13 @@ int main(int argc, char** argv) {
     tell("fds", fds);
     tell("session", getsid(0) == getpid() ? "own" : "shared");
     tell("unusual_signals", std::to_string(UnusualSignals()));
+    tell("nice", std::to_string(getpriority(PRIO_PROCESS, 0)));
+    std::string score;
+    std::ifstream("/proc/self/oom_score_adj") >> score;
+    tell("oom_score_adj", score);
+    rlimit descriptors{};
+    getrlimit(RLIMIT_NOFILE, &descriptors);
+    tell("soft_nofile", std::to_string(descriptors.rlim_cur));
     tell("no_new_privs", std::to_string(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)));
     tell("ids", std::to_string(getuid()) + ":" + std::to_string(geteuid()) + ":" +
                     std::to_string(getgid()) + ":" + std::to_string(getgroups(0, nullptr)));

@@ -82,7 +82,7 @@ class Keeping : public ::testing::Test {
       const auto notification = Reg().BeginNotification(*next);
       if (!notification) continue;
       if (life_->crash.Step()) told_.push_back(notification->path);
-      Reg().FinishNotification(*notification);
+      Reg().FinishNotification(notification->number);
     }
   }
   std::vector<std::string> Told() {

@@ -10,3 +10,14 @@ corral_test(store_test
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/store_test.cc
   DEPS corral_store
   LABELS unit)
+# A plug-in that leaves a mark when its code runs, before anybody asks it for anything.
+add_library(marking_plugin MODULE ${CMAKE_CURRENT_LIST_DIR}/marking_plugin.cc)
+corral_settings(marking_plugin)
+target_link_libraries(marking_plugin PRIVATE fmt::fmt)
+corral_test(plugin_test
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/plugin_test.cc
+  DEPS corral_daemon
+  LABELS unit)
+target_compile_definitions(plugin_test PRIVATE
+  CORRAL_MARKING_PLUGIN="$<TARGET_FILE:marking_plugin>")
+add_dependencies(plugin_test marking_plugin)

@@ -17,7 +17,6 @@
 #include <unordered_set>
 
 #include "base/log.h"
-#include "base/rarely.h"
 #include "tracker.skel.h"
 #include "trackers/bpf/bpf_object.h"
 #include "trackers/bpf/proc_tasks.h"
@@ -467,11 +466,12 @@ void BpfTracker::RetireSet(CssSetId set) { TakePending(tables_, set); }
 // for lack of descriptors or memory, is waited for, however long.
 std::vector<corral_task_record> BpfTracker::Walk(int link_fd) const {
   constexpr auto kLongestPause = std::chrono::milliseconds(1280);
-  static Rarely rarely;
+  static log::Limit once_a_minute(1);
   for (auto pause = std::chrono::milliseconds(20);; pause = std::min(2 * pause, kLongestPause)) {
     auto records = RecordsOf<corral_task_record>(link_fd);
     if (records) return *std::move(records);
-    if (rarely.Now()) log::Error("{}; trying again until it can be", records.error().message);
+    log::WriteAtMost(once_a_minute, log::Level::kError,
+                     records.error().message + "; trying again until it can be");
     std::this_thread::sleep_for(pause);
   }
 }

@@ -32,6 +32,7 @@ class Daemon {
   class Agents {
    public:
     AgentCounts counts() const { return {}; }
+    std::string trouble() const { return ""; }
   };
   class NamedTracker {
    public:

@@ -1,0 +1,82 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "agent/spawner.h"
+#include "agent/wire.h"
+
+namespace corral {
+namespace {
+
+constexpr char kArgument[] = "--spawner";
+// One job must fit whatever the machine's default is; more is only room for bursts.
+constexpr int kSocketBuffer = 1 << 20;
+
+Result<pid_t> Execute(int program, int socket) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  if (const int error = ::posix_spawn_file_actions_init(&actions); error != 0) {
+    return Fail(error, "spawner: {}", std::strerror(error));
+  }
+  ::posix_spawnattr_init(&attributes);
+  ::posix_spawn_file_actions_adddup2(&actions, socket, wire::kSocket);
+  // Blocked until it has its own view of them: the end of the socket ends the spawner. In a session
+  // of its own: Ctrl-C at a daemon in the foreground is for the daemon.
+  sigset_t all;
+  ::sigfillset(&all);
+  ::posix_spawnattr_setsigmask(&attributes, &all);
+  ::posix_spawnattr_setsigdefault(&attributes, &all);
+  ::posix_spawnattr_setflags(
+      &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+
+  const std::string file = fmt::format("/proc/self/fd/{}", program);
+  char name[] = "corral-spawner";
+  std::string argument = kArgument;
+  char* const arguments[] = {name, argument.data(), nullptr};
+  pid_t pid = 0;
+  const int error =
+      ::posix_spawn(&pid, file.c_str(), &actions, &attributes, arguments, environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::posix_spawnattr_destroy(&attributes);
+  if (error != 0) return Fail(error, "cannot start the agent spawner: {}", std::strerror(error));
+  return pid;
+}
+
+}  // namespace
+
+bool IsSpawner(int argc, char** argv) {
+  return argc == 2 && std::strcmp(argv[1], kArgument) == 0;
+}
+
+Result<SpawnerProcess> StartSpawner(int program) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+    return Fail(errno, "cannot make a socket for the agent spawner: {}", std::strerror(errno));
+  }
+  SpawnerProcess made{.socket = Fd(ends[0])};
+  const Fd theirs(ends[1]);
+  if (::setsockopt(ends[0], SOL_SOCKET, SO_SNDBUFFORCE, &kSocketBuffer, sizeof(int)) != 0) {
+    ::setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &kSocketBuffer, sizeof(int));
+  }
+  const auto pid = Execute(program, theirs.get());
+  if (!pid) return Fail(pid.error());
+  made.pid = *pid;
+  made.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0)));
+  if (!made.pidfd) {
+    const int error = errno;
+    ::kill(*pid, SIGKILL);
+    ::waitpid(*pid, nullptr, 0);
+    return Fail(error, "cannot watch the agent spawner: {}", std::strerror(error));
+  }
+  return made;
+}
+
+}  // namespace corral

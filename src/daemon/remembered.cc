@@ -1,0 +1,81 @@
+#include "daemon/remembered.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+#include <string_view>
+
+#include "base/fd.h"
+#include "base/trusted_file.h"
+
+namespace corral {
+namespace {
+
+constexpr char kPlugins[] = "/plugins";  // each ends with a NUL, which is in no file's name
+constexpr char kMaxAgents[] = "/max-agents";
+constexpr std::size_t kMost = 1 << 20;
+
+Result<std::string> ReadIfThere(const std::string& path) {
+  const auto file = OpenTrusted(path);
+  if (!file && file.error().code == ENOENT) return std::string();
+  if (!file && file.error().code == EPERM) {
+    return Fail(EPERM,
+                "{}: what is remembered there of a daemon that died is not used. See what it says, "
+                "remove it, and start again",
+                file.error().message);
+  }
+  if (!file) return Fail(file.error());
+  return ReadTrusted(*file, kMost);
+}
+
+Result<void> WriteWhole(const std::string& path, std::string_view text) {
+  const std::string fresh = path + ".new";
+  ::unlink(fresh.c_str());
+  Fd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  const bool written = file && ::fchmod(file.get(), 0600) == 0 &&
+                       ::write(file.get(), text.data(), text.size()) ==
+                           static_cast<ssize_t>(text.size()) &&
+                       ::rename(fresh.c_str(), path.c_str()) == 0;
+  if (written) return {};
+  const int error = errno != 0 ? errno : EIO;
+  ::unlink(fresh.c_str());
+  return Fail(error, "cannot write {}: {}", path, std::strerror(error));
+}
+
+}  // namespace
+
+Result<Remembered> Recall(const std::string& runtime_dir) {
+  Remembered what;
+  const auto plugins = ReadIfThere(runtime_dir + kPlugins);
+  if (!plugins) return Fail(plugins.error());
+  std::istringstream in(*plugins);
+  for (std::string file; std::getline(in, file, '\0');) what.plugins.push_back(file);
+  const auto max_agents = ReadIfThere(runtime_dir + kMaxAgents);
+  if (!max_agents) return Fail(max_agents.error());
+  if (const unsigned long number = std::strtoul(max_agents->c_str(), nullptr, 10); number != 0) {
+    what.max_agents = static_cast<unsigned>(number);
+  }
+  return what;
+}
+
+Result<void> Remember(const std::string& runtime_dir, const Remembered& what) {
+  if (!what.plugins.empty()) {
+    std::string text;
+    for (const std::string& file : what.plugins) text += file + '\0';
+    if (auto ok = WriteWhole(runtime_dir + kPlugins, text); !ok) return ok;
+  }
+  if (!what.max_agents) return {};
+  return WriteWhole(runtime_dir + kMaxAgents, fmt::format("{}\n", *what.max_agents));
+}
+
+void Forget(const std::string& runtime_dir) {
+  for (const char* name : {kPlugins, kMaxAgents}) ::unlink((runtime_dir + name).c_str());
+}
+
+}  // namespace corral
