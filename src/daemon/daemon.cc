@@ -164,7 +164,7 @@ Daemon::~Daemon() {
 // Tracking does not need the view: without it the daemon goes on, and says so.
 void Daemon::PlaceProcView(HierarchyId built_in) {
   proc_view_ = std::make_unique<ProcView>(
-      *registry_, host_, built_in,
+      *tree_, built_in,
       ProcView::Source{.sweep = [this] { (void)mounts_->size(); },
                        .is_mounted = [this](HierarchyId id) { return mounts_->CountOf(id) != 0; },
                        .mounts = [this] { return mounts_->MountsText(); }});

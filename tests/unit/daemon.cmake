@@ -10,3 +10,7 @@ corral_test(store_test
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/store_test.cc
   DEPS corral_store
   LABELS unit)
+corral_test(linux_host_test
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/linux_host_test.cc
+  DEPS corral_daemon corral_tracker_inproc
+  LABELS unit)
