@@ -12,6 +12,7 @@ constexpr uid_t kUser = 1234;
 class Quotas : public Conformance {
  protected:
   void Prepare() override {
+    Spec("4.6");
     if (!Is("corral")) NOT_APPLICABLE("an extension of the default dialect");
     // Given away as people do it.
     ASSERT_EQ(Sh("mkdir $MNT/his && chown -R 1234:1234 $MNT/his").status, 0);
@@ -23,7 +24,6 @@ class Quotas : public Conformance {
 CORRAL_IN_EVERY_DIALECT(Quotas);
 
 TEST_P(Quotas, AreMaxAtFirstAndReadBackWhatWasWritten) {
-  Spec("4.6");
   for (const std::string file : {"/cgroup.max.depth", "/cgroup.max.descendants"}) {
     EXPECT_EQ(Read(his_ + file), "max\n");
     EXPECT_EQ(Write(his_ + file, "12\n"), 0);
@@ -37,7 +37,6 @@ TEST_P(Quotas, AreMaxAtFirstAndReadBackWhatWasWritten) {
 }
 
 TEST_P(Quotas, AMkdirBeyondGivesEagainAndWhatIsThereStays) {
-  Spec("4.6");
   ASSERT_EQ(Write(his_ + "/cgroup.max.depth", "2"), 0);
   EXPECT_EQ(AsUser([&] { return Mkdir(his_ + "/1"); }), 0);
   EXPECT_EQ(AsUser([&] { return Mkdir(his_ + "/1/2"); }), 0);
@@ -56,7 +55,6 @@ TEST_P(Quotas, AMkdirBeyondGivesEagainAndWhatIsThereStays) {
 }
 
 TEST_P(Quotas, AreSetByWhoMayWriteTheParentsFiles) {
-  Spec("4.6");
   for (const std::string file : {"/cgroup.max.depth", "/cgroup.max.descendants"}) {
     EXPECT_EQ(StatOf(his_ + file).st_uid, kUser) << "chown was told so, and it is of no use";
     EXPECT_EQ(AsUser([&] { return Write(his_ + file, "7"); }), EACCES);
