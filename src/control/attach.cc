@@ -47,18 +47,48 @@ Result<Named> ReadName(const ControlContext& context, const Caller& caller,
   return Named{*tid, false};
 }
 
-// Spec 8.2: the mover's uid is 0, or the target's real or saved one.
-Result<void> CheckOwner(const TaskHandle& task, uid_t uid, Tid tid) {
-  if (uid == 0) return {};
+// Whose right over the task is asked for (spec 8.3). Not the writer's alone: whoever opens a file
+// of his own can hand it to a set-user-ID program as its standard error, and choose what it writes.
+struct Movers {
+  uid_t opener;
+  uid_t writer;
+  bool may_all() const { return opener == 0 && writer == 0; }
+};
+
+Movers MoversOf(const ControlContext& context, const Caller& caller, const Named& named) {
+  if (named.self && !context.dialect.zero_needs_right) return {.opener = 0, .writer = 0};
+  const uid_t opener = context.opener.uid;
+  return {.opener = opener, .writer = context.dialect.writer_fits_too ? caller.uid : opener};
+}
+
+// Spec 8.2: a mover's uid is 0, or the target's real or saved one.
+Result<void> CheckOwner(const TaskHandle& task, const Movers& movers, Tid tid) {
+  if (movers.may_all()) return {};
   auto owner = task.owner();
   if (!owner) return Fail(owner.error());
-  if (uid == owner->real_uid || uid == owner->saved_uid) return {};
-  return Fail(EACCES, "task {} is not of uid {}", tid.value, uid);
+  for (const uid_t uid : {movers.opener, movers.writer}) {
+    if (uid == 0 || uid == owner->real_uid || uid == owner->saved_uid) continue;
+    return Fail(EACCES, "task {} is not of uid {}", tid.value, uid);
+  }
+  return {};
+}
+
+// The threads of a process may have different owners: one that has taken a user's uid for a while
+// does not hand him the process, which can be killed and frozen only whole. The leader must be his.
+Result<void> CheckLeader(const ControlContext& context, const TaskHandle& task,
+                         const Movers& movers, Tid tid) {
+  const auto process = task.process();
+  if (!process) return Fail(process.error());
+  if (process->value == tid.value) return {};
+  const auto leader = context.host.OpenTask(Tid{process->value});
+  if (!leader) return Fail(leader.error());
+  return CheckOwner(**leader, movers, Tid{process->value});
 }
 
 // A tid may be recycled between the look at its owner and the move. So the task is held
 // from before that look, and asked once moved whether it is there still.
-Result<void> AttachHeld(const ControlContext& context, uid_t uid, Named named, Attach attach) {
+Result<void> AttachHeld(const ControlContext& context, const Movers& movers, Named named,
+                        Attach attach) {
   const auto task = context.host.OpenTask(named.tid);
   if (!task) return Fail(task.error());
   // A zombie still has an owner: where it is no task any more, ESRCH comes before EACCES (6.5).
@@ -72,7 +102,10 @@ Result<void> AttachHeld(const ControlContext& context, uid_t uid, Named named, A
   if (context.dialect.bound_kthreads_stay && (*task)->is_bound_kthread()) {
     return Fail(EINVAL, "kernel thread {} stays where it is", named.tid.value);
   }
-  if (auto allowed = CheckOwner(**task, uid, named.tid); !allowed) return allowed;
+  if (auto allowed = CheckOwner(**task, movers, named.tid); !allowed) return allowed;
+  if (!movers.may_all()) {
+    if (auto allowed = CheckLeader(context, **task, movers, named.tid); !allowed) return allowed;
+  }
   auto moved = (context.registry.*attach)(context.cgroup, named.tid,
                                           [&] { return (*task)->StillThere(); });
   const bool exited = !moved && moved.error().code == ESRCH && (*task)->StillThere();
@@ -85,13 +118,12 @@ Result<void> WriteTask(const ControlContext& context, const Caller& caller, std:
   const Dialect& dialect = context.dialect;
   const auto named = ReadName(context, caller, bytes);
   if (!named) return Fail(named.error());
-  uid_t mover = dialect.opener_attaches ? context.opener.uid : caller.uid;
-  if (named->self && !dialect.zero_needs_right) mover = 0;
+  const Movers movers = MoversOf(context, caller, *named);
   // Whom nothing else is asked about is not held: the usual case, in one step.
-  if (mover == 0 && !dialect.bound_kthreads_stay && !dialect.exiting_is_no_error) {
+  if (movers.may_all() && !dialect.bound_kthreads_stay && !dialect.exiting_is_no_error) {
     return (context.registry.*attach)(context.cgroup, named->tid, {});
   }
-  return AttachHeld(context, mover, *named, attach);
+  return AttachHeld(context, movers, *named, attach);
 }
 
 }  // namespace

@@ -1,10 +1,15 @@
 #include "control/attributes.h"
 
+#include <unistd.h>
+
 #include "base/log.h"
 #include "core/row_bytes.h"
 
 namespace corral {
 namespace {
+
+// Instead of an uid or gid: that of the directory which AsMade names, as it is then. No user has it.
+constexpr std::uint32_t kParents = UINT32_MAX;
 
 timespec Now() {
   timespec now;
@@ -40,6 +45,13 @@ NodeAttr ReadAttr(RowReader& note) {
 std::uint64_t SlotOf(Inode inode) { return inode.number & 0xff; }
 
 }  // namespace
+
+bool Permits(const NodeAttr& directory, const Credentials& who, int want) {
+  if (who.Has(Credentials::kDacOverride)) return true;
+  if (who.Has(Credentials::kDacReadSearch) && (want & W_OK) == 0) return true;
+  const int shift = who.uid == directory.uid ? 6 : who.InGroup(directory.gid) ? 3 : 0;
+  return ((static_cast<int>(directory.mode) >> shift) & want) == want;
+}
 
 std::string Attributes::NoteOf(const CgroupAttr& attr) {
   RowWriter note;
@@ -94,7 +106,7 @@ Result<CgroupId> Attributes::Create(uid_t uid, gid_t gid, mode_t mode,
   return id;
 }
 
-NodeAttr Attributes::GetLocked(Inode inode, mode_t mode) const {
+NodeAttr Attributes::RawLocked(Inode inode, AsMade made) const {
   const auto cgroup = cgroups_.find(inode.cgroup());
   NodeAttr attr = roots_;
   if (cgroup != cgroups_.end()) {
@@ -102,24 +114,37 @@ NodeAttr Attributes::GetLocked(Inode inode, mode_t mode) const {
     if (changed != cgroup->second.changed.end()) return changed->second;
     attr = cgroup->second.made;
   }
-  attr.mode = mode;
+  if (made.owner.number != 0) {
+    attr.uid = kParents;
+    attr.gid = kParents;
+  }
+  attr.mode = made.mode;
   return attr;
 }
 
-NodeAttr& Attributes::ChangedLocked(Inode inode, mode_t mode) {
-  const NodeAttr now = GetLocked(inode, mode);
+NodeAttr Attributes::GetLocked(Inode inode, AsMade made) const {
+  NodeAttr attr = RawLocked(inode, made);
+  if (attr.uid != kParents && attr.gid != kParents) return attr;
+  const NodeAttr owner = RawLocked(made.owner, {});
+  if (attr.uid == kParents) attr.uid = owner.uid;
+  if (attr.gid == kParents) attr.gid = owner.gid;
+  return attr;
+}
+
+NodeAttr& Attributes::ChangedLocked(Inode inode, AsMade made) {
+  const NodeAttr now = RawLocked(inode, made);
   CgroupAttr& cgroup = cgroups_.try_emplace(inode.cgroup(), CgroupAttr{roots_, {}}).first->second;
   return cgroup.changed.try_emplace(SlotOf(inode), now).first->second;
 }
 
-NodeAttr Attributes::Get(Inode inode, mode_t mode) const {
+NodeAttr Attributes::Get(Inode inode, AsMade made) const {
   MutexLock lock(attr_mu_);
-  return GetLocked(inode, mode);
+  return GetLocked(inode, made);
 }
 
-NodeAttr Attributes::Change(Inode inode, mode_t mode, const AttrChange& change) {
+NodeAttr Attributes::Change(Inode inode, AsMade made, const AttrChange& change) {
   MutexLock lock(attr_mu_);
-  NodeAttr& attr = ChangedLocked(inode, mode);
+  NodeAttr& attr = ChangedLocked(inode, made);
   if (change.mode) attr.mode = *change.mode & 07777;
   if (change.uid) attr.uid = *change.uid;
   if (change.gid) attr.gid = *change.gid;
@@ -127,19 +152,19 @@ NodeAttr Attributes::Change(Inode inode, mode_t mode, const AttrChange& change) 
   if (change.mtime) attr.mtime = *change.mtime;
   attr.ctime = Now();
   KeepLocked(inode.cgroup());
-  return attr;
+  return GetLocked(inode, made);
 }
 
-void Attributes::Touch(Inode directory, mode_t mode) {
+void Attributes::Touch(Inode directory, AsMade made) {
   MutexLock lock(attr_mu_);
-  NodeAttr& attr = ChangedLocked(directory, mode);
+  NodeAttr& attr = ChangedLocked(directory, made);
   attr.mtime = attr.ctime = Now();
   KeepLocked(directory.cgroup());
 }
 
-void Attributes::TouchChangeTime(Inode directory, mode_t mode) {
+void Attributes::TouchChangeTime(Inode directory, AsMade made) {
   MutexLock lock(attr_mu_);
-  ChangedLocked(directory, mode).ctime = Now();
+  ChangedLocked(directory, made).ctime = Now();
   KeepLocked(directory.cgroup());
 }
 

@@ -20,6 +20,7 @@
 #include <unordered_map>
 
 #include "base/mutex.h"
+#include "control/host.h"
 #include "control/inode.h"
 #include "core/registry.h"
 
@@ -41,6 +42,15 @@ struct AttrChange {
   std::optional<timespec> mtime;
 };
 
+// What a node has until it is changed.
+struct AsMade {
+  mode_t mode = 0;
+  Inode owner = {};  // a directory whose owner it has, also later; 0: the cgroup's maker is its owner
+};
+
+// Whether a directory lets him do what `want` says (R_OK, W_OK, X_OK).
+bool Permits(const NodeAttr& directory, const Credentials& who, int want);
+
 class Attributes {
  public:
   // Takes over what the registry has kept of an earlier process's.
@@ -53,15 +63,15 @@ class Attributes {
                           const std::function<Result<CgroupId>(std::string note)>& make)
       EXCLUDES(attr_mu_);
 
-  // `mode`: what the node has unless it was changed. What Create() never saw (the roots, and
-  // what the library made) is root's, from when this object was made.
-  NodeAttr Get(Inode inode, mode_t mode) const EXCLUDES(attr_mu_);
-  NodeAttr Change(Inode inode, mode_t mode, const AttrChange& change) EXCLUDES(attr_mu_);
+  // What Create() never saw (the roots, and what the library made) is root's, from when this object
+  // was made.
+  NodeAttr Get(Inode inode, AsMade made) const EXCLUDES(attr_mu_);
+  NodeAttr Change(Inode inode, AsMade made, const AttrChange& change) EXCLUDES(attr_mu_);
 
   // An entry of this directory came, went or changed its name.
-  void Touch(Inode directory, mode_t mode) EXCLUDES(attr_mu_);
+  void Touch(Inode directory, AsMade made) EXCLUDES(attr_mu_);
   // The node itself was renamed.
-  void TouchChangeTime(Inode directory, mode_t mode) EXCLUDES(attr_mu_);
+  void TouchChangeTime(Inode directory, AsMade made) EXCLUDES(attr_mu_);
 
   // The cgroup is gone.
   void Forget(CgroupId cgroup) EXCLUDES(attr_mu_);
@@ -73,8 +83,9 @@ class Attributes {
   };
   static std::string NoteOf(const CgroupAttr& attr);
   static std::optional<CgroupAttr> FromNote(std::string_view note);
-  NodeAttr GetLocked(Inode inode, mode_t mode) const REQUIRES(attr_mu_);
-  NodeAttr& ChangedLocked(Inode inode, mode_t mode) REQUIRES(attr_mu_);
+  NodeAttr RawLocked(Inode inode, AsMade made) const REQUIRES(attr_mu_);
+  NodeAttr GetLocked(Inode inode, AsMade made) const REQUIRES(attr_mu_);
+  NodeAttr& ChangedLocked(Inode inode, AsMade made) REQUIRES(attr_mu_);
   void KeepLocked(CgroupId cgroup) REQUIRES(attr_mu_);
 
   Registry& registry_;

@@ -36,7 +36,7 @@ struct ControlContext {
   const Dialect& dialect;
   CgroupId cgroup;
   Caller opener = {};
-  bool opener_is_admin = false;  // asked for rows that are `for_admins` only
+  bool opener_may = false;  // write to a row that is not for whoever may open it (ControlFile::For)
   const SubsystemFile* file = nullptr;  // of a row that a subsystem added ...
   FileUse* use = nullptr;               // ... and this descriptor's use of it
 };
@@ -57,7 +57,12 @@ struct ControlFile {
   Result<TaskNumbers> (*list)(const ControlContext&, const PidView* view) = nullptr;
   Result<void> (*write)(const ControlContext&, const Caller&, std::string_view bytes) = nullptr;
   unsigned dialects = kEveryDialect;  // that have it
-  bool for_admins = false;            // written with CAP_SYS_ADMIN only (spec 8.4)
+  // Who may write to it, whatever its owner and mode say.
+  enum class For {
+    kOpeners,
+    kAdmins,   // with CAP_SYS_ADMIN (spec 8.4)
+    kParents,  // who may write in the parent directory, whose owner it has (spec 4.6)
+  } writers = For::kOpeners;
   mode_t mode = 0;  // 0: 0644 with a write handler, the dialect's read-only mode without
 };
 

@@ -48,7 +48,7 @@ struct Dialect {
   std::size_t max_write_per_cpu; // ... and so much more for each processor
   mode_t read_only_mode;         // of a file without a write handler
   bool serves_after_removal;     // reads of a removed cgroup's files; else ENODEV
-  bool opener_attaches;          // the opener's credentials move tasks; else the writer's
+  bool writer_fits_too;          // to move tasks and to set the agent, beside the opener
   bool zero_needs_right;         // `0` needs the right to the caller; else it always moves
   bool exiting_is_no_error;      // moving a zombie succeeds and does nothing; else ESRCH
   bool bound_kthreads_stay;      // kthreadd and threads of fixed affinity: EINVAL; else moved

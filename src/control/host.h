@@ -7,12 +7,35 @@
 #include <corral/result.h>
 #include <sys/types.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace corral {
+
+// What the kernel would judge a caller by.
+struct Credentials {
+  uid_t uid = 0;  // of the file system, as the gid
+  gid_t gid = 0;
+  std::vector<gid_t> groups;
+  std::uint64_t capabilities = 0;  // in force in the initial user namespace
+
+  enum Capability { kDacOverride = 1, kDacReadSearch = 2, kSysPtrace = 19, kSysAdmin = 21 };
+  bool Has(Capability which) const { return (capabilities >> which & 1) != 0; }
+  bool InGroup(gid_t group) const {
+    return gid == group || std::ranges::find(groups, group) != groups.end();
+  }
+};
+
+// How /proc is mounted: what it hides of others' processes (proc(5), hidepid= and gid=).
+struct ProcHiding {
+  // The contents of PID; that PID is there; the same, and `gid` is of no use.
+  enum Level { kNothing = 0, kContents = 1, kProcesses = 2, kNotTraceable = 4 } level = kNothing;
+  gid_t gid = 0;  // whose members see all
+};
 
 // A task held fast: its tid may be recycled, this handle then says so.
 class TaskHandle {
@@ -24,6 +47,10 @@ class TaskHandle {
   };
   virtual Result<Owner> owner() const = 0;    // ESRCH
   virtual Result<Tgid> process() const = 0;   // ESRCH
+  // When it began: tells it from others that had its number. ESRCH.
+  virtual Result<std::uint64_t> started() const = 0;
+  // Whether ptrace(2) would let him read its memory, his own process apart.
+  virtual bool MayBeTracedBy(const Credentials& who) const = 0;
   // A kernel thread that has its place for good: kthreadd, or one with a fixed affinity.
   virtual bool is_bound_kthread() const = 0;
   virtual Result<void> StillThere() const = 0;  // ESRCH: the task it was opened for is gone
@@ -53,6 +80,10 @@ class Host {
   virtual Result<std::unique_ptr<ProcessHandle>> OpenProcess(Tgid tgid) const = 0;  // ESRCH
   // CAP_SYS_ADMIN in the initial user namespace (spec 8.4).
   virtual bool IsSysAdmin(Tid tid) const = 0;
+  // Of a thread that waits for our answer, whose request told its uid and gid. No groups and no
+  // capabilities if it is gone.
+  virtual Credentials CredentialsOf(Tid tid, uid_t uid, gid_t gid) const = 0;
+  virtual ProcHiding HidingOfProc() const = 0;
   // EPERM: somebody beside root and the user it will run as (empty: root) could change what runs
   // (spec 10.11). A missing file is fine: it may come later, and is looked at again.
   virtual Result<void> CheckAgent(const std::string& agent, const std::string& user) const = 0;

@@ -7,14 +7,22 @@
 namespace corral {
 
 OpenFile::OpenFile(const ControlContext& context, const ControlFiles::Row& row,
-                   std::shared_ptr<Css> css, SharedLists& lists)
-    : context_(context), row_(row.file), use_{std::move(css), {}}, lists_(lists) {
+                   std::shared_ptr<Css> css, SharedLists& lists, OpenBudget::Charge charge)
+    : context_(context),
+      row_(row.file),
+      use_{std::move(css), {}},
+      lists_(lists),
+      charge_(std::move(charge)) {
   if (!row.subsystem) return;
   context_.file = &row.added;
   context_.use = &use_;
 }
 
 Result<void> OpenFile::Begin() {
+  {
+    MutexLock lock(file_mu_);
+    if (auto fits = charge_.Resize(0); !fits) return fits;
+  }
   const auto begin = [this]() -> Result<void> {
     return context_.file && context_.file->open ? context_.file->open(use_) : Result<void>{};
   };
@@ -57,6 +65,7 @@ Result<void> OpenFile::LoadLocked() {
   }
   auto content = MakeLocked();
   if (!content) return Fail(content.error());
+  if (auto fits = charge_.Resize(content->size()); !fits) return fits;
   snapshot_ = std::move(*content);
   seen_serial_ = serial;
   return {};
@@ -78,7 +87,9 @@ Result<void> OpenFile::ExtendLocked(Tid reader, std::uint64_t wanted) {
     const auto left = static_cast<std::size_t>((*list)->end() - next);
     if (left == 0) return {};
     const TaskNumbers piece(next, next + static_cast<std::ptrdiff_t>(std::min(left, kPageOfNumbers)));
-    snapshot_ += Lines(piece);
+    const std::string lines = Lines(piece);
+    if (auto fits = charge_.Resize(snapshot_.size() + lines.size()); !fits) return fits;
+    snapshot_ += lines;
     last_listed_ = piece.back();
   }
   return {};

@@ -21,6 +21,7 @@
 #include "base/mutex.h"
 #include "control/control_file.h"
 #include "control/inode.h"
+#include "control/open_budget.h"
 #include "control/task_list.h"
 
 namespace corral {
@@ -29,12 +30,13 @@ class OpenFile {
  public:
   // `row` is that of an inode in context.cgroup; `css` its subsystem's, when one added it.
   OpenFile(const ControlContext& context, const ControlFiles::Row& row, std::shared_ptr<Css> css,
-           SharedLists& lists);
+           SharedLists& lists, OpenBudget::Charge charge);
   ~OpenFile();
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;
 
-  // First of all: what a subsystem wants to do when its file is opened. Its error.
+  // First of all: what a subsystem wants to do when its file is opened. Its error; EMFILE: the user
+  // has too many.
   Result<void> Begin();
 
   CgroupId cgroup() const { return context_.cgroup; }
@@ -45,7 +47,7 @@ class OpenFile {
   std::optional<std::size_t> kept_size() const EXCLUDES(file_mu_);
 
   // Takes the snapshot now (descriptors that can read), unless the dialect's come with the
-  // first read.
+  // first read. EMFILE, as of Read: OpenBudget.
   Result<void> Load() EXCLUDES(file_mu_);
   // Up to `size` bytes from `offset` of the snapshot; short only at its end. EINVAL: the
   // file has no read handler. ENODEV, of a removed cgroup: a pollable file, so that a poller
@@ -72,6 +74,7 @@ class OpenFile {
   bool begun_ = false;
   SharedLists& lists_;
   mutable Mutex file_mu_;  // before the registry's locks
+  OpenBudget::Charge charge_ GUARDED_BY(file_mu_);  // for the snapshot
   std::string snapshot_ GUARDED_BY(file_mu_);
   std::uint64_t next_offset_ GUARDED_BY(file_mu_) = 0;  // where a reader in order goes on
   bool was_read_ GUARDED_BY(file_mu_) = false;

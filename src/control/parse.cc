@@ -104,6 +104,21 @@ Result<bool> ParseFlag(std::string_view text, Numbers numbers) {
   return *value != 0;
 }
 
+Result<std::uint64_t> ParseQuota(std::string_view text) {
+  text = Trim(UpToNul(text));
+  if (text == "max") return kNoQuota;
+  const bool negative = text.starts_with('-');
+  if (negative || text.starts_with('+')) text.remove_prefix(1);
+  const auto value = ParseDigits(text);
+  if (!value && value.error().code == EINVAL) {
+    return Fail(EINVAL, "a quota is a number or max, not '{}'", text);
+  }
+  if (!value || *value > std::numeric_limits<int>::max() || (negative && *value != 0)) {
+    return Fail(ERANGE, "a quota is 0 to {}, or max", std::numeric_limits<int>::max());
+  }
+  return *value;
+}
+
 Result<std::string> ParseAgent(std::string_view text, AgentText form) {
   if (form == AgentText::kTrimmed) {
     if (text.size() > kMaxPath) return Fail(E2BIG, "a release agent of {} bytes", text.size());

@@ -29,6 +29,10 @@ Result<std::uint32_t> ParsePid(std::string_view text, Numbers numbers);
 // ERANGE: beyond 64 bits.
 Result<bool> ParseFlag(std::string_view text, Numbers numbers);
 
+// A quota (spec 4.6): `max`, which is kNoQuota, or a number within int. A NUL ends the text, white
+// space around it is cut off; as strict numbers. EINVAL: anything else. ERANGE: beyond that.
+Result<std::uint64_t> ParseQuota(std::string_view text);
+
 // The path of a release agent in what was written to that file (spec 2). A NUL ends it.
 // ENOSPC, E2BIG: too long. REQUIRES: the dialect has the file.
 Result<std::string> ParseAgent(std::string_view text, AgentText form);

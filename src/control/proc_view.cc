@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <iterator>
 #include <optional>
 #include <set>
 
@@ -32,6 +33,12 @@ std::optional<Tid> NumberIn(std::string_view name) {
   return Tid{number};
 }
 
+Result<std::uint64_t> Began(const Host& host, Tid tid) {
+  const auto task = host.OpenTask(tid);
+  if (!task) return Fail(task.error());
+  return (*task)->started();
+}
+
 }  // namespace
 
 std::uint64_t ProcNode::number() const {
@@ -53,13 +60,18 @@ Result<std::string> ProcFile::Read(std::size_t size, std::uint64_t offset) {
   if (offset == 0) {
     auto made = make_();
     if (!made) return made;
+    if (auto fits = charge_.Resize(made->size()); !fits) return Fail(fits.error());
     text_ = std::move(*made);
   }
   return offset >= text_.size() ? std::string() : text_.substr(offset, size);
 }
 
-ProcView::ProcView(Registry& registry, const Host& host, HierarchyId built_in, Source source)
-    : registry_(registry), host_(host), built_in_(built_in), source_(std::move(source)) {}
+ProcView::ProcView(const Tree& tree, HierarchyId built_in, Source source)
+    : tree_(tree),
+      registry_(tree.registry()),
+      host_(tree.host()),
+      built_in_(built_in),
+      source_(std::move(source)) {}
 
 // ---- nodes
 
@@ -83,9 +95,24 @@ Result<void> ProcView::Exists(ProcNode node) const {
   return {};
 }
 
-Result<ProcNode> ProcView::Lookup(ProcNode parent, std::string_view name) const {
+// What is in the directory of a process, or below it.
+Result<void> ProcView::Shown(ProcNode node, const Sight& sight) const {
+  if (node.tid.value == 0) return {};
+  const Tid process = node.tgid.value != 0 ? Tid{node.tgid.value} : node.tid;
+  switch (sight.Of(process)) {
+    case Sight::kNothing: return Fail(ENOENT, "no process {}", process.value);
+    case Sight::kName: return Fail(EPERM, "/proc hides process {}", process.value);
+    case Sight::kAll: break;
+  }
+  return {};
+}
+
+Result<ProcNode> ProcView::Lookup(ProcNode parent, std::string_view name,
+                                  const Caller& caller) const {
   if (!parent.is_directory()) return Fail(ENOTDIR, "not a directory");
   if (auto there = Exists(parent); !there) return Fail(there.error());
+  const Sight sight(host_, registry_, caller);
+  if (auto shown = Shown(parent, sight); !shown) return Fail(shown.error());
   const bool of_task = parent.kind == ProcNode::kProcess || parent.kind == ProcNode::kThread;
   if (parent.kind == ProcNode::kRoot) {
     for (const Name& known : kTopNames) {
@@ -108,6 +135,9 @@ Result<ProcNode> ProcView::Lookup(ProcNode parent, std::string_view name) const 
     node = {ProcNode::kThread, *number, *process};
   }
   if (auto there = Exists(node); !there) return Fail(there.error());
+  if (sight.Of(node.tid) == Sight::kNothing && node.kind == ProcNode::kProcess) {
+    return Fail(ENOENT, "no process {}", node.tid.value);
+  }
   return node;
 }
 
@@ -134,75 +164,118 @@ Result<std::string> ProcView::ReadLink(ProcNode node, Tid caller) const {
   return fmt::format("{}/task/{}", process->value, caller.value);
 }
 
-Result<std::vector<DirEntry>> ProcView::ReadDir(ProcNode node) const {
+// Of the processes, or of a process's tasks: the lowest above `after`, so many as are worth a walk.
+std::vector<std::uint32_t> ProcView::NumbersAfter(ProcNode node, std::uint32_t after) const {
+  constexpr std::size_t kMost = 4096;
+  const bool top = node.kind == ProcNode::kRoot;
+  const auto of = top ? Result<Tgid>(Tgid{}) : ProcessOf(node.tid);
+  if (!of) return {};
+  std::set<std::uint32_t> numbers;
+  registry_.tracker().ForEachTask([&](Tid tid, Place place) {
+    if (!top && place.tgid != *of) return;
+    const std::uint32_t number = top ? place.tgid.value : tid.value;
+    if (number <= after) return;
+    numbers.insert(number);
+    if (numbers.size() > kMost) numbers.erase(std::prev(numbers.end()));
+  });
+  return {numbers.begin(), numbers.end()};
+}
+
+// Places: 1 after ".", 2 after "..", then one for each name, and one for each number.
+Result<std::vector<DirEntry>> ProcView::ReadDir(ProcNode node, const Caller& caller,
+                                                std::uint64_t from, std::size_t most) const {
+  constexpr std::uint64_t kNames = 3, kNumbers = 16;
   if (!node.is_directory()) return Fail(ENOTDIR, "not a directory");
-  std::vector<DirEntry> entries{{".", node.number(), true}, {"..", ProcNode{}.number(), true}};
-  if (!Exists(node)) return entries;
-  const auto add = [&](std::string_view name, ProcNode entry) {
-    entries.push_back(
-        {std::string(name), entry.number(), entry.is_directory(), entry.is_link()});
+  const Sight sight(host_, registry_, caller);
+  if (auto shown = Shown(node, sight); !shown) return Fail(shown.error());
+  std::vector<DirEntry> entries;
+  const auto add = [&](std::string_view name, ProcNode entry, std::uint64_t place) {
+    if (place <= from || entries.size() == most) return;
+    entries.push_back({.name = std::string(name),
+                       .ino = entry.number(),
+                       .is_directory = entry.is_directory(),
+                       .is_link = entry.is_link(),
+                       .next = place});
   };
+  add(".", node, 1);
+  add("..", {}, 2);
+  if (!Exists(node)) return entries;
+  std::uint64_t place = kNames;
   if (node.kind == ProcNode::kProcess || node.kind == ProcNode::kThread) {
-    for (const Name& file : kTaskFiles) add(file.name, {file.kind, node.tid, node.tgid});
-    if (node.kind == ProcNode::kProcess) add("task", {ProcNode::kTasks, node.tid, {}});
+    for (const Name& file : kTaskFiles) add(file.name, {file.kind, node.tid, node.tgid}, place++);
+    if (node.kind == ProcNode::kProcess) add("task", {ProcNode::kTasks, node.tid, {}}, place);
     return entries;
   }
   const bool top = node.kind == ProcNode::kRoot;
   if (top) {
-    for (const Name& known : kTopNames) add(known.name, {known.kind, {}, {}});
+    for (const Name& known : kTopNames) add(known.name, {known.kind, {}, {}}, place++);
   }
   const auto of = top ? Result<Tgid>(Tgid{}) : ProcessOf(node.tid);
-  std::set<std::uint32_t> numbers;
-  registry_.tracker().ForEachTask([&](Tid tid, Place place) {
-    if (top) {
-      numbers.insert(place.tgid.value);
-    } else if (of && place.tgid == *of) {
-      numbers.insert(tid.value);
+  auto after = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(std::max(from, kNumbers) - kNumbers, UINT32_MAX));
+  for (bool more = of.has_value(); more && entries.size() < most;) {
+    const auto numbers = NumbersAfter(node, after);
+    for (const std::uint32_t number : numbers) {
+      after = number;
+      if (entries.size() == most) break;
+      if (top && sight.Of(Tid{number}) == Sight::kNothing) continue;
+      const ProcNode entry{top ? ProcNode::kProcess : ProcNode::kThread, Tid{number},
+                           top ? Tgid{} : *of};
+      add(fmt::format("{}", number), entry, kNumbers + number);
     }
-  });
-  for (const std::uint32_t number : numbers) {
-    if (top) {
-      add(fmt::format("{}", number), {ProcNode::kProcess, Tid{number}, {}});
-    } else {
-      add(fmt::format("{}", number), {ProcNode::kThread, Tid{number}, *of});
-    }
+    more = !numbers.empty();
   }
   return entries;
 }
 
 // ---- contents
 
-Result<std::unique_ptr<ProcFile>> ProcView::Open(ProcNode node) const {
+Result<std::unique_ptr<ProcFile>> ProcView::Open(ProcNode node, const Caller& caller) const {
   if (node.is_directory()) return Fail(EISDIR, "a directory");
+  OpenBudget::Charge charge = tree_.budget().For(caller.uid);
+  if (auto fits = charge.Resize(0); !fits) return Fail(fits.error());
   if (node.kind == ProcNode::kCgroups) {
-    return std::make_unique<ProcFile>([this] { return CgroupsTable(); });
+    return std::make_unique<ProcFile>([this] { return CgroupsTable(); }, std::move(charge));
   }
   if (node.kind == ProcNode::kMounts) {
-    return std::make_unique<ProcFile>([this] { return source_.mounts(); });
+    return std::make_unique<ProcFile>([this] { return source_.mounts(); }, std::move(charge));
   }
-  // Held from here on: whoever gets the number later is another task (spec 12.1).
-  auto opened = host_.OpenTask(node.tid);
-  if (!opened) return Fail(ENOENT, "no task {}", node.tid.value);
+  const Sight sight(host_, registry_, caller);
+  if (auto shown = Shown(node, sight); !shown) return Fail(shown.error());
+  // Known again by when it began: whoever gets the number later is another task (spec 12.1).
+  const auto began = Began(host_, node.tid);
+  if (!began) {
+    return Fail(began.error().code == ESRCH ? ENOENT : began.error().code, "{}",
+                began.error().message);
+  }
   if (auto there = Exists(node); !there) return Fail(there.error());
   return std::make_unique<ProcFile>(
-      [this, node, task = std::shared_ptr<TaskHandle>(std::move(*opened))]() -> Result<std::string> {
-        auto text = node.kind == ProcNode::kContainer ? ContainerLine(node.tid)
-                                                      : CgroupLines(node.tid);
-        if (auto there = task->StillThere(); !there) return Fail(there.error());
+      [this, node, began = *began,
+       reader = Reader{sight.who(), sight.MayFollow(node.tid)}]() -> Result<std::string> {
+        auto text = node.kind == ProcNode::kContainer ? ContainerLine(node.tid, reader)
+                                                      : CgroupLines(node.tid, reader);
+        const auto now = Began(host_, node.tid);
+        if (!now) return Fail(now.error());
+        if (*now != began) return Fail(ESRCH, "task {} is another one by now", node.tid.value);
         return text;
-      });
+      },
+      std::move(charge));
 }
 
-// An exiting task reads `/` everywhere (spec 11.4).
-Result<std::string> ProcView::PathIn(const HierarchyInfo& hierarchy, Tid tid) const {
+// An exiting task reads `/` everywhere (spec 11.4). EACCES: not the reader's to know.
+Result<std::string> ProcView::PathIn(const HierarchyInfo& hierarchy, Tid tid,
+                                     const Reader& reader) const {
   const auto cgroup = registry_.CgroupOf(tid, hierarchy.id);
+  if (cgroup && !reader.follows && !tree_.MayReach(reader.who, *cgroup)) {
+    return Fail(EACCES, "uid {} may not enter a directory above", reader.who.uid);
+  }
   const auto path = cgroup ? registry_.PathOf(*cgroup) : Result<std::string>("/");
   return PathForReader(path.value_or("/"), DialectOf(hierarchy.dialect));
 }
 
 // In the v6 hierarchy if it is in use, else in the one mounted without options, else in the
 // built-in one.
-Result<std::string> ProcView::ContainerLine(Tid tid) const {
+Result<std::string> ProcView::ContainerLine(Tid tid, const Reader& reader) const {
   source_.sweep();
   std::optional<HierarchyInfo> chosen;
   int chosen_rank = 0;
@@ -217,18 +290,21 @@ Result<std::string> ProcView::ContainerLine(Tid tid) const {
     chosen_rank = rank;
   }
   if (!chosen) return Fail(ESRCH, "no hierarchy");
-  auto path = PathIn(*chosen, tid);
+  auto path = PathIn(*chosen, tid, reader);
   if (!path) return path;
   return *path + "\n";
 }
 
-Result<std::string> ProcView::CgroupLines(Tid tid) const {
+// A path that is not the reader's to know has no line, as if there were no such hierarchy: any
+// other path would be wrong.
+Result<std::string> ProcView::CgroupLines(Tid tid, const Reader& reader) const {
   source_.sweep();
   std::string lines;
   auto all = registry_.Hierarchies();
   std::reverse(all.begin(), all.end());
   for (const HierarchyInfo& info : all) {
-    const auto path = PathIn(info, tid);
+    const auto path = PathIn(info, tid, reader);
+    if (!path && path.error().code == EACCES) continue;
     if (!path) return path;
     std::string what = registry_.NamesOf(info.subsystems);
     if (!info.name.empty()) what += (what.empty() ? "name=" : ",name=") + info.name;

@@ -4,8 +4,9 @@
 //   self, thread-self            links for the task that asks
 //   cgroups, mounts              tables
 //
-// Knows nothing of FUSE and keeps nothing: a node's number says what it is. Numbers of tasks are
-// the host's. Owned by the daemon; any thread.
+// It shows nobody more than /proc would, and no path below a directory that he may not enter, but
+// for tasks of his own (sight.h). Knows nothing of FUSE and keeps nothing: a node's number says what
+// it is. Numbers of tasks are the host's. Owned by the daemon; any thread.
 #ifndef CORRAL_CONTROL_PROC_VIEW_H_
 #define CORRAL_CONTROL_PROC_VIEW_H_
 
@@ -21,6 +22,7 @@
 #include <vector>
 
 #include "control/host.h"
+#include "control/sight.h"
 #include "control/tree.h"
 #include "core/registry.h"
 
@@ -53,12 +55,15 @@ struct ProcNode {
 class ProcFile {
  public:
   using Make = std::function<Result<std::string>()>;
-  explicit ProcFile(Make make) : make_(std::move(make)) {}
+  ProcFile(Make make, OpenBudget::Charge charge)
+      : make_(std::move(make)), charge_(std::move(charge)) {}
   // Made anew from the start. ESRCH: the task that it was opened for is gone. ENAMETOOLONG: spec 2.
+  // EACCES: the path is below a directory that the opener may not enter. EMFILE: OpenBudget.
   Result<std::string> Read(std::size_t size, std::uint64_t offset);
 
  private:
   const Make make_;
+  OpenBudget::Charge charge_;
   std::string text_;
 };
 
@@ -72,23 +77,35 @@ class ProcView {
     std::function<std::string()> mounts;
   };
   // The hierarchy `built_in` is named in `container` where no other is (spec 12.1).
-  ProcView(Registry& registry, const Host& host, HierarchyId built_in, Source source);
+  ProcView(const Tree& tree, HierarchyId built_in, Source source);
 
-  Result<ProcNode> Lookup(ProcNode parent, std::string_view name) const;  // ENOENT, ENOTDIR
-  Result<struct stat> GetAttr(ProcNode node) const;                       // ENOENT
-  Result<std::string> ReadLink(ProcNode node, Tid caller) const;          // EINVAL, ENOENT
-  Result<std::vector<DirEntry>> ReadDir(ProcNode node) const;
-  Result<std::unique_ptr<ProcFile>> Open(ProcNode node) const;            // ENOENT, EISDIR
+  // ENOENT, ENOTDIR. What /proc hides from the caller: ENOENT, or EPERM below its directory.
+  Result<ProcNode> Lookup(ProcNode parent, std::string_view name, const Caller& caller) const;
+  Result<struct stat> GetAttr(ProcNode node) const;               // ENOENT
+  Result<std::string> ReadLink(ProcNode node, Tid caller) const;  // EINVAL, ENOENT
+  // As Tree::ReadDir.
+  Result<std::vector<DirEntry>> ReadDir(ProcNode node, const Caller& caller, std::uint64_t from,
+                                        std::size_t most) const;
+  // ENOENT, EISDIR, EPERM; EMFILE: OpenBudget.
+  Result<std::unique_ptr<ProcFile>> Open(ProcNode node, const Caller& caller) const;
 
  private:
+  // Whose paths a file shows: all of tasks he may follow; of others, those he may reach.
+  struct Reader {
+    Credentials who;
+    bool follows = false;
+  };
   // The process of a task that exists, be it a zombie. ENOENT.
   Result<Tgid> ProcessOf(Tid tid) const;
   Result<void> Exists(ProcNode node) const;
-  Result<std::string> ContainerLine(Tid tid) const;
-  Result<std::string> CgroupLines(Tid tid) const;
-  Result<std::string> PathIn(const HierarchyInfo& hierarchy, Tid tid) const;
+  Result<void> Shown(ProcNode node, const Sight& sight) const;
+  std::vector<std::uint32_t> NumbersAfter(ProcNode node, std::uint32_t after) const;
+  Result<std::string> ContainerLine(Tid tid, const Reader& reader) const;
+  Result<std::string> CgroupLines(Tid tid, const Reader& reader) const;
+  Result<std::string> PathIn(const HierarchyInfo& hierarchy, Tid tid, const Reader& reader) const;
   std::string CgroupsTable() const;
 
+  const Tree& tree_;
   Registry& registry_;
   const Host& host_;
   const HierarchyId built_in_;

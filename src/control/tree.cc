@@ -1,5 +1,7 @@
 #include "control/tree.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <bit>
 #include <cerrno>
@@ -52,13 +54,16 @@ Result<Tree::Node> Tree::LocateDirectory(Inode inode) const {
 
 // ---- attributes
 
-mode_t Tree::ModeAsMade(const Node& node) {
-  return node.row ? ModeOf(node.row->file, node.dialect) : node.dialect.root_mode;
+AsMade Tree::MadeAs(const Node& node) {
+  if (!node.row) return {.mode = node.dialect.root_mode};
+  const bool parents = node.row->file.writers == ControlFile::For::kParents;
+  return {.mode = ModeOf(node.row->file, node.dialect),
+          .owner = parents ? Inode::Directory(node.facts.parent) : Inode{}};
 }
 
 struct stat Tree::StatOf(const Node& node, nlink_t links, off_t size) const {
   const Inode inode = node.inode;
-  const NodeAttr attr = attributes_.Get(inode, ModeAsMade(node));
+  const NodeAttr attr = attributes_.Get(inode, MadeAs(node));
   struct stat out {};
   out.st_ino = inode.number;
   out.st_mode = attr.mode | (inode.is_directory() ? S_IFDIR : S_IFREG);
@@ -85,14 +90,14 @@ Result<struct stat> Tree::GetAttr(Inode inode) const {
 Result<struct stat> Tree::SetAttr(Inode inode, const AttrChange& change) {
   const auto node = Locate(inode);
   if (!node) return Fail(node.error());
-  attributes_.Change(inode, ModeAsMade(*node), change);
+  attributes_.Change(inode, MadeAs(*node), change);
   auto now = GetAttr(inode);
   if (!now) Forget(inode.cgroup());  // removed meanwhile
   return now;
 }
 
 void Tree::TouchDirectory(const Node& directory) {
-  attributes_.Touch(directory.inode, ModeAsMade(directory));
+  attributes_.Touch(directory.inode, MadeAs(directory));
   const CgroupId cgroup = directory.inode.cgroup();
   if (!registry_.Exists(cgroup)) Forget(cgroup);  // removed meanwhile
 }
@@ -136,7 +141,7 @@ Result<struct stat> Tree::Mkdir(const Caller& caller, Inode parent, std::string_
 
   mode_t kept = mode & ~caller.umask & (S_ISVTX | 0777);  // spec 4.2
   gid_t group = caller.gid;
-  const NodeAttr above = attributes_.Get(parent, ModeAsMade(*node));
+  const NodeAttr above = attributes_.Get(parent, MadeAs(*node));
   if (node->dialect.set_group_id && (above.mode & S_ISGID) != 0) {
     kept |= S_ISGID;
     group = above.gid;
@@ -195,36 +200,64 @@ Result<void> Tree::Rename(Inode parent, std::string_view name, Inode new_parent,
   auto renamed = registry_.Rename(parent.cgroup(), name, new_parent.cgroup(), new_name);
   if (!renamed) return renamed;
   if (const auto node = Locate(*inode)) {
-    attributes_.TouchChangeTime(*inode, ModeAsMade(*node));
+    attributes_.TouchChangeTime(*inode, MadeAs(*node));
   }
   if (!registry_.Exists(inode->cgroup())) Forget(inode->cgroup());  // removed meanwhile
   TouchDirectory(*from);
   return {};
 }
 
-Result<std::vector<DirEntry>> Tree::ReadDir(Inode inode) const {
+// Places in a listing: 1 after ".", 2 after "..", then one for each row, and one for each id.
+Result<std::vector<DirEntry>> Tree::ReadDir(Inode inode, std::uint64_t from,
+                                            std::size_t most) const {
+  constexpr std::uint64_t kRows = 3, kChildren = 512;
   const auto node = LocateDirectory(inode);
   if (!node && node.error().code == ENOTDIR) return Fail(node.error());
   std::vector<DirEntry> entries;
-  const auto info = registry_.Info(inode.cgroup());
-  const auto children = registry_.Children(inode.cgroup());
-  if (!node || !info || !children) return entries;
-
-  const Inode up = node->facts.is_root ? inode : Inode::Directory(info->parent);
-  entries.push_back({".", inode.number, true});
-  entries.push_back({"..", up.number, true});
+  if (!node) return entries;
+  const auto add = [&](std::string_view name, Inode entry, std::uint64_t place) {
+    if (place <= from || entries.size() == most) return;
+    entries.push_back({.name = std::string(name),
+                       .ino = entry.number,
+                       .is_directory = entry.is_directory(),
+                       .next = place});
+  };
+  add(".", inode, 1);
+  add("..", node->facts.is_root ? inode : Inode::Directory(node->facts.parent), 2);
   for (unsigned row = 0; row < files_.rows().size(); ++row) {
     if (!InScope(files_.rows()[row], node->facts)) continue;
-    entries.push_back({std::string(NameOf(files_.rows()[row], node->facts.noprefix)),
-                       Inode::File(inode.cgroup(), row).number, false});
+    add(NameOf(files_.rows()[row], node->facts.noprefix), Inode::File(inode.cgroup(), row),
+        kRows + row);
   }
+  const CgroupId after{std::max(from, kChildren) - kChildren};
+  const auto children = registry_.ChildrenAfter(inode.cgroup(), after, most - entries.size());
+  if (!children) return std::vector<DirEntry>();  // removed meanwhile
   for (const auto& [name, child] : *children) {
-    entries.push_back({name, Inode::Directory(child).number, true});
+    add(name, Inode::Directory(child), kChildren + child.value);
   }
   return entries;
 }
 
 // ---- files
+
+bool Tree::MayReach(const Credentials& who, CgroupId cgroup) const {
+  const auto facts = registry_.Facts(cgroup);
+  if (!facts) return false;
+  const AsMade made{.mode = DialectOf(facts->dialect).root_mode};
+  return std::ranges::all_of(registry_.Above(cgroup), [&](CgroupId up) {
+    return Permits(attributes_.Get(Inode::Directory(up), made), who, X_OK);
+  });
+}
+
+// Asked when a file is opened: later the opener may be gone, or be somebody else (spec 8.3).
+bool Tree::MayWrite(const Caller& opener, const Node& node) const {
+  using For = ControlFile::For;
+  if (node.row->file.writers == For::kOpeners) return true;
+  const Credentials who = host_.CredentialsOf(opener.tid, opener.uid, opener.gid);
+  if (node.row->file.writers == For::kAdmins) return who.Has(Credentials::kSysAdmin);
+  const Inode above = Inode::Directory(node.facts.parent);
+  return Permits(attributes_.Get(above, {.mode = node.dialect.root_mode}), who, W_OK);
+}
 
 std::vector<DirEntry> Tree::SubsystemFiles(CgroupId cgroup) const {
   std::vector<DirEntry> entries;
@@ -247,7 +280,6 @@ Result<std::unique_ptr<OpenFile>> Tree::Open(const Caller& opener, Inode inode, 
   const auto node = Locate(inode);
   if (!node) return Fail(node.error());
   const ControlFiles::Row& row = *node->row;
-  const bool ask = row.file.for_admins && node->dialect.opener_attaches;
   std::shared_ptr<Css> css;
   if (row.subsystem) {
     css = registry_.CssOf(inode.cgroup(), *row.subsystem);
@@ -259,8 +291,8 @@ Result<std::unique_ptr<OpenFile>> Tree::Open(const Caller& opener, Inode inode, 
                      .dialect = node->dialect,
                      .cgroup = inode.cgroup(),
                      .opener = opener,
-                     .opener_is_admin = ask && host_.IsSysAdmin(opener.tid)},
-      row, std::move(css), lists_);
+                     .opener_may = MayWrite(opener, *node)},
+      row, std::move(css), lists_, budget_.For(opener.uid));
   if (auto begun = file->Begin(); !begun) return Fail(begun.error());
   if (readable) {
     if (auto loaded = file->Load(); !loaded) return Fail(loaded.error());

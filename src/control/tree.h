@@ -24,6 +24,7 @@
 #include "control/attributes.h"
 #include "control/control_file.h"
 #include "control/inode.h"
+#include "control/open_budget.h"
 #include "control/open_file.h"
 
 namespace corral {
@@ -33,6 +34,7 @@ struct DirEntry {
   std::uint64_t ino;
   bool is_directory;
   bool is_link = false;
+  std::uint64_t next = 0;  // where a listing goes on after it
 };
 
 class Tree {
@@ -50,8 +52,11 @@ class Tree {
   Result<void> Unlink(Inode parent, std::string_view name);  // always an error (spec 5.3)
   Result<void> Rename(Inode parent, std::string_view name, Inode new_parent,
                       std::string_view new_name, unsigned flags);
-  // "." and ".." included. Empty for a removed directory (spec 5.6).
-  Result<std::vector<DirEntry>> ReadDir(Inode inode) const;
+  // At most so many entries from `from` on: 0, or the `next` of one that was listed before. Places
+  // are by id, so whoever is there all the time is listed once, whatever comes and goes. "." and
+  // ".." included. Empty at the end, and for a removed directory (spec 5.6).
+  Result<std::vector<DirEntry>> ReadDir(Inode inode, std::uint64_t from = 0,
+                                        std::size_t most = SIZE_MAX) const;
 
   // The readable files that subsystems added to it.
   std::vector<DirEntry> SubsystemFiles(CgroupId cgroup) const;
@@ -59,11 +64,15 @@ class Tree {
   // EINVAL in some dialects.
   Result<void> SyncDirectory(Inode inode) const;
 
-  // ENODEV when a file's cgroup is gone, ENOENT for an inode that never was.
+  // ENODEV when a file's cgroup is gone, ENOENT for an inode that never was; EMFILE: OpenBudget.
   Result<std::unique_ptr<OpenFile>> Open(const Caller& opener, Inode inode, bool readable);
 
   // SIGKILL to every process with a member in the subtree (spec 4.6). Returns the processes.
   Result<std::vector<Tgid>> Kill(CgroupId cgroup);
+
+  // Whether all directories above a cgroup let him through (spec 12.2).
+  bool MayReach(const Credentials& who, CgroupId cgroup) const;
+  OpenBudget& budget() const { return budget_; }
 
   // Forgets what is kept about a cgroup that is gone.
   void Forget(CgroupId cgroup);
@@ -81,8 +90,8 @@ class Tree {
   };
   Result<Node> Locate(Inode inode) const;           // ENOENT
   Result<Node> LocateDirectory(Inode inode) const;  // ENOENT, ENOTDIR
-  // The mode a node has until it is changed.
-  static mode_t ModeAsMade(const Node& node);
+  static AsMade MadeAs(const Node& node);
+  bool MayWrite(const Caller& opener, const Node& node) const;
   struct stat StatOf(const Node& node, nlink_t links, off_t size) const;
   Result<Inode> Find(const Node& parent, std::string_view name) const;
   // An entry of it came, went or was renamed.
@@ -93,6 +102,7 @@ class Tree {
   const ControlFiles files_;  // of the subsystems that were registered before the tree was made
   Attributes attributes_;
   SharedLists lists_;
+  mutable OpenBudget budget_;
 };
 
 }  // namespace corral

@@ -26,12 +26,22 @@ struct ReleaseRules {
   bool outlives_removal = false;  // a cgroup removed while its notification waits is still told
 };
 
+// How many cgroups there may be below one (spec 4.6).
+inline constexpr std::uint64_t kNoQuota = UINT64_MAX;
+struct Quotas {
+  std::uint64_t depth = kNoQuota;        // levels
+  std::uint64_t descendants = kNoQuota;  // on all levels together
+};
+
 struct Cgroup {
   CgroupId id;
   Hierarchy* hierarchy = nullptr;
   Cgroup* parent = nullptr;  // null for the root
   std::string name;
   std::map<std::string, std::unique_ptr<Cgroup>, std::less<>> children;
+  std::map<CgroupId, Cgroup*> by_age;  // the same; a listing goes on after an id
+  Quotas quotas;
+  std::uint64_t descendants = 0;  // all below it
   CssList css;  // empty when no subsystem is bound
 
   bool notify_on_release = false;
@@ -87,9 +97,10 @@ struct Hierarchy {
   std::string release_agent;  // empty: none
   std::string agent_user;     // empty: root
   CpuTime cpu_at_start;       // of the whole machine
-  std::size_t cgroups = 1;    // the root included
   std::size_t waiting = 0;    // its notifications in the queue, and its cgroups in departed_
   Cgroup root;
+
+  std::size_t cgroups() const { return root.descendants + 1; }
 };
 
 }  // namespace corral

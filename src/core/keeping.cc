@@ -116,6 +116,8 @@ std::string Registry::RowOfLocked(const Cgroup& cgroup, bool departed) const {
       .Number(cgroup.releases)
       .Time(cgroup.cpu_spent)
       .Time(cgroup.cpu_spent_below)
+      .Number(cgroup.quotas.depth)
+      .Number(cgroup.quotas.descendants)
       .Number(cgroup.notify_decided.size());
   for (const std::string& path : cgroup.notify_decided) row.Text(path);
   return row.Take();
@@ -337,6 +339,8 @@ Result<void> Registry::TakeCgroupLocked(CgroupId id, RowReader& row) {
   cgroup.releases = row.Number();
   cgroup.cpu_spent = row.Time();
   cgroup.cpu_spent_below = row.Time();
+  cgroup.quotas.depth = row.Number();
+  cgroup.quotas.descendants = row.Number();
   for (std::uint64_t left = row.Count(); left != 0; --left) {
     cgroup.notify_decided.push_back(row.Text());
   }
@@ -359,8 +363,8 @@ Result<void> Registry::TakeCgroupLocked(CgroupId id, RowReader& row) {
   if (!css) return Fail(css.error());
   cgroup.css = std::move(*css);
   SetSettlingLocked(cgroup, settling);
-  ++hierarchy->cgroups;
   cgroups_.emplace(id, &cgroup);
+  cgroup.parent->by_age.emplace(id, &cgroup);
   cgroup.parent->children.emplace(cgroup.name, std::move(made));
   return {};
 }
@@ -433,7 +437,9 @@ void Registry::TakeStockLocked() {
   for (const auto& [id, cgroup] : cgroups_) all.push_back(cgroup);
   std::sort(all.begin(), all.end(), [](auto* a, auto* b) { return a->id > b->id; });
   for (Cgroup* const cgroup : all) {  // children before their parents
-    if (cgroup->parent && cgroup->populated()) ++cgroup->parent->populated_children;
+    if (!cgroup->parent) continue;
+    if (cgroup->populated()) ++cgroup->parent->populated_children;
+    cgroup->parent->descendants += cgroup->descendants + 1;
   }
   for (Cgroup* const cgroup : all) {
     JudgeLocked(*cgroup);

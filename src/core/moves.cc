@@ -208,6 +208,16 @@ Result<void> Registry::FinishLocked(Cgroup& to, Result<void> done, const std::ve
   return done;
 }
 
+void Registry::KeepInRoots(std::set<Tgid> processes) {
+  MutexLock lock(tree_mu_);
+  kept_in_roots_ = std::move(processes);
+}
+
+Result<void> Registry::CheckMayGoLocked(const Cgroup& to, Tgid process) const {
+  if (!to.parent || !kept_in_roots_.contains(process)) return {};
+  return Fail(EPERM, "process {} is corral's own and stays in the top cgroups", process.value);
+}
+
 Result<void> Registry::Attach(CgroupId id, Tid tid, const AttachGuard& guard) {
   Operation lock(*this);
   auto to = FindLocked(id, ENODEV);
@@ -215,6 +225,7 @@ Result<void> Registry::Attach(CgroupId id, Tid tid, const AttachGuard& guard) {
   const auto still = tracker_.HoldTasks();
   auto place = tracker_.Describe(tid);
   if (!place) return Fail(place.error());
+  if (auto may = CheckMayGoLocked(**to, place->tgid); !may) return may;
   JudgeLocked(**to);
   if (meter_) meter_->Split(tid);
   std::vector<Moved> moved;
@@ -279,6 +290,7 @@ Result<void> Registry::AttachProcess(CgroupId id, Tid tid, const AttachGuard& gu
   const auto still = tracker_.HoldTasks();
   auto process = ProcessOf(tid);
   if (!process) return Fail(process.error());
+  if (auto may = CheckMayGoLocked(**to, *process); !may) return may;
   JudgeLocked(**to);
   std::vector<Moved> moved;
   auto done = MoveProcessLocked(**to, *process, &moved);

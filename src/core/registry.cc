@@ -53,6 +53,7 @@ Result<HierarchyId> Registry::CreateHierarchy(const HierarchyOptions& options) {
   hierarchy->root.id = CgroupId{next_cgroup_++};
   hierarchy->root.hierarchy = hierarchy.get();
   hierarchy->root.clone_children = options.clone_children;
+  hierarchy->root.quotas = options.quotas;
   hierarchy->root.populated_self = true;  // the machine itself; never judged
   auto bound = subsystems_.Bind(options.subsystems, hierarchy->id, hierarchy->root.id);
   if (!bound) return Fail(bound.error());
@@ -142,7 +143,7 @@ HierarchyInfo Registry::InfoOfHierarchy(const Hierarchy& hierarchy) const {
           .dialect = hierarchy.dialect,
           .release_agent = hierarchy.release_agent,
           .agent_user = hierarchy.agent_user,
-          .cgroups = hierarchy.cgroups};
+          .cgroups = hierarchy.cgroups()};
 }
 
 std::optional<HierarchyInfo> Registry::InfoOf(HierarchyId id) const {
@@ -215,6 +216,7 @@ Result<Cgroup*> Registry::MkdirLocked(Cgroup& parent, std::string_view name,
   if (parent.children.contains(name)) {
     return Fail(EEXIST, "'{}' exists in {}", name, BuildPath(parent));
   }
+  if (auto room = CheckQuotasLocked(parent); !room) return Fail(room.error());
   auto child = std::make_unique<Cgroup>();
   child->id = CgroupId{next_cgroup_++};
   child->hierarchy = parent.hierarchy;
@@ -230,10 +232,43 @@ Result<Cgroup*> Registry::MkdirLocked(Cgroup& parent, std::string_view name,
   Cgroup* const made = child.get();
   cgroups_.emplace(made->id, made);
   parent.children.emplace(name, std::move(child));
-  ++parent.hierarchy->cgroups;
+  parent.by_age.emplace(made->id, made);
+  for (Cgroup* up = &parent; up; up = up->parent) ++up->descendants;
   MarkLocked(*made);
   if (journal_ && !options.note.empty()) marked_.notes[made->id] = std::move(options.note);
   return made;
+}
+
+// Of all it would be below. What is there already stays.
+Result<void> Registry::CheckQuotasLocked(const Cgroup& parent) const {
+  std::uint64_t levels = 1;
+  for (const Cgroup* up = &parent; up; up = up->parent, ++levels) {
+    if (levels > up->quotas.depth) {
+      return Fail(EAGAIN, "{} may have {} levels of cgroups below it, and no more",
+                  BuildPath(*up), up->quotas.depth);
+    }
+    if (up->descendants >= up->quotas.descendants) {
+      return Fail(EAGAIN, "{} may have {} cgroups below it, and has {}", BuildPath(*up),
+                  up->quotas.descendants, up->descendants);
+    }
+  }
+  return {};
+}
+
+Result<Quotas> Registry::QuotasOf(CgroupId id) const {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(id, ENODEV);
+  if (!found) return Fail(found.error());
+  return (*found)->quotas;
+}
+
+Result<void> Registry::SetQuota(CgroupId id, std::uint64_t Quotas::* which, std::uint64_t most) {
+  Operation lock(*this);
+  auto found = FindLocked(id, ENODEV);
+  if (!found) return Fail(found.error());
+  (*found)->quotas.*which = most;
+  MarkLocked(**found);
+  return {};
 }
 
 Result<CgroupId> Registry::Rmdir(CgroupId parent_id, std::string_view name) {
@@ -306,7 +341,8 @@ std::unique_ptr<Cgroup> Registry::TakeOutLocked(Cgroup& child) {
   SetSettlingLocked(child, false);
   MarkLocked(child);
   cgroups_.erase(child.id);
-  --parent.hierarchy->cgroups;
+  for (Cgroup* up = &parent; up; up = up->parent) --up->descendants;
+  parent.by_age.erase(child.id);
   auto taken = std::move(parent.children.extract(child.name).mapped());
   FreeLimitNumberLocked(*taken);
   return taken;
@@ -356,6 +392,28 @@ Result<std::vector<std::pair<std::string, CgroupId>>> Registry::Children(CgroupI
   std::vector<std::pair<std::string, CgroupId>> children;
   for (const auto& [name, child] : (*found)->children) children.emplace_back(name, child->id);
   return children;
+}
+
+Result<std::vector<std::pair<std::string, CgroupId>>> Registry::ChildrenAfter(
+    CgroupId id, CgroupId after, std::size_t most) const {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(id, ENOENT);
+  if (!found) return Fail(found.error());
+  const auto& children = (*found)->by_age;
+  std::vector<std::pair<std::string, CgroupId>> some;
+  for (auto at = children.upper_bound(after); at != children.end() && some.size() < most; ++at) {
+    some.emplace_back(at->second->name, at->first);
+  }
+  return some;
+}
+
+std::vector<CgroupId> Registry::Above(CgroupId id) const {
+  MutexLock lock(tree_mu_);
+  std::vector<CgroupId> above;
+  const auto found = cgroups_.find(id);
+  if (found == cgroups_.end()) return above;
+  for (const Cgroup* up = found->second->parent; up; up = up->parent) above.push_back(up->id);
+  return above;
 }
 
 Result<std::size_t> Registry::ChildCount(CgroupId id) const {
@@ -414,6 +472,7 @@ std::optional<CgroupFacts> Registry::Facts(CgroupId id) const {
   if (found == cgroups_.end()) return std::nullopt;
   const Cgroup& cgroup = *found->second;
   return CgroupFacts{.hierarchy = cgroup.hierarchy->id,
+                     .parent = cgroup.parent ? cgroup.parent->id : CgroupId{},
                      .subsystems = cgroup.hierarchy->subsystems,
                      .noprefix = cgroup.hierarchy->noprefix,
                      .is_root = cgroup.parent == nullptr,

@@ -59,6 +59,7 @@ struct HierarchyOptions {
   bool clone_children = false;       // of the root
   bool noprefix = false;             // this and the dialect are kept for `control`
   bool css_inherit = true;           // NewCss::inherits
+  Quotas quotas = {};                // of the root, and so of all
   const Dialect* dialect = nullptr;
   ReleaseRules rules = {};
 };
@@ -81,6 +82,7 @@ struct HierarchyInfo {
 // What every use of a directory or a file of a cgroup asks first.
 struct CgroupFacts {
   HierarchyId hierarchy;
+  CgroupId parent;  // 0 for a root
   SubsystemSet subsystems = 0;
   bool noprefix = false;
   bool is_root = false;
@@ -223,7 +225,8 @@ class Registry : private CssOwner {
   std::optional<HierarchyInfo> InfoOf(HierarchyId id) const;
 
   // ---- cgroups. ENOENT where the directory looked in is gone, ENODEV from files.
-  // EEXIST; names are checked by `control`. Inherits notify_on_release (spec 5.2).
+  // EEXIST; names are checked by `control`. EAGAIN: a quota of a cgroup above. Inherits
+  // notify_on_release (spec 5.2).
   Result<CgroupId> Mkdir(CgroupId parent, std::string_view name, MkdirOptions options);
   // EBUSY: tasks or children. Answers EBUSY only on a live task (I2).
   Result<CgroupId> Rmdir(CgroupId parent, std::string_view name);
@@ -236,6 +239,11 @@ class Registry : private CssOwner {
                       std::string_view new_name);
   Result<CgroupId> Child(CgroupId parent, std::string_view name) const;
   Result<std::vector<std::pair<std::string, CgroupId>>> Children(CgroupId id) const;
+  // At most so many of those with a higher id, by id.
+  Result<std::vector<std::pair<std::string, CgroupId>>> ChildrenAfter(CgroupId id, CgroupId after,
+                                                                      std::size_t most) const;
+  // Its parent, the parent's parent, and so on to the root.
+  std::vector<CgroupId> Above(CgroupId id) const;
   Result<std::size_t> ChildCount(CgroupId id) const;
   Result<CgroupInfo> Info(CgroupId id) const;
   Result<std::string> PathOf(CgroupId id) const;
@@ -244,10 +252,17 @@ class Registry : private CssOwner {
   std::optional<CgroupFacts> Facts(CgroupId id) const;  // empty: it is gone
   bool Exists(CgroupId id) const { return Facts(id).has_value(); }
   bool IsRoot(CgroupId id) const;
+  // Spec 4.6. ENODEV. What is there already stays.
+  Result<Quotas> QuotasOf(CgroupId id) const;
+  Result<void> SetQuota(CgroupId id, std::uint64_t Quotas::* which, std::uint64_t most);
 
   // ---- tasks
-  // ENODEV: the cgroup is gone. ESRCH: no such live task. Moving a task to where it is
-  // succeeds and has no effect (spec 6.7).
+  // These processes, instead of those named before, serve all groups: no task of theirs goes
+  // anywhere but to a root, where no subsystem and no kill reaches it. Whoever is elsewhere is to
+  // be moved there by the caller.
+  void KeepInRoots(std::set<Tgid> processes);
+  // ENODEV: the cgroup is gone. ESRCH: no such live task. EPERM: one that is kept in the roots.
+  // Moving a task to where it is succeeds and has no effect (spec 6.7).
   Result<void> Attach(CgroupId id, Tid tid, const AttachGuard& guard);
   // All threads of tid's process, those born meanwhile included (spec 6.6).
   Result<void> AttachProcess(CgroupId id, Tid tid, const AttachGuard& guard);
@@ -402,6 +417,7 @@ class Registry : private CssOwner {
   // registry.cc
   Result<Cgroup*> MkdirLocked(Cgroup& parent, std::string_view name, MkdirOptions options,
                               bool clone) REQUIRES(tree_mu_);
+  Result<void> CheckQuotasLocked(const Cgroup& parent) const REQUIRES(tree_mu_);
   Result<Cgroup*> FindLocked(CgroupId id, int missing) const REQUIRES(tree_mu_);
   Result<Hierarchy*> FindHierarchyLocked(HierarchyId id) const REQUIRES(tree_mu_);
   HierarchyInfo InfoOfHierarchy(const Hierarchy& hierarchy) const REQUIRES(tree_mu_);
@@ -415,6 +431,7 @@ class Registry : private CssOwner {
   std::vector<Tid> TasksAt(HierarchyId hierarchy, CgroupId place) const;
 
   // moves.cc
+  Result<void> CheckMayGoLocked(const Cgroup& to, Tgid process) const REQUIRES(tree_mu_);
   Result<CssSetId> InternLocked(const SetTuple& tuple) REQUIRES(tree_mu_);
   CssList CssOfLocked(const SetTuple& tuple) const REQUIRES(tree_mu_);
   void IntroduceLocked(Tid tid, const Place& place) REQUIRES(tree_mu_);
@@ -494,6 +511,7 @@ class Registry : private CssOwner {
   std::unordered_map<CgroupId, Cgroup*> cgroups_ GUARDED_BY(tree_mu_);
   std::uint64_t next_cgroup_ GUARDED_BY(tree_mu_) = 1;
   std::uint32_t next_hierarchy_ GUARDED_BY(tree_mu_) = 1;
+  std::set<Tgid> kept_in_roots_ GUARDED_BY(tree_mu_);
   std::vector<CgroupId> settling_ GUARDED_BY(tree_mu_);
   // Removed with a notification that outlives them: those still to be announced, and the last
   // paths of those in the queue. Hierarchies that ended before all of theirs were told.

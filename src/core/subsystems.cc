@@ -173,7 +173,7 @@ std::vector<SubsystemInfo> Registry::Subsystems() const {
   std::vector<SubsystemInfo> all;
   for (const SubsystemTable::Slot& slot : subsystems_.slots()) {
     SubsystemInfo info{.name = std::string(slot.subsystem->name()), .hierarchy = slot.bound};
-    if (auto hierarchy = FindHierarchyLocked(slot.bound)) info.cgroups = (*hierarchy)->cgroups;
+    if (auto hierarchy = FindHierarchyLocked(slot.bound)) info.cgroups = (*hierarchy)->cgroups();
     all.push_back(std::move(info));
   }
   return all;
@@ -254,7 +254,8 @@ Result<CgroupId> Registry::Clone(HierarchyId id, Tid tid) {
   auto made = MkdirLocked(parent, name, {}, /*clone=*/true);
   if (!made) return Fail(made.error());
   std::vector<Moved> moved;
-  auto done = MoveTaskLocked(**made, tid, place->tgid, nullptr, &moved);
+  auto done = CheckMayGoLocked(**made, place->tgid);
+  if (done) done = MoveTaskLocked(**made, tid, place->tgid, nullptr, &moved);
   done = FinishLocked(**made, std::move(done), moved, {});
   const CgroupId child = (*made)->id;
   if (done) return child;

@@ -56,10 +56,12 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   if (auto ok = d.StartRegistry(loaded); !ok) return Fail(ok.error());
   auto built_in = d.registry_->FindByLabel(kBuiltInHierarchy);
   if (!built_in) {
-    auto made = d.registry_->CreateHierarchy({.name = kBuiltInHierarchy, .built_in = true});
+    auto made = d.registry_->CreateHierarchy(
+        {.name = kBuiltInHierarchy, .built_in = true, .quotas = kHierarchyQuotas});
     if (!made) return Fail(made.error());
     built_in = *made;
   }
+  d.KeepSpawnerInRoots();
   d.LeaveGroups();
   d.tree_ = std::make_unique<Tree>(*d.registry_, d.host_);
   d.mounts_ = std::make_unique<MountTable>(*d.tree_);
@@ -194,7 +196,6 @@ void Daemon::LeaveGroups() {
     auto moved = registry_->AttachProcess(info.root, Tid{static_cast<std::uint32_t>(::getpid())}, {});
     if (!moved) log::Warn("cannot leave the groups of '{}': {}", info.label, moved.error().message);
   }
-  KeepSpawnerInRoots();
 }
 
 bool Daemon::KeepForNext() {
@@ -254,7 +255,7 @@ Daemon::~Daemon() {
 // Tracking does not need the view: without it the daemon goes on, and says so.
 void Daemon::PlaceProcView(HierarchyId built_in) {
   proc_view_ = std::make_unique<ProcView>(
-      *registry_, host_, built_in,
+      *tree_, built_in,
       ProcView::Source{.sweep = [this] { (void)mounts_->size(); },
                        .is_mounted = [this](HierarchyId id) { return mounts_->CountOf(id) != 0; },
                        .mounts = [this] { return mounts_->MountsText(); }});
@@ -330,10 +331,12 @@ bool Daemon::StartAgent(const Notification& notification) {
   return true;
 }
 
-// Agents inherit their place from the spawner, and run in every root (spec 10.4); somebody
-// may have moved it.
+// We and the spawner serve every group: none is to limit, stop or kill us. And agents inherit their
+// place from the spawner, and run in every root (spec 10.4). Called whenever there may be another
+// spawner; somebody may have moved it before the registry knew.
 void Daemon::KeepSpawnerInRoots() {
   const Tid spawner = agents_->spawner();
+  registry_->KeepInRoots({host_.OwnProcess(), Tgid{spawner.value}});
   const auto place = tracker_->Describe(spawner);
   if (!place || place->set == kInitialSet) return;
   for (const HierarchyInfo& info : registry_->Hierarchies()) {

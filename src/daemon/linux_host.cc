@@ -5,16 +5,20 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <future>
 #include <optional>
+#include <sstream>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 #include "agent/agent_starter.h"
 #include "base/fd.h"
@@ -23,8 +27,6 @@
 
 namespace corral {
 namespace {
-
-constexpr unsigned kCapSysAdmin = 21;
 
 Result<std::string> ReadAt(int directory, const char* name) {
   const Fd file(::openat(directory, name, O_RDONLY | O_CLOEXEC));
@@ -43,6 +45,29 @@ std::optional<std::string> StatusLine(const std::string& status, const char* key
   if (at == std::string::npos) return std::nullopt;
   const auto begin = at + start.size();
   return status.substr(begin, status.find('\n', begin) - begin);
+}
+
+// The numbers of such a line.
+std::vector<std::uint64_t> StatusNumbers(const std::string& status, const char* key, int base = 10) {
+  std::vector<std::uint64_t> numbers;
+  const std::string line = StatusLine(status, key).value_or("");
+  char* end = nullptr;
+  for (const char* at = line.c_str();; at = end) {
+    const std::uint64_t number = std::strtoull(at, &end, base);
+    if (end == at) return numbers;
+    numbers.push_back(number);
+  }
+}
+
+// Those in force in the initial user namespace: in one of its own a user has them all.
+std::uint64_t CapabilitiesOf(int directory, const std::string& status) {
+  struct stat theirs, ours;
+  if (::fstatat(directory, "ns/user", &theirs, 0) != 0 || ::stat("/proc/self/ns/user", &ours) != 0) {
+    return 0;
+  }
+  if (theirs.st_ino != ours.st_ino || theirs.st_dev != ours.st_dev) return 0;
+  const auto effective = StatusNumbers(status, "CapEff", 16);
+  return effective.empty() ? 0 : effective.front();
 }
 
 class ProcTask final : public TaskHandle {
@@ -66,6 +91,29 @@ class ProcTask final : public TaskHandle {
     const auto line = StatusLine(*status, "Tgid");
     if (!line) return Fail(ESRCH, "the task's process cannot be read");
     return Tgid{static_cast<std::uint32_t>(std::strtoul(line->c_str(), nullptr, 10))};
+  }
+
+  Result<std::uint64_t> started() const override {
+    constexpr int kStarted = 22 - 2;  // proc(5)'s field, the name being the second
+    const auto stat = ReadAt(directory_.get(), "stat");
+    if (!stat) return Fail(stat.error());
+    std::istringstream fields(stat->substr(std::min(stat->rfind(')'), stat->size() - 1) + 1));
+    std::string field;
+    for (int i = 0; i < kStarted; ++i) fields >> field;
+    return std::strtoull(field.c_str(), nullptr, 10);
+  }
+
+  // As ptrace(2) says it. Where a process is not dumpable, its files in /proc are root's.
+  bool MayBeTracedBy(const Credentials& who) const override {
+    if (who.Has(Credentials::kSysPtrace)) return true;
+    const auto status = ReadAt(directory_.get(), "status");
+    struct stat file;
+    if (!status || ::fstatat(directory_.get(), "status", &file, 0) != 0) return false;
+    const auto all = [&](const char* key, std::uint64_t own) {  // real, effective and saved
+      const auto ids = StatusNumbers(*status, key);
+      return ids.size() >= 3 && ids[0] == own && ids[1] == own && ids[2] == own;
+    };
+    return all("Uid", who.uid) && all("Gid", who.gid) && file.st_uid == who.uid;
   }
 
   bool is_bound_kthread() const override {
@@ -113,7 +161,10 @@ class PidfdProcess final : public ProcessHandle {
 Result<std::unique_ptr<TaskHandle>> LinuxHost::OpenTask(Tid tid) const {
   const std::string path = fmt::format("/proc/{}", tid.value);
   Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory) return Fail(ESRCH, "no task {}", tid.value);
+  if (!directory) {
+    const bool gone = errno == ENOENT || errno == ESRCH;
+    return Fail(gone ? ESRCH : errno, "task {}: {}", tid.value, std::strerror(errno));
+  }
   return std::make_unique<ProcTask>(std::move(directory));
 }
 
@@ -126,20 +177,73 @@ Result<std::unique_ptr<ProcessHandle>> LinuxHost::OpenProcess(Tgid tgid) const {
   return std::make_unique<PidfdProcess>(std::move(pidfd));
 }
 
+Credentials LinuxHost::CredentialsOf(Tid tid, uid_t uid, gid_t gid) const {
+  Credentials who{.uid = uid, .gid = gid, .groups = {}, .capabilities = 0};
+  const Fd directory(
+      ::open(fmt::format("/proc/{}", tid.value).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const auto status = directory ? ReadAt(directory.get(), "status") : Result<std::string>(
+                                                                          Fail(ESRCH, "gone"));
+  if (!status) return who;
+  for (const std::uint64_t group : StatusNumbers(*status, "Groups")) {
+    who.groups.push_back(static_cast<gid_t>(group));
+  }
+  who.capabilities = CapabilitiesOf(directory.get(), *status);
+  // A worker of io_uring asks with a user's credentials and may have others of its own.
+  const auto uids = StatusNumbers(*status, "Uid");
+  if (uids.size() < 4 || uids[3] != uid) who.capabilities = 0;
+  return who;
+}
+
 bool LinuxHost::IsSysAdmin(Tid tid) const {
-  const std::string path = fmt::format("/proc/{}", tid.value);
-  const Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory) return false;
-  auto status = ReadAt(directory.get(), "status");
+  const Fd directory(
+      ::open(fmt::format("/proc/{}", tid.value).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const auto status = directory ? ReadAt(directory.get(), "status") : Result<std::string>(
+                                                                          Fail(ESRCH, "gone"));
   if (!status) return false;
-  const auto capabilities = StatusLine(*status, "CapEff");
-  if (!capabilities) return false;
-  const unsigned long long bits = std::strtoull(capabilities->c_str(), nullptr, 16);
-  if ((bits >> kCapSysAdmin & 1) == 0) return false;
-  struct stat theirs, ours;
-  if (::fstatat(directory.get(), "ns/user", &theirs, 0) != 0) return false;
-  return ::stat("/proc/self/ns/user", &ours) == 0 && theirs.st_ino == ours.st_ino &&
-         theirs.st_dev == ours.st_dev;
+  return Credentials{.capabilities = CapabilitiesOf(directory.get(), *status)}.Has(
+      Credentials::kSysAdmin);
+}
+
+ProcHiding LinuxHost::HidingOfProc() const {
+  constexpr auto kOld = std::chrono::seconds(1);
+  MutexLock lock(hiding_mu_);
+  const auto now = Clock::now();
+  if (hiding_read_ && now - *hiding_read_ < kOld) return hiding_;
+  std::ostringstream lines;
+  lines << std::ifstream("/proc/self/mountinfo").rdbuf();
+  hiding_ = HidingIn(lines.view());
+  hiding_read_ = now;
+  return hiding_;
+}
+
+// "36 35 98:0 ROOT DIR OPTIONS [FIELDS...] - TYPE SOURCE SUPER_OPTIONS"; the last line of a
+// directory is the mount on top. Options that we do not know hide all: better too little is shown.
+ProcHiding HidingIn(std::string_view mountinfo) {
+  ProcHiding hiding;
+  std::istringstream lines{std::string(mountinfo)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    std::string id, parent, device, root, directory, word, type, source, options;
+    fields >> id >> parent >> device >> root >> directory;
+    if (directory != "/proc") continue;
+    while (fields >> word && word != "-") {
+    }
+    fields >> type >> source >> options;
+    hiding = {};
+    std::istringstream each(options);
+    for (std::string option; std::getline(each, option, ',');) {
+      if (option.starts_with("gid=")) {
+        hiding.gid = static_cast<gid_t>(std::strtoul(option.c_str() + 4, nullptr, 10));
+      }
+      if (!option.starts_with("hidepid=")) continue;
+      const std::string value = option.substr(8);
+      hiding.level = value == "0" || value == "off"         ? ProcHiding::kNothing
+                     : value == "1" || value == "noaccess"  ? ProcHiding::kContents
+                     : value == "2" || value == "invisible" ? ProcHiding::kProcesses
+                                                            : ProcHiding::kNotTraceable;
+    }
+  }
+  return hiding;
 }
 
 // The look is done by a thread of its own and waited for only so long: the path may lie on

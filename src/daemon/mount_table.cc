@@ -126,6 +126,7 @@ Result<HierarchyId> MountTable::FindOrCreateLocked(const MountOptions& options, 
        .clone_children = options.clone_children,
        .noprefix = options.noprefix,
        .css_inherit = dialect.css_inherit,
+       .quotas = kHierarchyQuotas,
        .dialect = &dialect,
        .rules = dialect.releases});
 }

@@ -25,6 +25,9 @@
 
 namespace corral {
 
+// Of every hierarchy, in every dialect: no more than paths, walks and memory are meant for.
+inline constexpr Quotas kHierarchyQuotas{.depth = 512, .descendants = 1'000'000};
+
 class MountTable {
  public:
   explicit MountTable(Tree& tree) : tree_(tree) {}

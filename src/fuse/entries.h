@@ -1,11 +1,12 @@
-// Open directories of a mount. A listing from its start takes a snapshot; positions are places in
-// it, so names that come and go meanwhile make no other name appear twice or not at all.
+// Open directories. Nothing is kept for one: each part of a listing says where the next begins, by
+// what does not change while names come and go. So it costs nothing to have many open.
 #ifndef CORRAL_FUSE_ENTRIES_H_
 #define CORRAL_FUSE_ENTRIES_H_
 
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <vector>
 
@@ -17,10 +18,12 @@ namespace corral {
 void OpenEntries(fuse_req_t req, fuse_ino_t node, fuse_file_info* info);
 void ReleaseEntries(fuse_req_t req, fuse_ino_t node, fuse_file_info* info);
 
-// Answers with as many entries from place `offset` on as `size` bytes hold; with none at the end.
-// `list` is asked at the start.
-void ReplyEntries(fuse_req_t req, std::size_t size, off_t offset, fuse_file_info* info,
-                  const std::function<Result<std::vector<DirEntry>>()>& list);
+// At most so many entries from a place on: 0, or DirEntry::next of one before. None: the end.
+using ListEntries =
+    std::function<Result<std::vector<DirEntry>>(std::uint64_t from, std::size_t most)>;
+
+// Answers with as many entries from `offset` on as `size` bytes hold; with none at the end.
+void ReplyEntries(fuse_req_t req, std::size_t size, off_t offset, const ListEntries& list);
 
 }  // namespace corral
 

@@ -94,10 +94,10 @@ void Poll(fuse_req_t req, fuse_ino_t, fuse_file_info* info, fuse_pollhandle* han
 
 // ---- listing
 
-void ReadDir(fuse_req_t req, fuse_ino_t node, std::size_t size, off_t offset,
-             fuse_file_info* info) {
-  ReplyEntries(req, size, offset, info,
-               [&] { return Mounted(req).tree.ReadDir(InodeOf(req, node)); });
+void ReadDir(fuse_req_t req, fuse_ino_t node, std::size_t size, off_t offset, fuse_file_info*) {
+  ReplyEntries(req, size, offset, [&](std::uint64_t from, std::size_t most) {
+    return Mounted(req).tree.ReadDir(InodeOf(req, node), from, most);
+  });
 }
 
 void SyncDirectory(fuse_req_t req, fuse_ino_t node, int, fuse_file_info*) {

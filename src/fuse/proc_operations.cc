@@ -16,7 +16,7 @@ const ProcView& View(fuse_req_t req) {
 }
 
 void Lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
-  const auto node = View(req).Lookup(ProcNode::Of(parent), name);
+  const auto node = View(req).Lookup(ProcNode::Of(parent), name, CallerOf(req));
   const auto attr = node ? View(req).GetAttr(*node) : Result<struct stat>(Fail(node.error()));
   if (!attr) {
     fuse_reply_err(req, attr.error().code);
@@ -50,7 +50,7 @@ void ReadLink(fuse_req_t req, fuse_ino_t number) {
 // ---- files
 
 void Open(fuse_req_t req, fuse_ino_t number, fuse_file_info* info) {
-  auto file = View(req).Open(ProcNode::Of(number));
+  auto file = View(req).Open(ProcNode::Of(number), CallerOf(req));
   if (!file) {
     fuse_reply_err(req, file.error().code);
     return;
@@ -76,10 +76,10 @@ void Read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_file_
   }
 }
 
-void ReadDir(fuse_req_t req, fuse_ino_t number, std::size_t size, off_t offset,
-             fuse_file_info* info) {
-  ReplyEntries(req, size, offset, info,
-               [&] { return View(req).ReadDir(ProcNode::Of(number)); });
+void ReadDir(fuse_req_t req, fuse_ino_t number, std::size_t size, off_t offset, fuse_file_info*) {
+  ReplyEntries(req, size, offset, [&](std::uint64_t from, std::size_t most) {
+    return View(req).ReadDir(ProcNode::Of(number), CallerOf(req), from, most);
+  });
 }
 
 fuse_lowlevel_ops MakeOperations() {

@@ -31,13 +31,15 @@ TEST_P(Files, EachDialectHasItsFiles) {
   const Names v6{"notify_on_release", "tasks"};
   const Names v11{"notify_on_release", "tasks", "releasable"};
   const Names corral{"notify_on_release", "tasks",         "releasable",
-                     "cgroup.procs",      "cgroup.events", "cgroup.kill"};
+                     "cgroup.procs",      "cgroup.events", "cgroup.kill",
+                     "cgroup.max.depth",  "cgroup.max.descendants"};
   const Names today{"tasks", "cgroup.procs", "notify_on_release", "cgroup.clone_children"};
   Names expected = ByDialect(v6, v11, corral, today);
   EXPECT_EQ(FilesIn(Group("g")), expected);
   if (!Is("v6")) expected.insert("release_agent");
   if (Is("linux")) expected.insert("cgroup.sane_behavior");
   expected.erase("cgroup.kill");  // which would end every process of the machine
+  for (const char* quota : {"cgroup.max.depth", "cgroup.max.descendants"}) expected.erase(quota);
   EXPECT_EQ(FilesIn(mnt()), expected);
 }
 

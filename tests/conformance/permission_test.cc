@@ -93,7 +93,7 @@ TEST_P(Permission, WhoseCredentialsAttachIsTheDialectsMatter) {
               if (::setresuid(kUser, kUser, kUser) != 0) return 200;
               return WriteTo(fd, roots);
             }),
-            ByDialect(EACCES, EACCES, EACCES, 0));
+            ByDialect(EACCES, EACCES, 0, 0));
   ASSERT_EQ(Write(mnt() + "/tasks", roots), 0);
   EXPECT_EQ(InChild([&] {
               if (::seteuid(kUser) != 0) return 200;
@@ -101,7 +101,50 @@ TEST_P(Permission, WhoseCredentialsAttachIsTheDialectsMatter) {
               if (::seteuid(0) != 0) return 201;
               return WriteTo(fd, roots);
             }),
-            ByDialect(0, 0, 0, EACCES));
+            EACCES);
+}
+
+// With the user's file as its standard error, where it says what the user has chosen: `echo` set
+// to run as root; and `su`, whose messages begin with the name it was called by.
+TEST_P(Permission, ASetUserIdProgramsMessageMovesNobody) {
+  Spec("8.3");
+  const std::string echo = work() + "/echo", roots = TaskOf(0, 0, 0);
+  ASSERT_EQ(Sh("cp /bin/echo " + echo + " && chmod 4755 " + echo).status, 0);
+  const auto say = [&](uid_t uid, const std::string& number) {
+    return As(uid, uid, [&] {
+      const Fd fd = Open(tasks_, O_WRONLY);
+      if (!fd || ::dup2(fd.get(), 1) != 1 || ::dup2(fd.get(), 2) != 2) return 200;
+      ::execl(echo.c_str(), "echo", number.c_str(), nullptr);
+      return 201;
+    });
+  };
+  EXPECT_EQ(say(0, roots), 0);
+  ASSERT_EQ(Read(tasks_), roots + "\n") << "it does write there";
+  ASSERT_EQ(Write(mnt() + "/tasks", roots), 0);
+  for (const std::string& number : {roots, std::string("1")}) {
+    EXPECT_EQ(say(kUser, number), 1) << number;
+    EXPECT_EQ(As(kUser, kUser, [&] {
+                const Fd fd = Open(tasks_, O_WRONLY);
+                if (!fd || ::dup2(fd.get(), 2) != 2) return 200;
+                ::execl("/bin/su", number.c_str(), "--no-such-option", nullptr);
+                return 201;
+              }),
+              1);
+    EXPECT_EQ(Read(tasks_), "") << number;
+  }
+}
+
+// A descriptor that is opened again counts as opened by whoever does.
+TEST_P(Permission, OpeningADescriptorAgainIsAnOpen) {
+  Spec("8.3");
+  const std::string roots = TaskOf(0, 0, 0);
+  EXPECT_EQ(InChild([&] {
+              const Fd given = Open(tasks_, O_WRONLY);
+              if (::setresuid(kUser, kUser, kUser) != 0) return 200;
+              const Fd again = Open("/proc/self/fd/" + std::to_string(given.get()), O_RDWR);
+              return again ? WriteTo(again, roots) : errno;
+            }),
+            EACCES);
 }
 
 TEST_P(Permission, AZeroThroughAForeignDescriptorIsTheDialectsMatter) {
@@ -112,7 +155,7 @@ TEST_P(Permission, AZeroThroughAForeignDescriptorIsTheDialectsMatter) {
               if (::seteuid(0) != 0 || ::setresuid(kOther, kOther, kOther) != 0) return 201;
               return WriteTo(fd, "0");
             }),
-            ByDialect(0, 0, 0, EACCES));
+            ByDialect(0, 0, EACCES, EACCES));
 }
 
 TEST_P(Permission, OnlyAnAdministratorSetsTheAgent) {

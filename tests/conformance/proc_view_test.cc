@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstring>
 #include <thread>
 
 #include "conformance/conformance.h"
@@ -62,6 +63,44 @@ TEST_P(Proc, FilesAreReadOnlyForAll) {
     EXPECT_EQ(StatOf(Of(task, file)).st_mode, S_IFREG | 0444u) << file;
     EXPECT_EQ(As(1234, 1234, [&] { return OpenError(Of(task, file), O_RDONLY); }), 0) << file;
   }
+}
+
+// Their names are hidden from him where he could look for them, too. Of his own tasks he is told all.
+TEST_P(Proc, PathsBelowADirectoryThatOneMayNotEnterAreNotShown) {
+  Spec("12.1 12.2");
+  Mount("name=corral", "mnt-built-in");  // where `container` is, in dialects but v6
+  const std::string open = v6() ? Group("open") : work() + "/mnt-built-in/open";
+  if (!v6()) {
+    ASSERT_EQ(Mkdir(open), 0);
+  }
+  const std::string secret = open + "/secret";
+  ASSERT_EQ(Mkdir(secret), 0);
+  const auto read = [&](uid_t uid, pid_t task, const char* file, const char* word) {
+    return As(uid, uid, [&] {
+      const int fd = ::open(Of(task, file).c_str(), O_RDONLY);
+      char text[4096] = {};
+      if (fd < 0 || ::read(fd, text, sizeof text - 1) < 0) return errno;
+      return std::strstr(text, word) ? 0 : 250;
+    });
+  };
+  const pid_t roots = SleeperIn(secret);
+  const pid_t his = Child([] {
+    if (::setresgid(1234, 1234, 1234) != 0 || ::setresuid(1234, 1234, 1234) != 0) ::_exit(1);
+    for (;;) ::pause();
+  });
+  ASSERT_EQ(Write(secret + "/tasks", std::to_string(his)), 0);
+  ASSERT_TRUE(Eventually([&] { return StatOf("/proc/" + std::to_string(his)).st_uid == 1234; }));
+  EXPECT_EQ(read(1234, roots, "container", "/open/secret"), 0);
+  EXPECT_EQ(read(1234, roots, "cgroup", "/open/secret"), 0);
+  ASSERT_EQ(Code(::chmod(open.c_str(), 0700)), 0);
+  EXPECT_EQ(read(1234, roots, "container", "/open/secret"), EACCES);
+  EXPECT_EQ(read(1234, roots, "cgroup", "/open/secret"), 250) << "no such line";
+  EXPECT_EQ(read(0, roots, "cgroup", "/open/secret"), 0);
+  for (const char* file : {"container", "cgroup"}) {
+    EXPECT_EQ(read(1234, his, file, "/open/secret"), 0) << "his own " << file;
+  }
+  ASSERT_EQ(Write(open + "/tasks", std::to_string(roots)), 0);
+  EXPECT_EQ(read(1234, roots, "container", "/open"), 0) << "a name in a directory he may enter";
 }
 
 TEST_P(Proc, AnOpenFileWhoseTaskIsGoneReadsEsrch) {

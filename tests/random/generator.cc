@@ -171,8 +171,9 @@ Step Generator::WriteFlag(const Model& model) {
 Step Generator::WriteOther(const Model& model) {
   const std::string mount = MountPoint(model);
   const std::string path = Group(model, mount);
-  switch (Below(6)) {
+  switch (Below(7)) {
     case 0: return {"write", {mount, ChildOf(path, "cgroup.kill"), OneIn(4) ? "0" : "1\n", "0"}};
+    case 3: return WriteQuota(mount, path);
     case 1: return {"write", {mount, ChildOf(path, "releasable"), "1", "0"}};
     case 2: return {"write", {mount, ChildOf(path, "tasks"), std::string(5000, '1'), "0"}};
     default: break;
@@ -180,6 +181,13 @@ Step Generator::WriteOther(const Model& model) {
   static const std::vector<std::string> kAgents{"%a1", "%a1\n", "%a2\n", "\n", "/nonexistent/agent\n"};
   const unsigned uid = OneIn(6) ? 1000 : 0;
   return {"write", {mount, "/release_agent", Pick(kAgents), std::to_string(uid)}, uid};
+}
+
+Step Generator::WriteQuota(const std::string& mount, const std::string& path) {
+  static const std::vector<std::string> kTexts{"max\n", "max", "1", "2\n", "3", "0x4", "-1", "many"};
+  const std::string file = OneIn(2) ? "cgroup.max.depth" : "cgroup.max.descendants";
+  const unsigned opener = OneIn(3) ? Uid() : 0;
+  return {"write", {mount, ChildOf(path, file), Pick(kTexts), std::to_string(opener)}, opener};
 }
 
 Step Generator::Read(const Model& model) {

@@ -36,6 +36,7 @@ class Generator {
   Step MoveSelf(const Model&);
   Step WriteFlag(const Model&);
   Step WriteOther(const Model&);
+  Step WriteQuota(const std::string& mount, const std::string& path);
   Step Mkdir(const Model&);
   Step Rmdir(const Model&);
   Step Rename(const Model&);

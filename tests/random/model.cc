@@ -66,7 +66,8 @@ Model::Facts Model::Observe(const std::string& mount, bool later) const {
       const bool is_later = name == "cgroup.events";
       if (is_later == later) facts[prefix + name] = Content(group, name);
       if (!later) {
-        facts[prefix + name + " attr"] = fmt::format("{:o} {} {} 1", owner.mode, owner.uid, owner.gid);
+        const Owner seen = Seen(group, owner);
+        facts[prefix + name + " attr"] = fmt::format("{:o} {} {} 1", seen.mode, seen.uid, seen.gid);
       }
     }
     if (later) continue;

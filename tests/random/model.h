@@ -39,6 +39,8 @@ enum class Mistake {
   kUmountForgets,             // a hierarchy with children ends with its last mount; against 3.11
 };
 
+constexpr unsigned kParentsOwner = ~0u;  // instead of an uid or gid
+
 using Errnos = std::set<int>;  // 0: success
 
 struct Owner {
@@ -60,6 +62,7 @@ struct ModelGroup {
   bool notify = false;
   bool releasable = false;
   bool clone_children = false;
+  std::map<std::string, long> quotas;  // those that are not `max`
   bool has_cpus = true;  // of the subsystem cpuset, or the hierarchy has none
   std::uint64_t releases = 0;
 };
@@ -95,6 +98,7 @@ struct ModelOpenFile {
   int group = 0;
   std::string file;
   std::string content;  // the snapshot, or what was read last
+  unsigned opener = 0;
 };
 
 // A release agent that must have been started with this path.
@@ -192,7 +196,12 @@ class Model {
   int WhyNotChanged(const Step&, const Spot&) const;
   Spot Walk(const std::string& mount, const std::string& path, unsigned uid) const;
   const SpecFile* FileIn(const ModelGroup& group, std::string_view name) const;
-  Owner& OwnerOf(const Spot& spot) const;
+  Owner& OwnAttr(const Spot& spot) const;
+  // As it is seen: the owner of a quota is the parent's.
+  static Owner Seen(const ModelGroup& group, const Owner& file);
+  Owner OwnerOf(const Spot& spot) const;
+  bool HasRoom(const ModelGroup& parent) const;
+  int WriteQuota(ModelGroup& group, const std::string& file, const std::string& text, unsigned opener);
   std::unique_ptr<ModelGroup> NewGroup(ModelHierarchy& hierarchy, ModelGroup* parent,
                                        const std::string& name, const Owner& owner);
   std::string PathOf(const ModelGroup& group) const;

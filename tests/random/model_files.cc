@@ -99,6 +99,7 @@ int Model::WriteTo(ModelGroup* group, const ModelHierarchy& hierarchy, const std
   if (file == "notify_on_release") return WriteFlag(*group, false, text);
   if (file == "cgroup.clone_children") return WriteFlag(*group, true, text);
   if (file == "release_agent") return WriteAgent(*group->hierarchy, text, by);
+  if (FileIn(*group, file)->quota) return WriteQuota(*group, file, text, by.opener);
   return WriteKill(*group, text);
 }
 
@@ -115,10 +116,11 @@ int Model::WritePid(ModelGroup& group, const std::string& text, bool process, co
   const bool for_others = process && zombie != zombies_.end() && LivesAnyOf(zombie->second.tid);
   if (live == tasks_.end() && zombie == zombies_.end()) return ESRCH;
   if (live == tasks_.end() && !for_others && !dialect.zombies_succeed) return ESRCH;
-  const unsigned asker = dialect.opener_attaches ? by.opener : by.writer;
   const unsigned owner = live != tasks_.end() ? live->second.uid : zombie->second.uid;
-  const bool always = self && !dialect.opener_attaches;
-  if (asker != 0 && asker != owner && !always) return EACCES;
+  const auto fits = [&](unsigned uid) { return uid == 0 || uid == owner; };
+  const bool may = fits(by.opener) && (!dialect.writer_fits_too || fits(by.writer));
+  const bool always = self && dialect.writer_fits_too;
+  if (!may && !always) return EACCES;
   if (live == tasks_.end() && !for_others) return 0;
   std::vector<std::string> moved;
   if (process && options_.mistake != Mistake::kOneThreadForAll) {
@@ -145,8 +147,8 @@ int Model::WriteFlag(ModelGroup& group, bool clone, const std::string& text) {
 }
 
 int Model::WriteAgent(ModelHierarchy& hierarchy, std::string text, const Writer& by) {
-  const bool by_opener = hierarchy.dialect->opener_attaches;
-  if ((by_opener ? by.opener : by.writer) != 0) return EPERM;  // spec 8.4
+  const bool may = by.opener == 0 && (!hierarchy.dialect->writer_fits_too || by.writer == 0);
+  if (!may) return EPERM;  // spec 8.4
   if (hierarchy.dialect->strict_numbers) {
     text = Trimmed(text);
     if (text.size() > kLongestAgent) return E2BIG;
@@ -157,6 +159,20 @@ int Model::WriteAgent(ModelHierarchy& hierarchy, std::string text, const Writer&
     if (text.size() > kLongestAgent) return ENOSPC;
   }
   hierarchy.agent = text;
+  return 0;
+}
+
+// By who may write in the parent, whatever the file's own mode says.
+int Model::WriteQuota(ModelGroup& group, const std::string& file, const std::string& text,
+                      unsigned opener) {
+  if (!May(group.parent->directory, opener, kWrite, true)) return EACCES;
+  const std::string word = Trimmed(text);
+  if (word == "max") return group.quotas.erase(file), 0;
+  const bool negative = word.starts_with('-');
+  unsigned long long most = 0;
+  if (const int error = StrictNumber(negative ? word.substr(1) : word, &most)) return error;
+  if (most > 2147483647 || (negative && most != 0)) return ERANGE;
+  group.quotas[file] = static_cast<long>(most);
   return 0;
 }
 
@@ -209,6 +225,10 @@ std::string Model::Content(const ModelGroup& group, std::string_view file) const
   if (file == "cgroup.clone_children") return flag(group.clone_children);
   if (file == "cgroup.sane_behavior") return "0\n";
   if (file == "cgroup.kill") return "";
+  if (FileIn(group, file)->quota) {
+    const auto most = group.quotas.find(std::string(file));
+    return most == group.quotas.end() ? "max\n" : std::to_string(most->second) + "\n";
+  }
   if (file == "release_agent") return group.hierarchy->agent + "\n";
   if (file == "cgroup.events") {
     return "populated " + std::string(flag(SubtreeHasTasks(group))) + "releases " +
@@ -247,7 +267,8 @@ Errnos Model::Open(const Step& step) {
                         .hierarchy = mount.hierarchy,
                         .group = spot.parent->id,
                         .file = spot.name,
-                        .content = Content(*spot.parent, spot.name)};
+                        .content = Content(*spot.parent, spot.name),
+                        .opener = step.uid};
   return {0};
 }
 
@@ -279,7 +300,7 @@ Errnos Model::Pread(const Step& step) {
 Errnos Model::Pwrite(const Step& step) {
   const ModelOpenFile& file = open_.at(step.arg(0));
   return {WriteTo(GroupById(file.hierarchy, file.group), *file.hierarchy, file.file,
-                  Expand(step.arg(1)), {.task = "me", .opener = 0, .writer = 0})};
+                  Expand(step.arg(1)), {.task = "me", .opener = file.opener, .writer = 0})};
 }
 
 Errnos Model::Close(const Step& step) {

@@ -59,8 +59,37 @@ Model::Spot Model::Walk(const std::string& mount, const std::string& path, unsig
   return spot;
 }
 
-Owner& Model::OwnerOf(const Spot& spot) const {
+Owner& Model::OwnAttr(const Spot& spot) const {
   return spot.group ? spot.group->directory : spot.parent->files.at(std::string(spot.file->name));
+}
+
+Owner Model::Seen(const ModelGroup& group, const Owner& file) {
+  Owner seen = file;
+  if (seen.uid == kParentsOwner) seen.uid = group.parent->directory.uid;
+  if (seen.gid == kParentsOwner) seen.gid = group.parent->directory.gid;
+  return seen;
+}
+
+Owner Model::OwnerOf(const Spot& spot) const {
+  return spot.group ? spot.group->directory : Seen(*spot.parent, OwnAttr(spot));
+}
+
+static long CountBelow(const ModelGroup& group) {
+  long count = 0;
+  for (const auto& [name, child] : group.children) count += 1 + CountBelow(*child);
+  return count;
+}
+
+// For one more group there: of levels and of groups below each one above (spec 4.6).
+bool Model::HasRoom(const ModelGroup& parent) const {
+  long levels = 1;
+  for (const ModelGroup* up = &parent; up; up = up->parent, ++levels) {
+    const auto depth = up->quotas.find("cgroup.max.depth");
+    if (depth != up->quotas.end() && levels > depth->second) return false;
+    const auto count = up->quotas.find("cgroup.max.descendants");
+    if (count != up->quotas.end() && CountBelow(*up) >= count->second) return false;
+  }
+  return true;
 }
 
 std::unique_ptr<ModelGroup> Model::NewGroup(ModelHierarchy& hierarchy, ModelGroup* parent,
@@ -79,8 +108,8 @@ std::unique_ptr<ModelGroup> Model::NewGroup(ModelHierarchy& hierarchy, ModelGrou
     if (!FileIn(*group, file.name)) continue;
     group->files[std::string(file.name)] = {
         .mode = file.writable ? 0644 : hierarchy.dialect->unwritable_mode,
-        .uid = owner.uid,
-        .gid = owner.gid};
+        .uid = file.quota ? kParentsOwner : owner.uid,
+        .gid = file.quota ? kParentsOwner : owner.gid};
   }
   return group;
 }
@@ -102,6 +131,7 @@ Errnos Model::Mkdir(const Step& step) {
     owner.gid = parent.gid;
     owner.mode |= 02000;
   }
+  if (!HasRoom(*spot.parent)) return {EAGAIN};
   auto& made = spot.parent->children[spot.name] =
       NewGroup(*mount.hierarchy, spot.parent, spot.name, owner);
   // The anonymous hierarchy has every subsystem (spec 3.3).
@@ -212,8 +242,8 @@ int Model::WhyNotChanged(const Step& step, const Spot& spot) const {
 Errnos Model::Chmod(const Step& step) {
   const Spot spot = Walk(step.arg(0), step.arg(1), step.uid);
   if (const int error = WhyNotChanged(step, spot)) return {error};
-  Owner& owner = OwnerOf(spot);
-  if (step.uid != 0 && step.uid != owner.uid) return {EPERM};
+  if (step.uid != 0 && step.uid != OwnerOf(spot).uid) return {EPERM};
+  Owner& owner = OwnAttr(spot);
   owner.mode = Octal(step.arg(2));
   return {0};
 }
@@ -221,7 +251,7 @@ Errnos Model::Chmod(const Step& step) {
 Errnos Model::Chown(const Step& step) {
   const Spot spot = Walk(step.arg(0), step.arg(1), step.uid);
   if (const int error = WhyNotChanged(step, spot)) return {error};
-  Owner& owner = OwnerOf(spot);
+  Owner& owner = OwnAttr(spot);
   owner.uid = static_cast<unsigned>(std::stoul(step.arg(2)));
   owner.gid = static_cast<unsigned>(std::stoul(step.arg(3)));
   return {0};

@@ -9,6 +9,10 @@ std::vector<SpecDialect> SpecDialects(std::size_t cpus) {
   const SpecFile releasable{.name = "releasable", .writable = false};
   const SpecFile events{.name = "cgroup.events", .writable = false};
   const SpecFile kill{.name = "cgroup.kill", .where = SpecFile::kBelowTop};
+  const auto quota = [](std::string_view name) {
+    return SpecFile{.name = name, .where = SpecFile::kBelowTop, .quota = true};
+  };
+  const SpecFile depth = quota("cgroup.max.depth"), descendants = quota("cgroup.max.descendants");
   const SpecFile clone{"cgroup.clone_children"};
   const SpecFile sane{.name = "cgroup.sane_behavior", .where = kTop, .writable = false};
 
@@ -19,7 +23,7 @@ std::vector<SpecDialect> SpecDialects(std::size_t cpus) {
                  .root_mode = 0755,
                  .one_hierarchy = true,
                  .strict_numbers = false,
-                 .opener_attaches = false,
+                 .writer_fits_too = true,
                  .zombies_succeed = false,
                  .newline_in_names = true,
                  .longest_name = 255,
@@ -40,8 +44,9 @@ std::vector<SpecDialect> SpecDialects(std::size_t cpus) {
 
   SpecDialect corral = v11;
   corral.name = "corral";
-  corral.files = {notify, tasks, releasable, agent, procs, events, kill};
+  corral.files = {notify, tasks, releasable, agent, procs, events, kill, depth, descendants};
   corral.unwritable_mode = 0444;
+  corral.writer_fits_too = false;
   corral.newline_in_names = false;
   corral.empty_agent_is_none = false;
 
@@ -49,7 +54,6 @@ std::vector<SpecDialect> SpecDialects(std::size_t cpus) {
   linux_v1.name = "linux";
   linux_v1.files = {tasks, procs, notify, clone, agent, sane};
   linux_v1.strict_numbers = true;
-  linux_v1.opener_attaches = true;
   linux_v1.zombies_succeed = true;
   linux_v1.root_mode = 0555;
   linux_v1.longest_name = 1024;  // what FUSE lets through

@@ -15,6 +15,7 @@ struct SpecFile {
   std::string_view name;
   enum Where { kEverywhere, kTop, kBelowTop } where = kEverywhere;
   bool writable = true;
+  bool quota = false;  // the parent's owner has it (spec 4.6)
 };
 
 struct SpecDialect {
@@ -25,7 +26,7 @@ struct SpecDialect {
   unsigned root_mode;
   bool one_hierarchy;         // per instance, names and subsystems are ignored
   bool strict_numbers;
-  bool opener_attaches;       // and sets the agent; else the writer
+  bool writer_fits_too;       // attaches and sets the agent beside the opener; then 0 always moves
   bool zombies_succeed;       // without effect; else ESRCH
   bool newline_in_names;
   std::size_t longest_name;

@@ -70,6 +70,11 @@ class ControlTest : public testing::Test, private Tracker::Listener {
     auto written = file.Write(caller, bytes);
     return written ? 0 : written.error().code;
   }
+  int WriteOpenedBy(const Caller& opener, std::string_view path, const Caller& writer,
+                    std::string_view bytes) {
+    auto file = tree_.Open(opener, At(path), false);
+    return file ? Write(**file, writer, bytes) : file.error().code;
+  }
   int Write(std::string_view path, const Caller& caller, std::string_view bytes) {
     return Write(*Open(path, false), caller, bytes);
   }

@@ -22,10 +22,13 @@ namespace corral {
 class FakeHost final : public Host {
  public:
   std::map<Tid, TaskHandle::Owner> owners;  // tasks the host knows; others give ESRCH
+  std::map<Tid, Tgid> processes;            // of tasks that lead none
   std::set<Tid> recycled;                   // tids whose task is another one once a handle is open
   std::set<Tid> bound_kthreads;             // kernel threads that have their place for good
   std::map<Tid, std::map<Tid, std::uint32_t>> views;  // by caller: the numbers it sees
   std::set<Tid> admins;                     // with CAP_SYS_ADMIN
+  std::map<Tid, std::vector<gid_t>> groups; // of callers
+  ProcHiding hiding;                        // of /proc
   std::set<std::string> bad_agents;         // somebody beside root could change them
   std::set<std::pair<std::string, std::string>> agents_of;  // bad for others than this user
   Tgid own{1};
@@ -43,6 +46,15 @@ class FakeHost final : public Host {
     return std::make_unique<Process>(*this, tgid);
   }
   bool IsSysAdmin(Tid tid) const override { return admins.contains(tid); }
+  Credentials CredentialsOf(Tid tid, uid_t uid, gid_t gid) const override {
+    const auto of = groups.find(tid);
+    return {.uid = uid,
+            .gid = gid,
+            .groups = of == groups.end() ? std::vector<gid_t>() : of->second,
+            .capabilities = uid != 0 ? 0
+                            : ~(admins.contains(tid) ? 0 : std::uint64_t{1} << Credentials::kSysAdmin)};
+  }
+  ProcHiding HidingOfProc() const override { return hiding; }
   Result<void> CheckAgent(const std::string& agent, const std::string& user) const override {
     if (!bad_agents.contains(agent) || agents_of.contains({agent, user})) return {};
     return Fail(EPERM, "others could change {}", agent);
@@ -78,7 +90,16 @@ class FakeHost final : public Host {
    public:
     Task(const FakeHost& host, Tid tid) : host_(host), tid_(tid) {}
     Result<Owner> owner() const override { return host_.owners.at(tid_); }
-    Result<Tgid> process() const override { return Tgid{tid_.value}; }
+    Result<Tgid> process() const override {
+      const auto of = host_.processes.find(tid_);
+      return of == host_.processes.end() ? Tgid{tid_.value} : of->second;
+    }
+    Result<std::uint64_t> started() const override { return 1; }
+    bool MayBeTracedBy(const Credentials& who) const override {
+      const auto& owner = host_.owners.at(tid_);
+      return who.Has(Credentials::kSysPtrace) ||
+             (who.uid == owner.real_uid && who.uid == owner.saved_uid);
+    }
     bool is_bound_kthread() const override { return host_.bound_kthreads.contains(tid_); }
     Result<void> StillThere() const override {
       if (host_.recycled.contains(tid_)) return Fail(ESRCH, "task {} is gone", tid_.value);

@@ -1,6 +1,8 @@
 // The tree as files, with coreutils and system calls (spec 4 to 9).
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -9,8 +11,15 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
 #include <thread>
+#include <vector>
 
+#include "base/fd.h"
 #include "system/instance.h"
 
 namespace corral {
@@ -26,7 +35,7 @@ class Files : public InstanceTest {
 
 TEST_F(Files, EveryCgroupHasItsControlFilesAndTheTopTheAgent) {
   EXPECT_EQ(Sh("mkdir $MNT/a; ls $MNT/a | tr '\\n' ' '").out,
-            "cgroup.events cgroup.kill cgroup.procs notify_on_release releasable tasks ");
+            "cgroup.events cgroup.kill cgroup.max.depth cgroup.max.descendants cgroup.procs notify_on_release releasable tasks ");
   EXPECT_EQ(Sh("ls $MNT | tr '\\n' ' '").out,
             "a cgroup.events cgroup.procs notify_on_release releasable release_agent tasks ");
   EXPECT_EQ(Sh("stat -c %a,%h $MNT/a/tasks $MNT/a/releasable $MNT").out, "644,1\n444,1\n755,3\n");
@@ -240,6 +249,156 @@ TEST_F(Files, AWholeProcessMovesWithItsThreads) {
   go = true;
   go.notify_all();
   other.join();
+}
+
+class Listing : public Files {
+ protected:
+  static std::size_t ResidentKilobytes(const std::string& pid) {
+    return std::strtoul(Sh("awk '/^VmRSS/{print $2}' /proc/" + pid + "/status").out.c_str(), nullptr, 10);
+  }
+  static std::string Daemon() {
+    return std::to_string(std::atoi(Sh("corral status --json | jq .daemon_pid").out.c_str()));
+  }
+  void MakeMany(int from, int to) const {
+    for (int i = from; i < to; ++i) {
+      ASSERT_EQ(::mkdir((mnt() + "/g" + std::to_string(i)).c_str(), 0755), 0) << i;
+    }
+  }
+  using Directory = std::unique_ptr<DIR, decltype([](DIR* dir) { ::closedir(dir); })>;
+  Directory OpenTop() const { return Directory(::opendir(mnt().c_str())); }
+};
+
+TEST_F(Listing, MeetsEachOnceWhileOthersComeAndGo) {
+  constexpr int kGroups = 2000;
+  MakeMany(0, kGroups);
+  const Directory top = OpenTop();
+  std::map<std::string, int> met;
+  int step = 0;
+  while (const dirent* entry = ::readdir(top.get())) {
+    ++met[entry->d_name];
+    // Every seventh goes, one comes, one is renamed: before this place and behind it.
+    if (++step % 20 != 0) continue;
+    const std::string n = std::to_string(7 * (step / 20));
+    ASSERT_EQ(::rmdir((mnt() + "/g" + n).c_str()), 0);
+    ASSERT_EQ(::mkdir((mnt() + "/new" + n).c_str(), 0755), 0);
+  }
+  for (int i = 0; i < kGroups; ++i) {
+    const int times = met["g" + std::to_string(i)];
+    EXPECT_TRUE(times == 1 || (times == 0 && i % 7 == 0)) << i << ": " << times;
+  }
+}
+
+TEST_F(Listing, CanBeTakenUpAnywhere) {
+  MakeMany(0, 300);
+  const Directory top = OpenTop();
+  std::vector<std::pair<long, std::string>> places;
+  for (;;) {
+    const long place = ::telldir(top.get());
+    const dirent* entry = ::readdir(top.get());
+    if (!entry) break;
+    places.emplace_back(place, entry->d_name);
+  }
+  ASSERT_GT(places.size(), 300u);
+  for (const std::size_t at : {std::size_t{250}, std::size_t{3}, places.size() - 1, std::size_t{0}}) {
+    ::seekdir(top.get(), places[at].first);
+    EXPECT_EQ(::readdir(top.get())->d_name, places[at].second);
+  }
+  MakeMany(300, 301);
+  ::rewinddir(top.get());
+  std::set<std::string> names;
+  while (const dirent* entry = ::readdir(top.get())) names.insert(entry->d_name);
+  EXPECT_TRUE(names.contains("g300"));
+  EXPECT_EQ(names.size(), places.size() + 1);
+}
+
+TEST_F(Listing, ManyOpenDirectoriesCostNothing) {
+  MakeMany(0, 4000);
+  const std::string daemon = Daemon();
+  std::vector<Directory> open;
+  const auto open_one = [&] {
+    open.push_back(OpenTop());
+    std::size_t entries = 0;
+    while (::readdir(open.back().get())) ++entries;
+    EXPECT_GT(entries, 4000u);
+  };
+  open_one();
+  const std::size_t before = ResidentKilobytes(daemon);
+  ASSERT_GT(before, 0u);
+  for (int i = 0; i < 60; ++i) open_one();  // a listing is 200 kB at least
+  EXPECT_LT(ResidentKilobytes(daemon), before + 5000);
+}
+
+// A descriptor of the view is none of the daemon's.
+TEST_F(Listing, FilesOfTheProcViewHoldNoDescriptorOfTheDaemons) {
+  const std::string daemon = Daemon();
+  const auto held = [&] { return std::atoi(Sh("ls /proc/" + daemon + "/fd | wc -l").out.c_str()); };
+  const std::string file =
+      "/run/corral/" + std::string(std::getenv("CORRAL_INSTANCE")) + "/proc/self/cgroup";
+  const int before = held();
+  std::vector<Fd> open;
+  for (int i = 0; i < 300; ++i) {
+    open.emplace_back(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_TRUE(open.back());
+  }
+  EXPECT_LT(held(), before + 20);
+}
+
+// 32 MB: a user with a process that opens a long list until it may not.
+TEST_F(Listing, AUsersOpenFilesAreBounded) {
+  std::atomic<bool> ended = false;
+  std::vector<std::jthread> tasks;
+  for (int i = 0; i < 2000; ++i) tasks.emplace_back([&] { ended.wait(false); });
+  const pid_t child = ::fork();
+  if (child == 0) {
+    rlimit files = {};
+    (void)::getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    if (::setrlimit(RLIMIT_NOFILE, &files) != 0 || ::setuid(1234) != 0) ::_exit(200);
+    const std::string list = mnt() + "/tasks";
+    int open = 0;
+    while (open < 10'000 && ::open(list.c_str(), O_RDONLY | O_CLOEXEC) >= 0) ++open;
+    const int error = errno;
+    // Not for want of descriptors.
+    ::_exit(error == EMFILE && open > 100 && open < 10'000 && ::dup(0) >= 0 ? 0 : 201);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ended = true;
+  ended.notify_all();
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(Sh("head -c 1 $MNT/tasks | wc -c").out, "1\n") << "root goes on";
+  EXPECT_EQ(Sh("setpriv --reuid 1235 --clear-groups head -c 1 $MNT/tasks | wc -c").out, "1\n");
+}
+
+class Depth : public Files {};
+
+TEST_F(Depth, NoHierarchyHasMoreThan512Levels) {
+  int at = ::open(mnt().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int levels = 0;
+  while (::mkdirat(at, "d", 0755) == 0) {
+    const int below = ::openat(at, "d", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    ::close(at);
+    at = below;
+    ASSERT_LE(++levels, 600);
+  }
+  EXPECT_EQ(errno, EAGAIN);
+  EXPECT_EQ(levels, 512);
+  ::close(at);
+  EXPECT_EQ(Sh("corral tree files:/ | wc -l").out.substr(0, 1), "5");
+  EXPECT_EQ(Sh("corral rm -r files:/d").status, 0);
+}
+
+// By whatever way a group is made.
+TEST_F(Depth, AQuotaIsToldWithASentence) {
+  ASSERT_EQ(Sh("mkdir $MNT/a; echo 1 > $MNT/a/cgroup.max.descendants").status, 0);
+  EXPECT_EQ(Sh("corral mkdir files:/a/b").status, 0);
+  const Outcome mkdir = Sh("corral mkdir files:/a/c");
+  EXPECT_NE(mkdir.status, 0);
+  EXPECT_NE(mkdir.out.find("/a may have 1 cgroups below it, and has 1"), std::string::npos) << mkdir.out;
+  ASSERT_EQ(Sh("echo 0 > $MNT/a/b/cgroup.max.depth; echo max > $MNT/a/cgroup.max.descendants").status, 0);
+  const Outcome run = Sh("corral run -g $MNT/a/b/c -- true");
+  EXPECT_NE(run.status, 0);
+  EXPECT_NE(run.out.find("/a/b may have 0 levels of cgroups below it"), std::string::npos) << run.out;
 }
 
 }  // namespace

@@ -37,15 +37,62 @@ TEST_F(Tasks, MovesOneThreadAndProcsTheWholeProcess) {
   EXPECT_EQ(Read("/cgroup.procs"), "1\n");
 }
 
-TEST_F(Tasks, ZeroMovesTheCallingThreadAndNeedsNoRight) {
-  Fork(1, 50, 0);  // root's task, and yet alice's caller: 0 is not checked
+TEST_F(Tasks, ZeroMovesTheCallingThread) {
+  Fork(1, 50, 1000);
   tracker_.Birth(Tid{50}, Tid{51}, Tgid{50});
   Make("/a");
-  EXPECT_EQ(Write("/a/tasks", kAlice, "0"), 0);
+  EXPECT_EQ(WriteOpenedBy(kAlice, "/a/tasks", kAlice, "0"), 0);
   EXPECT_EQ(Read("/a/tasks"), "50\n");
-  EXPECT_EQ(Write("/a/cgroup.procs", kAlice, "0"), 0);
+  EXPECT_EQ(WriteOpenedBy(kAlice, "/a/cgroup.procs", kAlice, "0"), 0);
   EXPECT_EQ(Read("/a/tasks"), "50\n51\n");
   EXPECT_EQ(Write("/a/tasks", Caller{.tid = Tid{0}}, "0"), ESRCH);
+}
+
+// Alice opens a file of her own and hands it to a program that runs as root.
+TEST_F(Tasks, DoNotLendTheirOpenerTheWritersRights) {
+  Fork(1, 7, 0);
+  Fork(1, 60, 0);
+  const Caller roots{.tid = Tid{60}, .uid = 0};
+  host_.owners[Tid{1}] = {.real_uid = 0, .saved_uid = 0};
+  Make("/a");
+  for (const char* file : {"/a/tasks", "/a/cgroup.procs"}) {
+    EXPECT_EQ(WriteOpenedBy(kAlice, file, roots, "7: no such command"), EACCES) << file;
+    EXPECT_EQ(WriteOpenedBy(kAlice, file, roots, "1"), EACCES) << file;
+    EXPECT_EQ(WriteOpenedBy(kAlice, file, roots, "0"), EACCES) << file;
+  }
+  EXPECT_EQ(Read("/a/tasks"), "");
+  EXPECT_EQ(WriteOpenedBy(root_caller_, "/a/tasks", kAlice, "7"), 0) << "root gave it to her";
+}
+
+TEST_F(Tasks, AskOpenerAndWriterInTheOldDialects) {
+  for (const char* name : {"v6", "v11"}) {
+    const auto dialect = FindDialect(name);
+    root_ = *registry_.Root(*registry_.CreateHierarchy({.name = name, .dialect = dialect}));
+    Make("/a");
+    Fork(1, 7, 0);
+    Fork(1, 8, 1000);
+    Fork(1, 60, 0);
+    const Caller roots{.tid = Tid{60}, .uid = 0};
+    EXPECT_EQ(WriteOpenedBy(kAlice, "/a/tasks", roots, "7"), EACCES) << name;
+    EXPECT_EQ(WriteOpenedBy(root_caller_, "/a/tasks", kAlice, "7"), EACCES) << name;
+    EXPECT_EQ(WriteOpenedBy(kAlice, "/a/tasks", roots, "8"), 0) << name;
+    EXPECT_EQ(WriteOpenedBy(kAlice, "/a/tasks", roots, "0"), 0) << name;
+    EXPECT_EQ(Read("/a/tasks"), "8\n60\n") << name;
+    for (const unsigned tid : {7u, 8u, 60u}) tracker_.Death(Tid{tid});
+  }
+}
+
+// The thread of a server that has taken alice's uid for a while.
+TEST_F(Tasks, OfAnothersProcessStayThoughOneThreadIsTheUsers) {
+  Fork(1, 7, 0);
+  tracker_.Birth(Tid{7}, Tid{8}, Tgid{7});
+  host_.owners[Tid{8}] = {.real_uid = 1000, .saved_uid = 1000};
+  host_.processes[Tid{8}] = Tgid{7};
+  Make("/a");
+  EXPECT_EQ(WriteOpenedBy(kAlice, "/a/tasks", kAlice, "8"), EACCES);
+  EXPECT_EQ(WriteOpenedBy(kAlice, "/a/cgroup.procs", kAlice, "8"), EACCES);
+  host_.owners[Tid{7}] = {.real_uid = 1000, .saved_uid = 0};
+  EXPECT_EQ(WriteOpenedBy(kAlice, "/a/cgroup.procs", kAlice, "8"), 0);
 }
 
 TEST_F(Tasks, ServesTheSnapshotOfTheOpenInAnyPieces) {
@@ -71,13 +118,14 @@ TEST_F(Tasks, AreRefusedInTheOrderOfTheSpecification) {
   Fork(1, 8, 0);
   Make("/a");
   const auto file = Open("/a/tasks");
+  const auto hers = std::move(tree_.Open(kAlice, At("/a/tasks"), true)).value();
   EXPECT_EQ(Write(*file, root_caller_, "x"), EIO);
   EXPECT_EQ(Write(*file, root_caller_, "-1"), ESRCH);
   EXPECT_EQ(Write(*file, root_caller_, "4000"), ESRCH);
   EXPECT_EQ(Write(*file, root_caller_, "9999999"), ESRCH);
-  EXPECT_EQ(Write(*file, kAlice, "4000"), ESRCH);
-  EXPECT_EQ(Write(*file, kAlice, "8"), EACCES);
-  EXPECT_EQ(Write(*file, kAlice, "7"), 0);
+  EXPECT_EQ(Write(*hers, kAlice, "4000"), ESRCH);
+  EXPECT_EQ(Write(*hers, kAlice, "8"), EACCES);
+  EXPECT_EQ(Write(*hers, kAlice, "7"), 0);
   EXPECT_EQ(Write(*file, root_caller_, "7" + std::string(4095, ' ')), 0);
   tracker_.Death(Tid{7});
   EXPECT_EQ(Remove("/a"), 0);
@@ -90,7 +138,7 @@ TEST_F(Tasks, AnswerESRCHForAZombieOfAnother) {
   Fork(1, 8, 0);
   tracker_.Death(Tid{8});
   Make("/a");
-  EXPECT_EQ(Write("/a/tasks", kAlice, "8"), ESRCH);
+  EXPECT_EQ(WriteOpenedBy(kAlice, "/a/tasks", kAlice, "8"), ESRCH);
 }
 
 TEST_F(Tasks, GoToWhoeverHasTheTargetsRealOrSavedUid) {
@@ -98,19 +146,19 @@ TEST_F(Tasks, GoToWhoeverHasTheTargetsRealOrSavedUid) {
   Make("/a");
   Make("/b");
   host_.owners[Tid{7}] = {.real_uid = 1000, .saved_uid = 0};
-  EXPECT_EQ(Write("/a/tasks", kAlice, "7"), 0);
+  EXPECT_EQ(WriteOpenedBy(kAlice, "/a/tasks", kAlice, "7"), 0);
   host_.owners[Tid{7}] = {.real_uid = 0, .saved_uid = 1000};
-  EXPECT_EQ(Write("/b/cgroup.procs", kAlice, "7"), 0);
+  EXPECT_EQ(WriteOpenedBy(kAlice, "/b/cgroup.procs", kAlice, "7"), 0);
   EXPECT_EQ(Read("/b/tasks"), "7\n");
   host_.owners[Tid{7}] = {.real_uid = 0, .saved_uid = 0};
-  EXPECT_EQ(Write("/a/cgroup.procs", kAlice, "7"), EACCES);
+  EXPECT_EQ(WriteOpenedBy(kAlice, "/a/cgroup.procs", kAlice, "7"), EACCES);
 }
 
 TEST_F(Tasks, StayWhenTheTidBecameAnotherTaskAfterTheCheck) {
   Fork(1, 7, 1000);
   Make("/a");
   host_.recycled.insert(Tid{7});
-  EXPECT_EQ(Write("/a/tasks", kAlice, "7"), ESRCH);
+  EXPECT_EQ(WriteOpenedBy(kAlice, "/a/tasks", kAlice, "7"), ESRCH);
   EXPECT_EQ(Read("/a/tasks"), "");
   EXPECT_EQ(Read("/tasks"), "1\n7\n");
 }
@@ -185,8 +233,16 @@ TEST_F(Agent, IsNotLongerThanItsLimit) {
 }
 
 TEST_F(Agent, IsSetByAnAdministratorOnly) {
-  EXPECT_EQ(Write("/release_agent", kAlice, "/bin/agent"), EPERM);
-  EXPECT_EQ(Write("/release_agent", Caller{.tid = Tid{9}, .uid = 0}, "/bin/agent"), EPERM);
+  const Caller without{.tid = Tid{9}, .uid = 0};  // the capability
+  EXPECT_EQ(WriteOpenedBy(kAlice, "/release_agent", kAlice, "/bin/agent"), EPERM);
+  EXPECT_EQ(WriteOpenedBy(kAlice, "/release_agent", root_caller_, "/bin/agent"), EPERM);
+  EXPECT_EQ(WriteOpenedBy(without, "/release_agent", root_caller_, "/bin/agent"), EPERM);
+  EXPECT_EQ(WriteOpenedBy(root_caller_, "/release_agent", kAlice, "/bin/agent"), 0);
+  root_ = *registry_.Root(
+      *registry_.CreateHierarchy({.name = "v11", .dialect = FindDialect("v11")}));
+  EXPECT_EQ(WriteOpenedBy(without, "/release_agent", root_caller_, "/bin/agent"), EPERM);
+  EXPECT_EQ(WriteOpenedBy(root_caller_, "/release_agent", kAlice, "/bin/agent"), EPERM);
+  EXPECT_EQ(WriteOpenedBy(root_caller_, "/release_agent", root_caller_, "/bin/agent"), 0);
 }
 
 TEST_F(Agent, ThatOthersCanWriteIsRefused) {
@@ -235,6 +291,114 @@ TEST_F(Events, OfARemovedCgroupAreChangedAndGone) {
   EXPECT_EQ(file->Read(Tid{1}, 100, 0).error().code, ENODEV);
 }
 
+class QuotaFiles : public ControlTest {};
+
+TEST_F(QuotaFiles, ReadBackWhatWasWritten) {
+  Make("/a");
+  for (const std::string file : {"/a/cgroup.max.depth", "/a/cgroup.max.descendants"}) {
+    EXPECT_EQ(Read(file), "max\n");
+    for (const auto& [text, read] : {std::pair{"7\n", "7\n"}, {"0", "0\n"}, {" 0x10 ", "16\n"},
+                                    {"max\n", "max\n"}, {"2147483647", "2147483647\n"}}) {
+      EXPECT_EQ(Write(file, text), 0) << text;
+      EXPECT_EQ(Read(file), read);
+    }
+    for (const char* text : {"", "\n", "x", "1 2", "maxx", "-", "1.5"}) {
+      EXPECT_EQ(Write(file, text), EINVAL) << text;
+    }
+    for (const char* text : {"-1", "2147483648", "99999999999999999999"}) {
+      EXPECT_EQ(Write(file, text), ERANGE) << text;
+    }
+    EXPECT_EQ(Read(file), "2147483647\n");
+  }
+  EXPECT_EQ(Find("/cgroup.max.depth").error().code, ENOENT) << "none in the root";
+}
+
+TEST_F(QuotaFiles, LetMkdirFailWithEAGAIN) {
+  Make("/a");
+  EXPECT_EQ(Write("/a/cgroup.max.depth", "1"), 0);
+  EXPECT_EQ(Write("/a/cgroup.max.descendants", "2"), 0);
+  Make("/a/b");
+  EXPECT_EQ(tree_.Mkdir(root_caller_, At("/a/b"), "c", 0755).error().code, EAGAIN);
+  Make("/a/c");
+  EXPECT_EQ(tree_.Mkdir(root_caller_, At("/a"), "d", 0755).error().code, EAGAIN);
+}
+
+// The delegated directory was given away with `chown -R`.
+TEST_F(QuotaFiles, AreWrittenByWhoMayWriteInTheParent) {
+  Make("/mine");
+  for (const char* path : {"/mine", "/mine/cgroup.max.depth"}) {
+    ASSERT_TRUE(tree_.SetAttr(At(path), {.uid = 1000, .gid = 1000}));
+  }
+  Make("/mine/sub", kAlice, 0755);
+  EXPECT_EQ(WriteOpenedBy(kAlice, "/mine/cgroup.max.depth", kAlice, "max"), EACCES);
+  EXPECT_EQ(WriteOpenedBy(kAlice, "/mine/cgroup.max.depth", root_caller_, "max"), EACCES);
+  EXPECT_EQ(WriteOpenedBy(kAlice, "/mine/sub/cgroup.max.depth", kAlice, "5"), 0);
+  EXPECT_EQ(WriteOpenedBy(root_caller_, "/mine/cgroup.max.depth", kAlice, "6"), 0);
+  EXPECT_EQ(Read("/mine/cgroup.max.depth"), "6\n");
+}
+
+class Budget : public ControlTest {
+ protected:
+  static constexpr std::size_t kMost = OpenBudget::kOneUser / OpenBudget::kEach;
+  std::vector<std::unique_ptr<OpenFile>> open_;
+  int OpenMore(const Caller& opener, std::string_view path, bool readable, std::size_t most) {
+    while (open_.size() < most) {
+      auto file = tree_.Open(opener, At(path), readable);
+      if (!file) return file.error().code;
+      open_.push_back(std::move(*file));
+    }
+    return 0;
+  }
+};
+
+TEST_F(Budget, OfAUserBoundsHisOpenFilesAndNobodyElses) {
+  EXPECT_EQ(OpenMore(kAlice, "/tasks", false, kMost + 1), EMFILE);
+  EXPECT_EQ(open_.size(), kMost);
+  const Caller bob{.tid = Tid{51}, .uid = 1001};
+  EXPECT_TRUE(tree_.Open(bob, At("/tasks"), true));
+  EXPECT_TRUE(tree_.Open(root_caller_, At("/tasks"), true));
+  open_.pop_back();
+  EXPECT_EQ(OpenMore(kAlice, "/tasks", false, kMost), 0);
+}
+
+TEST_F(Budget, CountsTheListsThatAreHeld) {
+  for (unsigned tid = 1000; tid < 8000; ++tid) tracker_.Start(Tid{tid}, Tgid{tid});
+  const std::size_t list = Read("/tasks").size();
+  ASSERT_GT(list, 30'000u);
+  EXPECT_EQ(OpenMore(kAlice, "/tasks", true, kMost), EMFILE);
+  EXPECT_EQ(open_.size(), OpenBudget::kOneUser / (OpenBudget::kEach + list));
+  open_.clear();
+  EXPECT_EQ(OpenMore(kAlice, "/tasks", true, 100), 0);
+}
+
+TEST_F(Budget, CountsWhatWasReadOfASharedList) {
+  for (unsigned tid = 1000; tid < 8000; ++tid) tracker_.Start(Tid{tid}, Tgid{tid});
+  root_ = *registry_.Root(
+      *registry_.CreateHierarchy({.name = "linux", .dialect = FindDialect("linux")}));
+  const std::size_t list = Read("/tasks").size();
+  const std::size_t most = OpenBudget::kOneUser / (OpenBudget::kEach + list) + 1;
+  ASSERT_EQ(OpenMore(kAlice, "/tasks", true, most), 0) << "nothing is held yet";
+  int error = 0;
+  for (const auto& file : open_) {
+    if (const auto read = file->Read(kAlice.tid, 1 << 20, 0); !read) error = read.error().code;
+  }
+  EXPECT_EQ(error, EMFILE);
+}
+
+TEST_F(Budget, OfAllUsersIsBoundedToo) {
+  OpenBudget budget;
+  std::vector<OpenBudget::Charge> charges;
+  constexpr std::size_t kUsers = OpenBudget::kAllUsers / OpenBudget::kOneUser;
+  for (uid_t uid = 1000; uid < 1000 + kUsers; ++uid) {
+    charges.push_back(budget.For(uid));
+    EXPECT_TRUE(charges.back().Resize(OpenBudget::kOneUser - OpenBudget::kEach)) << uid;
+  }
+  EXPECT_EQ(budget.For(1).Resize(0).error().code, EMFILE);
+  EXPECT_TRUE(budget.For(0).Resize(std::size_t{1} << 40));
+  charges.pop_back();
+  EXPECT_TRUE(budget.For(1).Resize(0));
+}
+
 class Kill : public ControlTest {
  protected:
   // What SIGKILL does: all threads die.
@@ -258,6 +422,17 @@ TEST_F(Kill, ReachesWholeProcessesWithAMemberInTheSubtree) {
   EXPECT_EQ(Write("/a/cgroup.kill", "1\n"), 0);
   EXPECT_THAT(host_.killed, UnorderedElementsAre(Tgid{10}, Tgid{20}));
   EXPECT_EQ(Read("/tasks"), "1\n30\n");
+}
+
+// Decided: a group is ended whole. Root's process is there because root moved it, or it was born
+// of one that was there; nobody else can bring it in.
+TEST_F(Kill, EndsMembersOfAnyUser) {
+  Make("/a");
+  Fork(1, 10, 0);
+  Write("/a/tasks", "10");
+  KillForReal();
+  EXPECT_EQ(WriteOpenedBy(kAlice, "/a/cgroup.kill", kAlice, "1"), 0);
+  EXPECT_THAT(host_.killed, UnorderedElementsAre(Tgid{10}));
 }
 
 TEST_F(Kill, FindsForksThatHappenMeanwhile) {

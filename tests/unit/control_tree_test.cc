@@ -39,7 +39,8 @@ TEST_F(Directories, ListDotsFilesAndChildren) {
                                           "releasable", "release_agent", "cgroup.events", "job"));
   EXPECT_THAT(Names(At("/job")),
               ElementsAre(".", "..", "tasks", "cgroup.procs", "notify_on_release", "releasable",
-                          "cgroup.events", "cgroup.kill"));
+                          "cgroup.events", "cgroup.kill", "cgroup.max.depth",
+                          "cgroup.max.descendants"));
   const auto entries = tree_.ReadDir(At("/job"));
   EXPECT_EQ(entries->at(0).ino, At("/job").number);
   EXPECT_EQ(entries->at(1).ino, At("/").number);
@@ -122,7 +123,62 @@ TEST_F(Directories, RefuseRenamesInTheOrderOfTheSpecification) {
   EXPECT_EQ(RenameError("/a", "/x", 1), 0);
 }
 
+// As readdir(3) needs it: whoever is there all the time is listed once.
+TEST_F(Directories, AreListedInPartsWhileNamesComeAndGo) {
+  for (const char* name : {"/a", "/b", "/c", "/d"}) Make(name);
+  std::vector<std::string> names;
+  std::vector<std::uint64_t> places{0};
+  for (int part = 0;; ++part) {
+    const auto entries = tree_.ReadDir(At("/"), places.back(), 3).value();
+    if (entries.empty()) break;
+    EXPECT_LE(entries.size(), 3u);
+    for (const DirEntry& entry : entries) names.push_back(entry.name);
+    places.push_back(entries.back().next);
+    if (part == 2) {  // a is listed
+      EXPECT_EQ(Remove("/a"), 0);
+      EXPECT_EQ(RenameError("/c", "/0"), 0);
+      Make("/e");
+    }
+  }
+  EXPECT_THAT(names, ElementsAre(".", "..", "tasks", "cgroup.procs", "notify_on_release",
+                                 "releasable", "release_agent", "cgroup.events", "a", "b", "0",
+                                 "d", "e"));
+  EXPECT_EQ(tree_.ReadDir(At("/"), places[1], 1)->front().name, "cgroup.procs") << "seekdir";
+}
+
 class Attrs : public ControlTest {};
+
+// Of a directory that was given away as a whole, the quotas stay with who gave it.
+TEST_F(Attrs, OfAQuotaAreTheParentsOwners) {
+  Make("/mine");
+  ASSERT_TRUE(tree_.SetAttr(At("/mine"), {.uid = 1000, .gid = 1001}));
+  EXPECT_EQ(StatOf("/mine/cgroup.max.depth").st_uid, 0u);
+  Make("/mine/sub", kAlice);
+  EXPECT_EQ(StatOf("/mine/sub/cgroup.max.depth").st_uid, 1000u);
+  EXPECT_EQ(StatOf("/mine/sub/cgroup.max.descendants").st_gid, 1001u);
+  Make("/mine/roots");
+  EXPECT_EQ(StatOf("/mine/roots/cgroup.max.depth").st_uid, 1000u);
+  EXPECT_EQ(StatOf("/mine/roots/tasks").st_uid, 0u);
+  ASSERT_TRUE(tree_.SetAttr(At("/mine/sub/cgroup.max.depth"), {.mode = 0600}));
+  EXPECT_EQ(StatOf("/mine/sub/cgroup.max.depth").st_uid, 1000u);
+}
+
+TEST_F(Attrs, OfDirectoriesAboveDecideWhoReachesACgroup) {
+  Make("/a", root_caller_, 0750);
+  Make("/a/b", kAlice, 0700);
+  const CgroupId c = Make("/a/b/c");
+  const Credentials alice{.uid = 1000, .gid = 1001}, other{.uid = 2000, .gid = 2000};
+  EXPECT_FALSE(tree_.MayReach(alice, c)) << "/a is root's";
+  EXPECT_TRUE(tree_.MayReach(alice, At("/a").cgroup())) << "but its name is not hidden";
+  ASSERT_TRUE(tree_.SetAttr(At("/a"), {.gid = 7}));
+  EXPECT_FALSE(tree_.MayReach(alice, c));
+  EXPECT_TRUE(tree_.MayReach({.uid = 1000, .gid = 1001, .groups = {5, 7}}, c));
+  ASSERT_TRUE(tree_.SetAttr(At("/a"), {.mode = 0711}));
+  EXPECT_TRUE(tree_.MayReach(alice, c));
+  EXPECT_FALSE(tree_.MayReach(other, c)) << "/a/b is alice's";
+  const std::uint64_t search = 1u << Credentials::kDacReadSearch;
+  EXPECT_TRUE(tree_.MayReach({.uid = 2000, .gid = 2000, .capabilities = search}, c));
+}
 
 TEST_F(Attrs, OfTheTopAreRoots) {
   EXPECT_EQ(StatOf("/").st_mode, S_IFDIR | 0755u);
