@@ -204,6 +204,10 @@ class Tracker {
   }
   // Births that the limit of this number has stopped, ever.
   virtual std::uint64_t RefusedBirths(std::uint32_t /*number*/) const { return 0; }
+  // Newborns that no limit has let in: stopped before their first instruction and not gone yet, or
+  // not judged yet. They are tasks, listed and counted (I2), and will never run, or have not.
+  // Whoever was listed before this call and is not in the answer was let in. Empty without limits.
+  virtual Result<std::vector<Tid>> BirthsNotLetIn() const { return std::vector<Tid>(); }
 
   // The id may be given to CreateSet again.
   // REQUIRES: Count(set).count == 0, no leaver in it, and nobody will move a task to it.

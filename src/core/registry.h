@@ -445,6 +445,7 @@ class Registry : private CssOwner {
   // task_limits.cc
   Result<void> LimitTasks(const Subsystem& subsystem);
   std::uint64_t RefusedBirths(CgroupId id) const;
+  Result<std::uint64_t> TasksLetIn(CgroupId id, std::uint64_t most) const;
   Result<void> PushLimitsLocked() REQUIRES(tree_mu_);
   Result<void> NumberLimitLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void FreeLimitNumberLocked(const Cgroup& cgroup) REQUIRES(tree_mu_);

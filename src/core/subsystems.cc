@@ -68,6 +68,9 @@ class Registry::RegistryGroups final : public Groups {
   std::uint64_t RefusedBirths(const Css& css) const override {
     return registry_.RefusedBirths(css.cgroup());
   }
+  Result<std::uint64_t> TasksLetIn(const Css& css, std::uint64_t most) const override {
+    return registry_.TasksLetIn(css.cgroup(), most);
+  }
   std::string Describe(const Css& css) const override {
     return registry_.DescribeSets(css.cgroup());
   }

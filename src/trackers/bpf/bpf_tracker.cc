@@ -467,6 +467,11 @@ std::uint64_t BpfTracker::RefusedBirths(std::uint32_t number) const {
   return limiter ? limiter->Refused(number) : 0;
 }
 
+Result<std::vector<Tid>> BpfTracker::BirthsNotLetIn() const {
+  const auto limiter = Limiter();
+  return limiter ? limiter->NotLetIn() : std::vector<Tid>();
+}
+
 std::uint64_t BpfTracker::births_let_through() const {
   const auto limiter = Limiter();
   return limiter ? limiter->LetThrough() : 0;

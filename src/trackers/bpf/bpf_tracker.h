@@ -80,6 +80,7 @@ class BpfTracker final : public Tracker {
   std::unique_ptr<Standstill> HoldTasks() override;
   Result<void> LimitTasks(const TaskLimits& limits) override;
   std::uint64_t RefusedBirths(std::uint32_t number) const override;
+  Result<std::vector<Tid>> BirthsNotLetIn() const override;
   void RetireSet(CssSetId set) override;
   std::vector<Leaver> Leavers() override;
   int bell_fd() const override;
