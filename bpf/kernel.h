@@ -31,6 +31,7 @@ struct task_struct {
 	corral_u64 utime;
 	corral_u64 stime;
 	corral_u64 start_time;
+	struct task_struct *real_parent;
 	unsigned int in_execve : 1;
 } KERNEL_TYPE;
 

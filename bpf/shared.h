@@ -46,11 +46,29 @@ struct corral_set_entry {
 enum corral_bell_kind {
 	CORRAL_BELL_SET = 1,	/* id: a css_set whose count reached 0 */
 	CORRAL_BELL_RESYNC = 2,	/* id: a tgid that a hook could not account for */
+	CORRAL_BELL_UNKNOWN = 3,	/* id: a task that was not known; a struct corral_unknown_bell */
 };
 
 struct corral_bell {
 	corral_u32 kind;
 	corral_u32 id;
+};
+
+/* More of a task that was not known, and was adopted or dies; for the log. */
+struct corral_unknown_bell {
+	struct corral_bell bell;
+	corral_u32 tgid;
+	corral_u32 parent;	/* its parent's tgid, as it is now */
+	corral_u32 hidden;	/* a process that the kernel hides is the reason */
+	corral_u32 dies;
+	corral_u64 start;	/* when it was made */
+	char comm[16];
+};
+
+/* Processes that the kernel keeps from its tracing, as the daemon has found; 0: none. */
+enum { CORRAL_HIDDEN_MOST = 16 };
+struct corral_hidden {
+	corral_u32 tgids[CORRAL_HIDDEN_MOST];
 };
 
 /* Counters. The misses are things a hook could not do by itself; any change makes the
@@ -66,6 +84,10 @@ enum corral_counter {
 	 * scan during which either changed may have seen the task twice or not at all. */
 	CORRAL_HANDOVER_BEGUN,
 	CORRAL_HANDOVER_ENDED,
+	/* Of unknown deaths and adopted: those that a process which the kernel hides is the
+	 * reason of (docs/concurrency.md, 6.5). */
+	CORRAL_HIDDEN_UNKNOWN_DEATH,
+	CORRAL_HIDDEN_ADOPTED,
 	CORRAL_COUNTERS,
 };
 

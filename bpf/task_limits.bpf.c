@@ -34,6 +34,14 @@ ARRAY(innermost, corral_u64);	/* by css_set: 1 + index of its limit */
 ARRAY(refused, corral_u64);	/* by number of a limit */
 ARRAY(let_through, corral_u64);	/* births that should have been stopped and could not be */
 
+/* On a newborn that was killed at its birth, until it is gone. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, corral_u32);
+} stopped SEC(".maps");
+
 struct sum {
 	corral_u32 at;	/* in `limited` */
 	corral_u32 unused;
@@ -161,10 +169,30 @@ int BPF_PROG(limit_kill, struct task_struct *task, unsigned long clone_flags)
 	number = exceeded(set_of(task->pid), 0);
 	if (!number)
 		return 0;
-	if (bpf_send_signal_task(task, SIGKILL, PIDTYPE_TGID, 0) == 0)
+	/* Before it is woken: whoever sees it awake sees this. */
+	bpf_task_storage_get(&stopped, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (bpf_send_signal_task(task, SIGKILL, PIDTYPE_TGID, 0) == 0) {
 		corral_count_in(&refused, number);
-	else
+	} else {
 		corral_count_in(&let_through, 0);
+		bpf_task_storage_delete(&stopped, task);
+	}
+	return 0;
+}
+
+/* Newborns that were stopped, and those that have not been judged: a newborn is woken after it was. */
+SEC("iter/task")
+int walk_not_let_in(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	corral_u32 tid;
+
+	if (!task)
+		return 0;
+	if (!(task->__state & TASK_NEW) && !bpf_task_storage_get(&stopped, task, 0, 0))
+		return 0;
+	tid = task->pid;
+	bpf_seq_write(ctx->meta->seq, &tid, sizeof(tid));
 	return 0;
 }
 

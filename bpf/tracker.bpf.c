@@ -3,6 +3,7 @@
  * The kernel tracker: three tracepoints, two task iterators and one syscall
  * program around task_hooks.h. Nothing here decides anything.
  */
+#include "atomics.h"
 #include "kernel.h"
 #include "set_table.h"
 
@@ -28,6 +29,14 @@ struct {
 	__uint(max_entries, 1 << 20);
 } doorbell SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, corral_u32);
+	__type(value, struct corral_hidden);
+} hidden SEC(".maps");
+
 #define CORRAL_TABLES void
 
 static __always_inline corral_u64 *corral_word(void *t, corral_u32 tid)
@@ -52,11 +61,64 @@ static __always_inline void corral_count(void *t, corral_u32 counter)
 	corral_count_in(&counters, counter);
 }
 
+static __always_inline int is_hidden(corral_u32 tgid)
+{
+	corral_u32 zero = 0, found = 0;
+	struct corral_hidden *all = bpf_map_lookup_elem(&hidden, &zero);
+	int i;
+
+	if (!all || !tgid)
+		return 0;
+#pragma unroll
+	for (i = 0; i < CORRAL_HIDDEN_MOST; i++)
+		found |= all->tgids[i] == tgid;
+	return found;
+}
+
+/*
+ * A task that was not known has met a hook, and the miss is counted: it was adopted, or it dies.
+ * (What else asks for a resync is no such miss.) Who it was is told for the log. A process whose
+ * parent is hidden is as it must be; a thread is made by its own process. Not static: the verifier
+ * looks at it once, not at each way on which a hook comes here.
+ */
+__noinline int corral_tell_unknown(corral_u32 id)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	corral_u32 tid = task->pid, tgid = task->tgid, parent = task->real_parent->tgid;
+	corral_u32 dies = (task->flags & PF_EXITING) != 0, owed;
+	corral_u64 *word = corral_word(0, tid);
+	struct corral_unknown_bell *bell;
+
+	if (!dies && (id != tid || !word || !corral_word_alive(CORRAL_LOAD(word))))
+		return 0;
+	owed = is_hidden(tgid) || (tid == tgid && is_hidden(parent));
+	if (owed)
+		corral_count_in(&counters,
+				dies ? CORRAL_HIDDEN_UNKNOWN_DEATH : CORRAL_HIDDEN_ADOPTED);
+	bell = bpf_ringbuf_reserve(&doorbell, sizeof(*bell), 0);
+	if (!bell)	/* the log has less to say */
+		return 0;
+	__builtin_memset(bell, 0, sizeof(*bell));
+	bell->bell.kind = CORRAL_BELL_UNKNOWN;
+	bell->bell.id = tid;
+	bell->hidden = owed;
+	bell->dies = dies;
+	bell->tgid = tgid;
+	bell->parent = parent;
+	bell->start = task->start_time;
+	bpf_get_current_comm(bell->comm, sizeof(bell->comm));
+	bpf_ringbuf_submit(bell, 0);
+	return 0;
+}
+
 /* Out of line: rare, and inlining it everywhere bloats the hooks. */
 static __noinline int corral_ring_slow(corral_u32 kind, corral_u32 id)
 {
-	struct corral_bell *bell = bpf_ringbuf_reserve(&doorbell, sizeof(*bell), 0);
+	struct corral_bell *bell;
 
+	if (kind == CORRAL_BELL_RESYNC)
+		corral_tell_unknown(id);
+	bell = bpf_ringbuf_reserve(&doorbell, sizeof(*bell), 0);
 	if (!bell) {
 		/* Count, then try again: had the daemon emptied the ring and read the
 		 * counters in between, nothing would wake it for this one. */

@@ -178,6 +178,11 @@ class Groups {
   virtual Result<CpuTime> CpuTimeOf(const Css& css, bool subtree) = 0;
   // Of each cgroup at and below it its own, with one look at the machine.
   virtual Result<std::unordered_map<CgroupId, CpuTime>> CpuTimes(const Css& top) = 0;
+
+  // How many tasks there are in the cgroup with all below it, without newborns that a limit has
+  // stopped and that are not gone yet; `most`: what its limits, and those above it, let in. What
+  // was moved in counts, also beyond that. 0 for a cgroup that is gone.
+  virtual Result<std::uint64_t> TasksLetIn(const Css& css, std::uint64_t most) const = 0;
 };
 
 class Subsystem {

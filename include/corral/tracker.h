@@ -111,7 +111,8 @@ struct AuditReport {
   std::uint64_t unsettled = 0;    // tasks inside exec or on their way out: look again later
 };
 
-// What hooks could not do by themselves since the tracker started.
+// What hooks could not do by themselves since the tracker started. What is owed to processes that
+// the kernel hides from its tracing is in `hidden` alone: it is as it must be there.
 struct MissCounts {
   std::uint64_t bells = 0;           // doorbell full; nothing lost, everything is scanned
   std::uint64_t out_of_table = 0;    // tid or css_set beyond its table
@@ -120,15 +121,23 @@ struct MissCounts {
   std::uint64_t displaced = 0;       // a birth found a live word nobody claimed
   std::uint64_t retries = 0;         // a bounded loop ran out
   std::uint64_t recursion = 0;       // a hook was skipped by the kernel
+  std::uint64_t hidden = 0;          // of these, by children and threads of hidden processes
   bool operator==(const MissCounts&) const = default;
   MissCounts operator-(const MissCounts& earlier) const {
+    // What is hidden is taken off, and may be counted a moment after what it is taken off.
+    const auto less = [](std::uint64_t now, std::uint64_t then) { return now - std::min(now, then); };
     return {.bells = bells - earlier.bells,
             .out_of_table = out_of_table - earlier.out_of_table,
-            .unknown_deaths = unknown_deaths - earlier.unknown_deaths,
-            .adopted = adopted - earlier.adopted,
-            .displaced = displaced - earlier.displaced,
+            .unknown_deaths = less(unknown_deaths, earlier.unknown_deaths),
+            .adopted = less(adopted, earlier.adopted),
+            .displaced = less(displaced, earlier.displaced),
             .retries = retries - earlier.retries,
-            .recursion = recursion - earlier.recursion};
+            .recursion = recursion - earlier.recursion,
+            .hidden = hidden - earlier.hidden};
+  }
+  // Those that should not be: not a full doorbell, where nothing is lost, nor what is hidden.
+  std::uint64_t unexpected() const {
+    return out_of_table + unknown_deaths + adopted + displaced + retries + recursion;
   }
 };
 
@@ -195,6 +204,10 @@ class Tracker {
   }
   // Births that the limit of this number has stopped, ever.
   virtual std::uint64_t RefusedBirths(std::uint32_t /*number*/) const { return 0; }
+  // Newborns that no limit has let in: stopped before their first instruction and not gone yet, or
+  // not judged yet. They are tasks, listed and counted (I2), and will never run, or have not.
+  // Whoever was listed before this call and is not in the answer was let in. Empty without limits.
+  virtual Result<std::vector<Tid>> BirthsNotLetIn() const { return std::vector<Tid>(); }
 
   // The id may be given to CreateSet again.
   // REQUIRES: Count(set).count == 0, no leaver in it, and nobody will move a task to it.

@@ -95,8 +95,10 @@ Finding HiddenProcesses(const Facts& facts) {
   if (hidden.empty()) return {kOk, "the kernel shows every task to its tracing"};
   return {kDegraded,
           fmt::format("the kernel keeps process {} from its tracing: what such a process starts is "
-                      "in the root of every hierarchy, known from its exec or first fork on",
-                      fmt::join(hidden, ", "))};
+                      "in the root of every hierarchy, known from its exec or first fork on ({} so "
+                      "far; expected here, not trouble)",
+                      fmt::join(hidden, ", "),
+                      facts.status->value("misses", nlohmann::json::object()).value("hidden", 0l))};
 }
 
 Finding FuseDevice(const Facts&) {

@@ -29,15 +29,21 @@ CgroupId PlaceIn(const SetTuple& tuple, HierarchyId hierarchy) {
   return {};
 }
 
-CssSetTable::CssSetTable(Tracker& tracker)
-    : tracker_(tracker), next_fresh_(kInitialSet.value + 1) {
+CssSetTable::CssSetTable(Tracker& tracker, CssOfTuple css_of)
+    : tracker_(tracker), css_of_(std::move(css_of)), next_fresh_(kInitialSet.value + 1) {
   MutexLock lock(set_mu_);
   by_tuple_.emplace(SetTuple{}, kInitialSet);
   tuples_.emplace(kInitialSet, SetTuple{});
 }
 
-Result<CssSetTable::Interned> CssSetTable::Intern(const SetTuple& tuple,
-                                                 const std::function<CssList()>& css) {
+// Whichever way a set comes: it has its css from then on.
+void CssSetTable::AddLocked(CssSetId set, const SetTuple& tuple, bool linked) {
+  if (linked) by_tuple_.emplace(tuple, set);
+  tuples_.emplace(set, tuple);
+  if (CssList css = css_of_(tuple); !css.empty()) css_.emplace(set, std::move(css));
+}
+
+Result<CssSetTable::Interned> CssSetTable::Intern(const SetTuple& tuple) {
   MutexLock lock(set_mu_);
   if (const auto known = by_tuple_.find(tuple); known != by_tuple_.end()) {
     return Interned{.set = known->second};
@@ -51,16 +57,14 @@ Result<CssSetTable::Interned> CssSetTable::Intern(const SetTuple& tuple,
   } else {
     ++next_fresh_;
   }
-  by_tuple_.emplace(tuple, set);
-  tuples_.emplace(set, tuple);
-  if (CssList all = css(); !all.empty()) css_.emplace(set, std::move(all));
+  AddLocked(set, tuple, /*linked=*/true);
   return Interned{.set = set, .made = true, .leaves = created->leaves};
 }
 
-std::shared_ptr<Css> CssSetTable::CssOf(CssSetId set, std::size_t subsystem) const {
+CssList CssSetTable::CssOf(CssSetId set) const {
   MutexLock lock(set_mu_);
   const auto css = css_.find(set);
-  return css == css_.end() || subsystem >= css->second.size() ? nullptr : css->second[subsystem];
+  return css == css_.end() ? CssList() : css->second;
 }
 
 SetTuple CssSetTable::TupleOf(CssSetId set) const {
@@ -121,8 +125,7 @@ Result<void> CssSetTable::TakeOver(CssSetId set, const SetTuple& tuple, bool lin
     return Fail(EBADMSG, "css_set {} cannot have this tuple", set.value);
   }
   if (auto created = tracker_.CreateSet(set); !created) return Fail(created.error());
-  if (linked) by_tuple_.emplace(tuple, set);
-  tuples_.emplace(set, tuple);
+  AddLocked(set, tuple, linked);
   next_fresh_ = std::max(next_fresh_, set.value + 1);
   return {};
 }

@@ -41,20 +41,23 @@ CgroupId PlaceIn(const SetTuple& tuple, HierarchyId hierarchy);
 
 class CssSetTable {
  public:
-  explicit CssSetTable(Tracker& tracker);
+  // The css of a set by subsystem number, from its tuple; asked once for each set, when it comes
+  // into the table, by whoever holds the tree.
+  using CssOfTuple = std::function<CssList(const SetTuple&)>;
+  CssSetTable(Tracker& tracker, CssOfTuple css_of);
 
   struct Interned {
     CssSetId set;
     bool made = false;         // did not exist before
     std::uint32_t leaves = 0;  // when made: where its links start judged
   };
-  // The set with this tuple, made when there is none; then `css` is asked for its css by subsystem
-  // number. ENOSPC: the tracker's table is full.
-  Result<Interned> Intern(const SetTuple& tuple, const std::function<CssList()>& css);
+  // The set with this tuple, made when there is none. ENOSPC: the tracker's table is full.
+  Result<Interned> Intern(const SetTuple& tuple);
 
-  // A subsystem's css of a set; null for the root's. Never changes while the set has a task: a
-  // subsystem is not bound elsewhere as long as a cgroup below the root is there.
-  std::shared_ptr<Css> CssOf(CssSetId set, std::size_t subsystem) const;
+  // A set's css by subsystem number; null, or beyond the end, for the root's. The one place where
+  // this is known, also without the tree. Never changes while the set has a task: a subsystem is
+  // not bound elsewhere as long as a cgroup below the root is there.
+  CssList CssOf(CssSetId set) const;
 
   // The tuple of a set that is interned or waits to be retired; empty for any other.
   SetTuple TupleOf(CssSetId set) const;
@@ -92,7 +95,10 @@ class CssSetTable {
     bool wanted = false;
   };
 
+  void AddLocked(CssSetId set, const SetTuple& tuple, bool linked) REQUIRES(set_mu_);
+
   Tracker& tracker_;
+  const CssOfTuple css_of_;
   mutable Mutex set_mu_;
   std::map<SetTuple, CssSetId> by_tuple_ GUARDED_BY(set_mu_);
   std::unordered_map<CssSetId, SetTuple> tuples_ GUARDED_BY(set_mu_);  // interned and retiring

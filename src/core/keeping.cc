@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "core/registry.h"
 #include "core/row_bytes.h"
@@ -231,6 +232,7 @@ std::unordered_map<CgroupId, std::string> Registry::TakeNotes() {
 
 Result<void> Registry::Keep(Journal& journal, DialectNames dialects) {
   Operation lock(*this);
+  CORRAL_CHECK(!callbacks_);  // somebody was told of tasks whose css are not known yet
   dialects_ = std::move(dialects);
   auto read = journal.ForEach([&](std::string_view key, std::string_view value)
                                   REQUIRES(tree_mu_) { return TakeRowLocked(key, value); });
@@ -301,9 +303,14 @@ Result<void> Registry::TakeHierarchyLocked(HierarchyId id, RowReader& row) {
   }
   for (std::size_t begin = 0; begin < subsystems.size();) {
     const std::size_t end = std::min(subsystems.find(',', begin), subsystems.size());
-    const auto subsystem = subsystems_.Find(subsystems.substr(begin, end - begin));
+    const std::string name = subsystems.substr(begin, end - begin);
+    const auto subsystem = subsystems_.Find(name);
     begin = end + 1;
-    if (!subsystem) return Fail(EBADMSG, "not all of its subsystems are here: {}", subsystems);
+    if (!subsystem) {
+      return Fail(ENODEV, "hierarchy '{}' is bound to subsystem '{}', which is not here; start "
+                          "corrald with the plug-in that has it (--plugin)",
+                  hierarchy->name, name);
+    }
     hierarchy->subsystems |= SubsystemSet{1} << *subsystem;
   }
   if (auto bound = subsystems_.Bind(hierarchy->subsystems, id, hierarchy->root.id); !bound) {

@@ -13,10 +13,9 @@ namespace corral {
 // For a task that is about to be moved there: the set is in use from now on. What it means is
 // kept, and what limits it in force, before any word can show it.
 Result<CssSetId> Registry::InternLocked(const SetTuple& tuple) {
-  const auto css = [&]() REQUIRES(tree_mu_) { return CssOfLocked(tuple); };
-  auto interned = sets_.Intern(tuple, css);
+  auto interned = sets_.Intern(tuple);
   if (!interned && interned.error().code == ENOSPC && ReclaimIdleSetsLocked() > 0) {
-    interned = sets_.Intern(tuple, css);
+    interned = sets_.Intern(tuple);
   }
   if (!interned) return Fail(interned.error());
   for (const Member& member : tuple) {
@@ -44,10 +43,14 @@ Result<CssSetId> Registry::InternLocked(const SetTuple& tuple) {
   return interned->set;
 }
 
+// For the table of sets, which keeps it. A set that was taken over and is to be retired may name a
+// cgroup that is gone: its css is gone with the process before us, and nobody is in it any more.
 CssList Registry::CssOfLocked(const SetTuple& tuple) const {
   CssList all;
   for (const Member& member : tuple) {
-    const CssList& own = (*FindLocked(member.cgroup, ENODEV))->css;
+    const auto cgroup = FindLocked(member.cgroup, ENODEV);
+    if (!cgroup) continue;
+    const CssList& own = (*cgroup)->css;
     all.resize(std::max(all.size(), own.size()));
     for (std::size_t i = 0; i < own.size(); ++i) {
       if (own[i]) all[i] = own[i];
@@ -123,10 +126,16 @@ Result<void> Registry::MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, const Cgro
       }
     }
     const SetTuple from = sets_.TupleOf(place->set);
+    // Before the move: the set may be idle after it, and reclaimed.
+    CssList from_css = callbacks_ ? sets_.CssOf(place->set) : CssList();
     auto target = InternLocked(WithPlace(from, to.hierarchy->id, to.place()));
     auto done = target ? tracker_.Move(tid, *place, *target) : Result<void>(Fail(target.error()));
     if (done) {
-      moved->push_back({.tid = tid, .tgid = tgid, .from = from, .to = *target});
+      moved->push_back({.tid = tid,
+                        .tgid = tgid,
+                        .from = from,
+                        .from_css = std::move(from_css),
+                        .to = *target});
       return {};
     }
     // EAGAIN: a birth moved its newborn along with the parent meanwhile (I5).
@@ -185,7 +194,7 @@ void Registry::CommitLocked(Cgroup& to, const std::vector<Moved>& moved) {
   for (const Moved& move : moved) {
     const CgroupId source = PlaceIn(move.from, to.hierarchy->id);
     sources.push_back(source);
-    if (callbacks_) callbacks_->Leaving({move.tid, move.tgid}, CssOfLocked(move.from));
+    if (callbacks_) callbacks_->Leaving({move.tid, move.tgid}, move.from_css);
     subsystems_.Attach(to.css, CgroupInLocked(*to.hierarchy, source).css, move.tid);
     if (callbacks_) callbacks_->Moved(move.tid, move.to);
   }

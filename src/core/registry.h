@@ -184,8 +184,12 @@ class Registry : private CssOwner {
 
   // ---- subsystems. Numbers are in the order of registration (SubsystemSet).
   // Before the first hierarchy that is to have it. Errors: SubsystemTable::Register; those of
-  // Tracker::Listen for one that wants forks. It has been told of every task when this returns.
-  Result<void> Register(std::shared_ptr<Subsystem> subsystem);
+  // Tracker::Listen for one that wants forks. That has been told of every task when this returns,
+  // or, where Keep() is still to say which css a task has, when TellOfBirths() does.
+  enum class Births { kToldNow, kToldLater };
+  Result<void> Register(std::shared_ptr<Subsystem> subsystem, Births births = Births::kToldNow);
+  // Those registered with kToldLater hear of every task, and of births and deaths from now on.
+  Result<void> TellOfBirths();
   std::vector<SubsystemInfo> Subsystems() const;
   std::optional<std::size_t> FindSubsystem(std::string_view name) const;
   std::vector<std::string> SubsystemNames() const;
@@ -197,9 +201,10 @@ class Registry : private CssOwner {
 
   // ---- what outlives the process (spec 10.9)
   // Takes over what `journal` has, and keeps everything in it from now on; without one, all goes
-  // with the process. After Register() and before anything else. The tracker must have the words
-  // and counters that belong to it. What emptied meanwhile is judged at once. EBADMSG: it is
-  // damaged; then the registry is of no use.
+  // with the process. After Register(), with births told later, and before anything else. The
+  // tracker must have the words and counters that belong to it. What emptied meanwhile is judged
+  // at once. EBADMSG: it is damaged; ENODEV: a subsystem that it needs is not registered; or what
+  // a subsystem refuses with. Then the registry is of no use.
   Result<void> Keep(Journal& journal, DialectNames dialects);
   // Bytes of somebody else's that live and go with a cgroup, or (id 0) with the journal.
   void SetNote(CgroupId id, std::string note);
@@ -333,6 +338,7 @@ class Registry : private CssOwner {
     Tid tid;
     Tgid tgid;
     SetTuple from;
+    CssList from_css;  // only where somebody is told of births
     CssSetId to;
   };
 
@@ -412,6 +418,7 @@ class Registry : private CssOwner {
   void TakePutsLocked() REQUIRES(tree_mu_);
   void JudgePutsLocked() REQUIRES(tree_mu_);
   Result<void> ListenLocked() REQUIRES(tree_mu_);
+  void TellUntoldLocked() REQUIRES(tree_mu_);
   std::string DescribeSets(CgroupId id) const;
 
   // registry.cc
@@ -457,6 +464,7 @@ class Registry : private CssOwner {
   // task_limits.cc
   Result<void> LimitTasks(const Subsystem& subsystem);
   std::uint64_t RefusedBirths(CgroupId id) const;
+  Result<std::uint64_t> TasksLetIn(CgroupId id, std::uint64_t most) const;
   Result<void> PushLimitsLocked() REQUIRES(tree_mu_);
   Result<void> NumberLimitLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void FreeLimitNumberLocked(const Cgroup& cgroup) REQUIRES(tree_mu_);
@@ -543,6 +551,7 @@ class Registry : private CssOwner {
   CssSetTable sets_;  // own lock (set_mu_)
   // What a move tells it, under the tracker's lock; null until a subsystem wants forks.
   std::unique_ptr<TaskCallbacks> callbacks_ GUARDED_BY(tree_mu_);
+  std::vector<std::size_t> untold_ GUARDED_BY(tree_mu_);  // subsystems, until TellOfBirths()
   ReleaseQueue queue_;  // own lock
   mutable Mutex events_mu_;
   std::vector<Event> events_ GUARDED_BY(events_mu_);

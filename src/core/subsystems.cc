@@ -68,6 +68,9 @@ class Registry::RegistryGroups final : public Groups {
   std::uint64_t RefusedBirths(const Css& css) const override {
     return registry_.RefusedBirths(css.cgroup());
   }
+  Result<std::uint64_t> TasksLetIn(const Css& css, std::uint64_t most) const override {
+    return registry_.TasksLetIn(css.cgroup(), most);
+  }
   std::string Describe(const Css& css) const override {
     return registry_.DescribeSets(css.cgroup());
   }
@@ -102,7 +105,9 @@ Registry::Registry(Tracker& tracker, std::function<void()> wake)
     : tracker_(tracker),
       wake_(std::move(wake)),
       groups_(std::make_unique<RegistryGroups>(*this)),
-      sets_(tracker) {}
+      sets_(tracker, [this](const SetTuple& tuple) NO_THREAD_SAFETY_ANALYSIS {
+        return CssOfLocked(tuple);
+      }) {}
 
 Registry::~Registry() {
   for (std::size_t i = 0; const auto subsystem = SubsystemAt(i); ++i) {
@@ -141,23 +146,38 @@ void Registry::JudgePutsLocked() {
 
 // ---- registration and looks
 
-Result<void> Registry::Register(std::shared_ptr<Subsystem> subsystem) {
+Result<void> Registry::Register(std::shared_ptr<Subsystem> subsystem, Births births) {
   Operation lock(*this);
   const bool wants_forks = subsystem->WantsForks();
-  if (wants_forks) {
+  const bool now = wants_forks && births == Births::kToldNow;
+  if (now) {
     if (auto listening = ListenLocked(); !listening) return listening;
   }
-  auto registered = subsystems_.Register(subsystem, *groups_, *this);
-  if (!wants_forks) return registered;
-  if (registered) {
-    const auto still = tracker_.HoldTasks();
-    callbacks_->Add(std::move(subsystem), subsystems_.slots().size() - 1,
-                    subsystems_.slots().back().root);
-  } else if (callbacks_->empty()) {
+  auto registered = subsystems_.Register(std::move(subsystem), *groups_, *this);
+  if (registered && wants_forks) untold_.push_back(subsystems_.slots().size() - 1);
+  if (registered && now) TellUntoldLocked();
+  if (!registered && now && callbacks_->empty()) {
     (void)tracker_.Listen(nullptr);
     callbacks_.reset();
   }
   return registered;
+}
+
+Result<void> Registry::TellOfBirths() {
+  Operation lock(*this);
+  if (untold_.empty()) return {};
+  if (auto listening = ListenLocked(); !listening) return listening;
+  TellUntoldLocked();
+  return {};
+}
+
+// REQUIRES: ListenLocked().
+void Registry::TellUntoldLocked() {
+  const auto still = tracker_.HoldTasks();
+  for (const std::size_t number : std::exchange(untold_, {})) {
+    const SubsystemTable::Slot& slot = subsystems_.slots()[number];
+    callbacks_->Add(slot.subsystem, number, slot.root);
+  }
 }
 
 Result<void> Registry::ListenLocked() {

@@ -13,14 +13,13 @@ bool IsSame(const TaskName& a, const TaskName& b) {
 
 }  // namespace
 
-std::shared_ptr<Css> TaskCallbacks::CssIn(CssSetId set, const Wanting& wanting) const {
-  auto css = sets_.CssOf(set, wanting.number);
-  return css ? css : wanting.root;
-}
-
-CssList TaskCallbacks::AllCssIn(CssSetId set) const {
+// A css_set's css, for those who want to be told.
+CssList TaskCallbacks::Wanted(const CssList& of) const {
   CssList all;
-  for (const Wanting& wanting : wanting_) all.push_back(CssIn(set, wanting));
+  for (const Wanting& wanting : wanting_) {
+    const bool below = wanting.number < of.size() && of[wanting.number];
+    all.push_back(below ? of[wanting.number] : wanting.root);
+  }
   return all;
 }
 
@@ -30,17 +29,13 @@ void TaskCallbacks::Add(std::shared_ptr<Subsystem> subsystem, std::size_t number
       {.subsystem = std::move(subsystem), .number = number, .root = std::move(root)});
   const Wanting& added = wanting_.back();
   for (auto& [tid, task] : known_) {
-    task.css.push_back(CssIn(task.set, added));
+    task.css.push_back(Wanted(sets_.CssOf(task.set)).back());
     GuardedTell(*added.subsystem, "Fork", [&] { added.subsystem->Fork(*task.css.back(), tid); });
   }
 }
 
 void TaskCallbacks::Leaving(const TaskName& task, const CssList& from) {
-  CssList css;
-  for (const Wanting& wanting : wanting_) {
-    const bool below = wanting.number < from.size() && from[wanting.number];
-    css.push_back(below ? from[wanting.number] : wanting.root);
-  }
+  CssList css = Wanted(from);
   const auto known = known_.find(task.tid);
   if (known != known_.end() && known->second.css == css) return;
   if (known != known_.end()) Exited(TaskName(known->second.name));
@@ -51,14 +46,14 @@ void TaskCallbacks::Moved(Tid tid, CssSetId set) {
   const auto task = known_.find(tid);
   if (task == known_.end()) return;
   task->second.set = set;
-  task->second.css = AllCssIn(set);
+  task->second.css = Wanted(sets_.CssOf(set));
 }
 
 Result<void> TaskCallbacks::CanFork(Tid parent, CssSetId set) {
-  for (const Wanting& wanting : wanting_) {
-    Subsystem& subsystem = *wanting.subsystem;
-    const auto css = CssIn(set, wanting);
-    auto agreed = Guarded(subsystem, "CanFork", [&] { return subsystem.CanFork(*css, parent); });
+  const CssList css = Wanted(sets_.CssOf(set));
+  for (std::size_t i = 0; i < wanting_.size(); ++i) {
+    Subsystem& subsystem = *wanting_[i].subsystem;
+    auto agreed = Guarded(subsystem, "CanFork", [&] { return subsystem.CanFork(*css[i], parent); });
     if (!agreed) return agreed;
   }
   return {};
@@ -68,7 +63,7 @@ void TaskCallbacks::Forked(const TaskName& task, CssSetId set) {
   if (const auto known = known_.find(task.tid); known != known_.end()) {
     TaskName& name = known->second.name;
     if (IsSame(name, task) &&
-        (known->second.set == set || known->second.css == AllCssIn(set))) {
+        (known->second.set == set || known->second.css == Wanted(sets_.CssOf(set)))) {
       name.tgid.value = std::max(name.tgid.value, task.tgid.value);
       name.start = std::max(name.start, task.start);
       known->second.set = set;
@@ -78,7 +73,7 @@ void TaskCallbacks::Forked(const TaskName& task, CssSetId set) {
     // birth (I5) after it was told of, or put in every root for lack of a better (I8).
     Exited(TaskName(name));
   }
-  Begin(task, set, AllCssIn(set));
+  Begin(task, set, Wanted(sets_.CssOf(set)));
 }
 
 void TaskCallbacks::Begin(const TaskName& task, CssSetId set, CssList css) {

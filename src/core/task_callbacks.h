@@ -51,11 +51,10 @@ class TaskCallbacks final : public TaskListener {
   struct Known {
     TaskName name;
     CssSetId set;
-    CssList css;  // in the order of wanting_
+    CssList css;  // as it was told last, in the order of wanting_
   };
 
-  std::shared_ptr<Css> CssIn(CssSetId set, const Wanting& wanting) const;
-  CssList AllCssIn(CssSetId set) const;
+  CssList Wanted(const CssList& of) const;
   void Begin(const TaskName& task, CssSetId set, CssList css);
   void TellExit(const Known& task);
 

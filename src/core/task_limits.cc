@@ -121,4 +121,25 @@ std::uint64_t Registry::RefusedBirths(CgroupId id) const {
   return tracker_.RefusedBirths((*found)->limit_number) - (*found)->refused_before;
 }
 
+// A list is not of one moment: one task may be in it that ended before another came in its place.
+// Those that two lists have were all there when the first was done, and of these as many as
+// fit were let in (docs/concurrency.md, 17.6).
+Result<std::uint64_t> Registry::TasksLetIn(CgroupId id, std::uint64_t most) const {
+  const auto first = SubtreeTasks(id);
+  if (!first) return 0;
+  const auto outside = tracker_.BirthsNotLetIn();  // after the list
+  if (!outside) return Fail(outside.error());
+  if (outside->empty() && first->size() <= most) return first->size();
+  const auto second = SubtreeTasks(id);
+  if (!second) return 0;
+  std::unordered_set<Tid> not_counted(outside->begin(), outside->end());
+  std::unordered_set<Tid> still;
+  for (const TaskMember& task : *second) still.insert(task.tid);
+  std::uint64_t count = 0;
+  for (const TaskMember& task : *first) {
+    if (still.contains(task.tid) && !not_counted.contains(task.tid)) ++count;
+  }
+  return count;
+}
+
 }  // namespace corral

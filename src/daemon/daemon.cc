@@ -170,16 +170,18 @@ Result<void> Daemon::StartRegistry(const Plugins& plugins) {
   meter_ = std::make_unique<BpfCpuMeter>(*tracker_);
   registry_->UseMeter(meter_.get());
   if (auto ok = RegisterSubsystems(plugins); !ok) return ok;
-  if (!store_) return {};
+  if (!store_) return registry_->TellOfBirths();
   auto kept = registry_->Keep(
       *store_,
       {.name_of = [](const Dialect& dialect) { return std::string(dialect.name); },
        .find = FindDialect});
   if (!kept) {
     return Fail(kept.error().code,
-                "the store {} is damaged: {}. To forget all groups, remove it and start again",
+                "what the store {} has cannot be taken over: {}. To forget all groups, remove it "
+                "and start again",
                 StoreDir(instance_), kept.error().message);
   }
+  if (auto ok = registry_->TellOfBirths(); !ok) return ok;
   if (tracker_->taken_over()) {
     std::size_t cgroups = 0;
     for (const HierarchyInfo& info : registry_->Hierarchies()) cgroups += info.cgroups - 1;
@@ -222,10 +224,10 @@ std::string Daemon::RuntimeTrouble() const {
 
 Result<void> Daemon::RegisterSubsystems(const Plugins& plugins) {
   for (const auto& subsystem : MakeBuiltInSubsystems({.meter = *meter_})) {
-    if (auto ok = registry_->Register(subsystem); !ok) return ok;
+    if (auto ok = registry_->Register(subsystem, Registry::Births::kToldLater); !ok) return ok;
   }
   for (const auto& [file, subsystem] : plugins) {
-    if (auto ok = registry_->Register(subsystem); !ok) {
+    if (auto ok = registry_->Register(subsystem, Registry::Births::kToldLater); !ok) {
       return Fail(ok.error().code, "plug-in {}: {}", file, ok.error().message);
     }
     plugins_.push_back({.file = file, .subsystem = std::string(subsystem->name())});

@@ -94,7 +94,8 @@ Result<Json> Status(Request& rq) {
                 {"adopted", misses.adopted},
                 {"displaced", misses.displaced},
                 {"retries", misses.retries},
-                {"recursion", misses.recursion}}}};
+                {"recursion", misses.recursion},
+                {"hidden", misses.hidden}}}};
 }
 
 Result<Json> Acknowledge(Request& rq) {

@@ -84,13 +84,20 @@ inline bool TakePending(const Tables& t, CssSetId set) {
 }
 
 inline MissCounts MissesOf(const Tables& t) {
-  return {.bells = Load(t.counters[CORRAL_MISS_RING_FULL]),
-          .out_of_table = Load(t.counters[CORRAL_MISS_OUT_OF_TABLE]),
-          .unknown_deaths = Load(t.counters[CORRAL_MISS_UNKNOWN_DEATH]),
-          .adopted = Load(t.counters[CORRAL_MISS_ADOPTED]),
-          .displaced = Load(t.counters[CORRAL_MISS_DISPLACED]),
-          .retries = Load(t.counters[CORRAL_MISS_RETRIES]),
-          .recursion = 0};
+  MissCounts misses = {.bells = Load(t.counters[CORRAL_MISS_RING_FULL]),
+                       .out_of_table = Load(t.counters[CORRAL_MISS_OUT_OF_TABLE]),
+                       .unknown_deaths = Load(t.counters[CORRAL_MISS_UNKNOWN_DEATH]),
+                       .adopted = Load(t.counters[CORRAL_MISS_ADOPTED]),
+                       .displaced = Load(t.counters[CORRAL_MISS_DISPLACED]),
+                       .retries = Load(t.counters[CORRAL_MISS_RETRIES])};
+  const auto take = [&](std::uint64_t& all, corral_counter hidden) {
+    const std::uint64_t part = Load(t.counters[hidden]);
+    all -= std::min(all, part);
+    misses.hidden += part;
+  };
+  take(misses.unknown_deaths, CORRAL_HIDDEN_UNKNOWN_DEATH);
+  take(misses.adopted, CORRAL_HIDDEN_ADOPTED);
+  return misses;
 }
 
 // I2 on the live tables: for every set whose counter stands still, count equals the live

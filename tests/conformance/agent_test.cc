@@ -227,6 +227,9 @@ TEST_P(Agent, ThatOthersMayWriteIsRefusedAgainWhenItWouldStart) {
   EXPECT_EQ(Read(work() + "/log"), "");
   const std::string log = Read("/run/corral/" + std::string(std::getenv("CORRAL_INSTANCE")) + "/corrald.log");
   EXPECT_NE(log.find(work() + "/agent"), std::string::npos);
+  ASSERT_EQ(Code(::chmod((work() + "/agent").c_str(), 0755)), 0);
+  EmptyByExit(g);
+  EXPECT_TRUE(Eventually([&] { return Read(work() + "/log") == "/g\n"; })) << "it is told again";
 }
 
 }  // namespace

@@ -138,6 +138,7 @@ TEST_P(TaskLists, ALongListArrivesWhole) {
 TEST_P(TaskLists, ZombiesAreNeitherListedNorCounted) {
   Spec("7.4");
   const pid_t zombie = SleeperIn(group_);
+  ASSERT_TRUE(Lists(tasks_, zombie));
   ::kill(zombie, SIGKILL);
   siginfo_t info;
   ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(zombie), &info, WEXITED | WNOWAIT), 0);

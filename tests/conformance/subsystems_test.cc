@@ -129,6 +129,8 @@ TEST_P(Subsystems, ThatRefuseAMoveUndoIt) {
   EXPECT_EQ(Read(Sub() + "/g/tasks"), std::to_string(task) + "\n");
   EXPECT_EQ(Read(Sub() + "/h/tasks"), "");
   ASSERT_EQ(Write(Sub() + "/h/debug.refuse", "\n"), 0);
+  EXPECT_EQ(Write(Sub() + "/h/tasks", std::to_string(task)), 0);
+  EXPECT_EQ(Read(Sub() + "/h/tasks"), std::to_string(task) + "\n") << "nothing else kept it back";
 }
 
 TEST_P(Subsystems, ThatRefuseACgroupLeaveNothingOfIt) {

@@ -299,9 +299,15 @@ TEST_F(InprocTrackerTest, NamesALeaverByTheSetItLeft) {
 
 TEST_F(InprocTrackerTest, NamesNoLeaverOfTheInitialSet) {
   tracker_.Birth(Tid{1}, Tid{2}, Tgid{2});
+  tracker_.Birth(Tid{1}, Tid{3}, Tgid{3});
+  ASSERT_THAT(Move(3, kA), IsOk());
   tracker_.BeginDeath(Tid{2});
   EXPECT_THAT(tracker_.Leavers(), IsEmpty());
+  tracker_.BeginDeath(Tid{3});
+  ASSERT_EQ(tracker_.Leavers().size(), 1u);
+  EXPECT_EQ(tracker_.Leavers()[0].tid, Tid{3}) << "of another set it does";
   tracker_.EndDeath(Tid{2});
+  tracker_.EndDeath(Tid{3});
 }
 
 // ---- tables

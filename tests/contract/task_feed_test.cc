@@ -44,7 +44,7 @@ class TaskFeedTest : public ::testing::Test {
   }
   int There(CgroupId cgroup) { return static_cast<int>(registry_->Tasks(cgroup)->size()); }
   static bool Eventually(const std::function<bool()>& condition) {
-    const auto give_up = std::chrono::steady_clock::now() + 20s;
+    const auto give_up = std::chrono::steady_clock::now() + 60s;
     while (!condition()) {
       if (std::chrono::steady_clock::now() > give_up) return false;
       std::this_thread::sleep_for(2ms);

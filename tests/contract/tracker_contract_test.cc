@@ -268,7 +268,7 @@ TEST_P(TrackerContract, MakesItsDescriptorReadableWhenItRings) {
   pollfd wait = {tracker().bell_fd(), POLLIN, 0};
   while (::poll(&wait, 1, 0) > 0) Drain();
   world().ExitProcess(StartIn(kA));
-  EXPECT_EQ(::poll(&wait, 1, 5000), 1);
+  EXPECT_EQ(::poll(&wait, 1, 60'000), 1);
   EXPECT_THAT(Drain().sets, Contains(kA));
 }
 
@@ -319,8 +319,10 @@ TEST_P(TrackerContract, MissesNothingInOrdinaryLife) {
   world().Exec(world().Thread(task));
   world().ExitProcess(world().Fork(task));
   world().ExitProcess(task);
-  EXPECT_EQ(tracker().misses(), before);
-  EXPECT_FALSE(Drain().resync);
+  const MissCounts missed = tracker().misses() - before;
+  EXPECT_EQ(missed.unexpected() + missed.bells, 0u);
+  const bool resync = Drain().resync;
+  EXPECT_TRUE(!resync || missed.hidden != 0);  // a hidden process may have borne a child
 }
 
 TEST_P(TrackerContract, FindsNothingToMendWhenAllIsWell) {

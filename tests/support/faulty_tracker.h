@@ -33,6 +33,7 @@ class FaultyTracker final : public Tracker {
   bool limits_births = false;  // it says that it does; what it was told last is in `limits`
   TaskLimits limits;
   std::map<std::uint32_t, std::uint64_t> refused_births;
+  std::vector<Tid> not_let_in;  // newborns
 
   // What was asked of it.
   mutable std::atomic<std::size_t> passes = 0;       // over the live words
@@ -75,6 +76,7 @@ class FaultyTracker final : public Tracker {
     limits = all;
     return {};
   }
+  Result<std::vector<Tid>> BirthsNotLetIn() const override { return not_let_in; }
   std::uint64_t RefusedBirths(std::uint32_t number) const override {
     const auto found = refused_births.find(number);
     return found == refused_births.end() ? 0 : found->second;

@@ -30,7 +30,7 @@ using puppet::Command;
 using puppet::Message;
 using puppet::Op;
 
-constexpr int kPatienceMs = 20000;  // then the test is broken and says so
+constexpr int kPatienceMs = 60000;  // then the test is broken and says so
 
 std::string UniqueName() {
   static int number = 0;

@@ -98,6 +98,8 @@ TEST_F(Cli, AttachRefusesWhatIsNoNumberAndMovesNobody) {
   ExpectFailure("corral attach jobs:/a " + alive + " \"$(printf '7\\033[2J')\"", 2, "x1b");
   ExpectFailure("corral attach jobs:/a", 2, "TID");
   EXPECT_EQ(Read(mnt() + "/a/tasks"), "");
+  EXPECT_EQ(Sh("corral attach jobs:/a " + alive).status, 0);
+  EXPECT_EQ(Read(mnt() + "/a/tasks"), alive + "\n") << "it could have been moved";
 }
 
 // Of the socket itself: a number is never taken for another one.

@@ -232,8 +232,10 @@ TEST_F(FreezerOnTasks, TheEndOfTheInstanceThawsEverybody) {
   ASSERT_EQ(Write(mnt() + "/a/tasks", task), 0);
   ASSERT_EQ(Write(mnt() + "/a/freezer.state", "FROZEN"), 0);
   ASSERT_TRUE(Frozen());
+  ASSERT_TRUE(Stopped(task));
   ASSERT_EQ(Sh("corral shutdown --force").status, 0);
   EXPECT_FALSE(Stopped(task));
+  EXPECT_EQ(::kill(std::atoi(task.c_str()), 0), 0) << "thawed, not ended";
 }
 
 // ---- beancounter

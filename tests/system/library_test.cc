@@ -84,6 +84,10 @@ TEST_F(ProcessGroups, ACommandThatCannotRunLeavesNothing) {
   EXPECT_THAT(group->List(), IsOkAndHolds(IsEmpty()));
   EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
   EXPECT_EQ(errno, ECHILD);
+  const pid_t runs = group->Spawn({"sleep", "300"}).value();
+  EXPECT_THAT(group->List(), IsOkAndHolds(ElementsAre(runs))) << "one that can is there";
+  ::kill(runs, SIGKILL);
+  Ended(runs);
 }
 
 TEST_F(ProcessGroups, ItGoesWithTheObjectThatMadeItUnlessSomethingRuns) {

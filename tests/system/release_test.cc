@@ -122,15 +122,19 @@ TEST_F(Release, AnAgentInsideTheMountItselfIsRefusedAndNothingHangs) {
   Mount("none,name=rel");
   EXPECT_EQ(Write(mnt() + "/release_agent", mnt() + "/agent"), EPERM);
   EXPECT_EQ(Read(mnt() + "/release_agent"), "\n");
+  EXPECT_EQ(Write(mnt() + "/release_agent", WriteAgent("exit 0")), 0) << "outside it is taken";
 }
 
 TEST_F(Release, ARemovedGroupIsNotReported) {
   MountWithAgent("echo $1 >> " + work() + "/log");
   for (int i = 0, rounds = Rounds(50); i < rounds; ++i) {
-    ASSERT_EQ(Sh("mkdir $MNT/g; rmdir $MNT/g").status, 0);
+    ASSERT_EQ(Sh("mkdir $MNT/g; echo 1 > $MNT/g/notify_on_release; rmdir $MNT/g").status, 0);
   }
-  ::usleep(100'000);
-  EXPECT_EQ(Log(), "");
+  // What is told comes in order: had there been anything, it would be there before this.
+  ASSERT_EQ(Sh("mkdir $MNT/told; echo 1 > $MNT/told/notify_on_release; "
+               "sh -c 'echo 0 > $MNT/told/tasks'").status, 0);
+  ASSERT_TRUE(Eventually([&] { return Log().ends_with("/told\n"); })) << Log();
+  EXPECT_EQ(Log(), "/told\n");
 }
 
 }  // namespace

@@ -100,6 +100,7 @@ TEST_P(SubsystemFiles, AreWhereTheirSubsystemWantsThem) {
 
 TEST_P(SubsystemFiles, AreNotInAHierarchyWithoutIt) {
   const auto other = registry_.CreateHierarchy({.name = "other"});
+  EXPECT_TRUE(Has(top_, "shade"));
   EXPECT_FALSE(Has(Inode::Directory(registry_.Root(*other).value()), "shade"));
 }
 

@@ -175,6 +175,7 @@ TEST_F(Forks, AChildBornInsideAMoveOfItsProcessIsToldWhereItIs) {
 TEST_F(Forks, AMoveInAnotherHierarchyTellsNothingAndLosesNothing) {
   const CgroupId a = Mkdir("/a", both_);
   const Tid task = StartIn(a);
+  EXPECT_THAT(first_->said, ::testing::Contains("attach")) << "one in its own does";
   first_->said.clear();
   EXPECT_THAT(Attach(Mkdir("/job"), task), IsOk());
   EXPECT_THAT(first_->said, IsEmpty());

@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "core/registry.h"
+#include "support/census.h"
 #include "support/matchers.h"
 #include "support/memory_journal.h"
 #include "trackers/inproc/inproc_tracker.h"
@@ -38,11 +40,14 @@ class Keeping : public ::testing::Test {
   void Restart(std::size_t steps = kNever) {
     life_.reset();
     life_ = std::make_unique<Life>(machine_, kept_, kNever);
+    BeforeKeep();
     ASSERT_THAT(Reg().Keep(life_->journal, {.name_of = [](const Dialect&) { return ""; },
                                             .find = [](std::string_view) { return nullptr; }}),
                 IsOk());
+    ASSERT_THAT(Reg().TellOfBirths(), IsOk());
     life_->crash = CrashPoint(steps);
   }
+  virtual void BeforeKeep() {}
   Registry& Reg() { return life_->registry; }
 
   HierarchyId Hierarchy(const std::string& name, ReleaseRules rules = {}) {
@@ -309,6 +314,166 @@ TEST_F(Keeping, ADamagedRowIsAnErrorThatNamesIt) {
   }
   kept_.rows = good;
   Restart();
+}
+
+// ---- subsystems that want forks (spec 13.3)
+
+class KeepingForks : public Keeping {
+ protected:
+  KeepingForks() { Restart(); }  // with the subsystems
+  ~KeepingForks() override { ExpectRightCounts(); }
+
+  void BeforeKeep() override {
+    all_.clear();
+    for (const std::string& name : names_) {
+      all_.push_back(std::make_shared<Census>(name));
+      ASSERT_THAT(Reg().Register(all_.back(), Registry::Births::kToldLater), IsOk());
+    }
+  }
+  HierarchyId Bound(const std::string& name, SubsystemSet subsystems) {
+    return Reg().CreateHierarchy({.name = name, .subsystems = subsystems}).value();
+  }
+  // What each was told of every cgroup is what is there; nobody heard of a task twice.
+  void ExpectRightCounts() {
+    for (const HierarchyInfo& info : Reg().Hierarchies()) {
+      const std::vector<TreeNode> nodes = Reg().Subtree(info.root).value();
+      for (const TreeNode& node : nodes) {
+        for (std::size_t i = 0; i < all_.size(); ++i) {
+          const auto css = Reg().CssOf(node.id, i);
+          if (!css) continue;
+          EXPECT_EQ(Census::TasksOf(*css), static_cast<int>(Reg().Tasks(node.id)->size()))
+              << names_[i] << " in " << Reg().PathOf(node.id).value();
+        }
+      }
+    }
+    for (const auto& census : all_) EXPECT_EQ(census->impossible, 0);
+  }
+  void Birth(Tid parent) {
+    const Tid child{next_tid_++};
+    EXPECT_THAT(machine_.Birth(parent, child, Tgid{child.value}), IsOk());
+  }
+  int Told(CgroupId cgroup, std::size_t number) {
+    return Census::TasksOf(*Reg().CssOf(cgroup, number));
+  }
+
+  std::vector<std::string> names_ = {"one", "other"};
+  std::vector<std::shared_ptr<Census>> all_;
+};
+
+TEST_F(KeepingForks, HearOfEachTaskOnceAndWhereItIs) {
+  const HierarchyId h = Bound("h", 1);
+  const HierarchyId g = Bound("g", 2);
+  const CgroupId a = Mkdir(h, "a");
+  const CgroupId b = Reg().Mkdir(a, "b", {}).value();
+  const CgroupId x = Mkdir(g, "x");
+  const Tid in_a = StartIn(a);
+  const Tid in_b = StartIn(b);
+  const Tid elsewhere = Start();
+  ASSERT_THAT(Reg().Attach(x, in_b, {}), IsOk());
+
+  Restart();
+  for (const auto& census : all_) {  // its css, one for each cgroup, before the first task
+    EXPECT_EQ(std::ranges::count(census->said, "fork"), 3);
+    EXPECT_EQ(census->said.size() - static_cast<std::size_t>(std::ranges::count(census->said, "create")), 3u);
+    EXPECT_TRUE(std::ranges::is_sorted(census->said)) << "create, then fork";
+  }
+  EXPECT_EQ(Told(a, 0), 1);
+  EXPECT_EQ(Told(b, 0), 1);
+  EXPECT_EQ(Told(x, 1), 1);
+  ExpectRightCounts();
+  Birth(in_a);
+  Birth(in_b);
+  Birth(elsewhere);
+  EXPECT_EQ(Told(a, 0), 2);
+  EXPECT_EQ(Told(x, 1), 2);
+  ExpectRightCounts();
+  machine_.Death(in_b);
+  EXPECT_EQ(Told(b, 0), 1);
+  ExpectRightCounts();
+  ASSERT_THAT(Reg().Attach(b, in_a, {}), IsOk());
+  ExpectRightCounts();
+}
+
+TEST_F(KeepingForks, OneThatIsNewIsToldOfTheRootUntilItIsBound) {
+  const HierarchyId h = Bound("h", 1);
+  const CgroupId a = Mkdir(h, "a");
+  const Tid task = StartIn(a);
+  names_.push_back("new");
+  Restart();
+  EXPECT_EQ(all_[2]->known(), 1u);
+  const HierarchyId g = Bound("g", 4);
+  const CgroupId x = Mkdir(g, "x");
+  ASSERT_THAT(Reg().Attach(x, task, {}), IsOk());
+  EXPECT_EQ(Told(x, 2), 1);
+  Birth(task);
+  ExpectRightCounts();
+  Restart();
+  EXPECT_EQ(Told(x, 2), 2);
+  EXPECT_EQ(Told(a, 0), 2);
+}
+
+TEST_F(KeepingForks, OneThatIsGoneIsNamed) {
+  Mkdir(Bound("h", 2), "a");
+  life_.reset();
+  Registry registry(machine_, [] {});
+  ASSERT_THAT(registry.Register(std::make_shared<Census>("one")), IsOk()) << "told at once";
+  Registry later(machine_, [] {});
+  ASSERT_THAT(later.Register(std::make_shared<Census>("one"), Registry::Births::kToldLater), IsOk());
+  const auto kept = later.Keep(kept_, {});
+  ASSERT_THAT(kept, FailsWith(ENODEV));
+  EXPECT_NE(kept.error().message.find("'other'"), std::string::npos) << kept.error().message;
+  Restart();
+}
+
+// In another order: the numbers are not those of before.
+TEST_F(KeepingForks, AreFoundByNameAndNotByNumber) {
+  const HierarchyId h = Bound("h", 1);
+  const CgroupId a = Mkdir(h, "a");
+  const Tid task = StartIn(a);
+  names_ = {"before", "other", "one"};
+  Restart();
+  EXPECT_EQ(Told(a, 2), 1);
+  Birth(task);
+  EXPECT_EQ(Told(a, 2), 2);
+}
+
+TEST_F(KeepingForks, ASetThatIsToBeRetiredMayNameACgroupThatIsGone) {
+  const HierarchyId h = Bound("h", 1);
+  const HierarchyId g = Bound("g", 2);
+  const CgroupId a = Mkdir(h, "a");
+  const CgroupId x = Mkdir(g, "x");
+  const Tid slow = StartIn(a);
+  ASSERT_THAT(Reg().Attach(x, slow, {}), IsOk());
+  machine_.BeginDeath(slow);
+  ASSERT_THAT(Reg().Remove(a), IsOk());
+  const Tid task = StartIn(x);
+  Restart();
+  EXPECT_EQ(Told(x, 1), 1);
+  ExpectRightCounts();
+  ASSERT_THAT(Reg().Rebind(h, 0), IsOk());  // a remount
+  ASSERT_THAT(Reg().Rebind(h, 1), IsOk());
+  const CgroupId again = Mkdir(h, "a");
+  ASSERT_THAT(Reg().Attach(again, task, {}), IsOk());
+  EXPECT_EQ(Told(again, 0), 1);
+  machine_.EndDeath(slow);
+  Pump();
+  ExpectRightCounts();
+}
+
+TEST_F(KeepingForks, CountRightAfterACrashAtAnyStepOfAMove) {
+  const HierarchyId h = Bound("h", 1);
+  const CgroupId a = Mkdir(h, "a");
+  const CgroupId b = Mkdir(h, "b");
+  const Tid task = StartIn(a);
+  Birth(task);
+  for (std::size_t step = 0; step < 8; ++step) {
+    SCOPED_TRACE(step);
+    Restart(step);
+    (void)Reg().Attach(step % 2 ? a : b, task, {});
+    Restart();
+    EXPECT_EQ(Told(a, 0) + Told(b, 0), 2);
+    ExpectRightCounts();
+  }
 }
 
 // ---- it dies between any two steps: commits, moves, drains, hand-overs

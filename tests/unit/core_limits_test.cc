@@ -52,6 +52,10 @@ class Limits : public CoreTest {
     return limiting_->groups->TaskLimitsChanged(*limiting_);
   }
 
+  Result<std::uint64_t> LetIn(const std::string& path, std::uint64_t most) {
+    return limiting_->groups->TasksLetIn(CssAt(path), most);
+  }
+
   // "MAX(TASKS[, MAX(...)])" of each outermost limit: how many tasks its sets count.
   std::vector<std::string> Told() const {
     std::vector<std::string> outermost;
@@ -194,6 +198,38 @@ TEST_F(Limits, GoWithTheBinding) {
   ASSERT_THAT(registry_.DestroyHierarchy(limited_), IsOk());
   StartIn(Mkdir("/job"));  // a set made, perhaps under the old one's number
   EXPECT_THAT(Told(), IsEmpty());
+}
+
+TEST_F(Limits, DoNotCountNewbornsThatTheyStopped) {
+  Mk("/a");
+  const CgroupId b = Mk("/a/b");
+  const Tid parent = StartIn(b);
+  const Tid stopped = Fork(parent);
+  const Tid child = Fork(parent);
+  EXPECT_THAT(LetIn("/a", 100), IsOkAndHolds(3u));
+  tracker_.not_let_in = {stopped};
+  EXPECT_THAT(LetIn("/a", 100), IsOkAndHolds(2u));
+  EXPECT_THAT(LetIn("/a/b", 1), IsOkAndHolds(2u)) << "who is in is in";
+  EXPECT_EQ(Tasks(b).size(), 3u) << "it is there until it is gone";
+  Exit(stopped);
+  tracker_.not_let_in.clear();
+  EXPECT_THAT(LetIn("/a", 100), IsOkAndHolds(2u));
+  Exit(child);
+  EXPECT_THAT(LetIn("/a", 100), IsOkAndHolds(1u));
+}
+
+// One ends while they are listed, and another is born in its place.
+TEST_F(Limits, AreNotExceededByAListOfTwoMoments) {
+  const CgroupId a = Mk("/a");
+  const Tid ended = StartIn(a);
+  const Tid parent = StartIn(a);
+  Fork(parent);
+  EXPECT_THAT(LetIn("/a", 2), IsOkAndHolds(3u)) << "all of them are there";
+  const std::size_t first = tracker_.passes + 1;
+  tracker_.before_pass = [&](std::size_t pass) {
+    if (pass == first + 1) Exit(ended);
+  };
+  EXPECT_THAT(LetIn("/a", 2), IsOkAndHolds(2u));
 }
 
 }  // namespace

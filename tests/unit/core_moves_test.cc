@@ -40,6 +40,9 @@ TEST_F(Moves, ToWhereATaskIsHaveNoEffect) {
   EXPECT_FALSE(Releasable(a));
   EXPECT_EQ(Serial(a), serial);
   EXPECT_THAT(Told(), IsEmpty());
+  EXPECT_THAT(Attach(At("/"), task), IsOk());
+  EXPECT_TRUE(Releasable(a));
+  EXPECT_THAT(Told(), ElementsAre("/a")) << "elsewhere has";
 }
 
 TEST_F(Moves, OfOneThreadLeaveTheOthers) {
@@ -341,6 +344,10 @@ TEST_F(Moves, ChangeNothingWhenTheTaskDiesAtTheLastMoment) {
   EXPECT_FALSE(Releasable(a));
   EXPECT_FALSE(Populated(b));
   EXPECT_THAT(Told(), IsEmpty());
+  EXPECT_THAT(Attach(b, task), IsOk());
+  EXPECT_TRUE(Releasable(a));
+  EXPECT_TRUE(Populated(b));
+  EXPECT_THAT(Told(), ElementsAre("/a")) << "one that succeeds has";
 }
 
 TEST_F(Moves, OfAProcessAreUndoneWhenOneThreadCannotBeMoved) {

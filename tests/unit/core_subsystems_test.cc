@@ -171,6 +171,7 @@ TEST_F(Subsystems, AMoveAsksAllOfThemThenTellsAllOfThem) {
 TEST_F(Subsystems, AMoveToWhereItIsAsksNobody) {
   const CgroupId a = Mkdir("/a", both_);
   const Tid task = StartIn(a);
+  EXPECT_THAT(first_->said, ::testing::Contains("can-attach")) << "a move from elsewhere does";
   first_->said.clear();
   EXPECT_THAT(Attach(a, task), IsOk());
   EXPECT_THAT(first_->said, IsEmpty());
@@ -179,8 +180,10 @@ TEST_F(Subsystems, AMoveToWhereItIsAsksNobody) {
 TEST_F(Subsystems, AMoveInAnotherHierarchyAsksNobody) {
   const CgroupId job = Mkdir("/job");
   first_->said.clear();
-  StartIn(job);
+  const Tid task = StartIn(job);
   EXPECT_THAT(first_->said, IsEmpty());
+  EXPECT_THAT(Attach(Mkdir("/a", both_), task), IsOk());
+  EXPECT_THAT(first_->said, ::testing::Contains("can-attach")) << "in its own it does";
 }
 
 TEST_F(Subsystems, ARefusedMoveIsCalledOffByThoseWhoHadAgreed) {

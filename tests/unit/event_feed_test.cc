@@ -77,6 +77,9 @@ TEST_F(Feed, TellsWhatHappenedBeforeTheSubscriptionToNobody) {
   EventFeed::Subscriber late(feed_, std::nullopt);
   EXPECT_EQ(Look(), 1u) << "the looker still gets it";
   EXPECT_THAT(Lines(late), IsEmpty());
+  StartIn(Mkdir("/next"));
+  Look();
+  EXPECT_THAT(Lines(late), ElementsAre("populated jobs:/next"));
 }
 
 TEST_F(Feed, KeepsToItsScopeAndFollowsARename) {

@@ -109,7 +109,7 @@ TEST_F(BusyBeancounterTest, CountsSamplesOverTheLimitAndNotOnesAtIt) {
   StartIn("/a", 7, 100, 3);
   EXPECT_EQ(Write("/a/beancounter.usage", "physpages 50 100\nnumfile 1 2\n"), 0);
   EXPECT_EQ(At("/a", "physpages", 4) + " " + At("/a", "physpages", 5), "50 100");
-  for (int i = 0; i < 2000 && At("/a", "numfile", 6) == "0"; ++i) {
+  for (int i = 0; i < 30000 && At("/a", "numfile", 6) == "0"; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   EXPECT_NE(At("/a", "numfile", 6), "0");

@@ -29,6 +29,7 @@ TEST_F(DebugFiles, ShowWhatTheCoreKeeps) {
   EXPECT_THAT(Read("/a/debug.state"),
               AllOf(HasSubstr("cgroup " + std::to_string(At("/a").cgroup().value)), HasSubstr("path /a\n"),
                     HasSubstr("parent " + std::to_string(At("/").cgroup().value))));
+  EXPECT_TRUE(Has("/a/debug.state"));
   EXPECT_FALSE(Has("/a/debug.forks"));
 }
 
@@ -36,6 +37,7 @@ TEST_F(DebugFiles, AHeldReferenceKeepsTheCgroup) {
   EXPECT_EQ(Write("/a/debug.hold", "1\n"), 0);
   EXPECT_EQ(Write("/a/debug.hold", "1\n"), 0);  // one is one
   EXPECT_EQ(Read("/a/debug.hold") + Read("/a/debug.references"), "1\n1\n");
+  EXPECT_TRUE(Has("/a/debug.hold"));
   EXPECT_EQ(Remove("/a"), EBUSY);
   EXPECT_EQ(Write("/a/debug.hold", "0"), 0);
   EXPECT_EQ(Read("/a/debug.hold") + Read("/a/debug.references"), "0\n0\n");

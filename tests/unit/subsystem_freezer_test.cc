@@ -238,6 +238,7 @@ TEST_F(FreezerTest, TheEndOfTheInstanceThawsEverybody) {
   Make("/a");
   StartIn("/a", 7);
   EXPECT_EQ(Write("/a/freezer.state", "FROZEN"), 0);
+  ASSERT_TRUE(stops_->Stopped(7));
   tree_.reset();
   registry_.reset();
   EXPECT_FALSE(stops_->Stopped(7));

@@ -83,6 +83,7 @@ TEST_F(NumtasksInLine, BadLimitsChangeNothing) {
   }
   EXPECT_EQ(SetMax("/a", "99999999999999999999"), ERANGE);
   EXPECT_EQ(Read("/a/numtasks.max"), "12\n");
+  EXPECT_TRUE(Has("/a/numtasks.max") && Has("/a/numtasks.failures"));
   EXPECT_FALSE(Has("/numtasks.max"));
   EXPECT_FALSE(Has("/numtasks.failures"));
 }

@@ -67,10 +67,8 @@ Result<void> Numtasks::Start(Groups& groups) {
 
 std::vector<SubsystemFile> Numtasks::Files() {
   using Where = SubsystemFile::Where;
-  const auto number = [this](std::uint64_t (Numtasks::*get)(Account&)) {
-    return [this, get](FileUse& use) -> Result<std::uint64_t> {
-      return (this->*get)(AccountOf(*use.css));
-    };
+  const auto number = [this](Result<std::uint64_t> (Numtasks::*get)(Account&)) {
+    return [this, get](FileUse& use) { return (this->*get)(AccountOf(*use.css)); };
   };
   std::vector<SubsystemFile> files;
   files.push_back({.name = "current", .number = number(&Numtasks::Current)});
@@ -139,17 +137,22 @@ void Numtasks::Attach(Css& to, Css& from, Tid /*task*/) {
 
 // ---- the files
 
-std::uint64_t Numtasks::Current(Account& account) {
-  const bool in_line = counting_ == Counting::kInLine;
-  const std::uint64_t counted = in_line ? 0 : groups_->SubtreeTasks(account).size();
+Result<std::uint64_t> Numtasks::Current(Account& account) {
+  std::uint64_t most = kNoLimit;
+  {
+    MutexLock lock(mu_);
+    if (counting_ == Counting::kInLine) return account.current;
+    for (Account* at = &account; at; at = at->up()) most = std::min(most, at->max);
+  }
+  const auto counted = groups_->TasksLetIn(account, most);
+  if (!counted) return counted;
   MutexLock lock(mu_);
-  if (in_line) return account.current;
-  account.peak = std::max(account.peak, counted);
+  account.peak = std::max(account.peak, *counted);
   return counted;
 }
 
-std::uint64_t Numtasks::Peak(Account& account) {
-  (void)Current(account);
+Result<std::uint64_t> Numtasks::Peak(Account& account) {
+  if (auto current = Current(account); !current) return current;
   MutexLock lock(mu_);
   return account.peak;
 }
@@ -183,7 +186,7 @@ std::optional<std::uint64_t> Numtasks::TaskLimit(const Css& css) const {
   return max == kNoLimit ? std::nullopt : std::optional(max);
 }
 
-std::uint64_t Numtasks::Failures(Account& account) {
+Result<std::uint64_t> Numtasks::Failures(Account& account) {
   if (counting_ == Counting::kWhenRead) return groups_->RefusedBirths(account);
   MutexLock lock(mu_);
   return account.failures;

@@ -46,11 +46,11 @@ class Numtasks final : public Subsystem {
 
   void ChargeLocked(Account& account) REQUIRES(mu_);
   void UnchargeLocked(Account& account) REQUIRES(mu_);
-  std::uint64_t Current(Account& account);
-  std::uint64_t Peak(Account& account);
+  Result<std::uint64_t> Current(Account& account);
+  Result<std::uint64_t> Peak(Account& account);
   Result<std::string> ReadMax(Account& account);
   Result<void> WriteMax(Account& account, std::string_view bytes);
-  std::uint64_t Failures(Account& account);
+  Result<std::uint64_t> Failures(Account& account);
 
   const Counting counting_;
   Groups* groups_ = nullptr;

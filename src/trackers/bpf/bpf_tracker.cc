@@ -69,11 +69,28 @@ std::uint32_t ReadPidMax() {
   return pid_max;
 }
 
+// A bell, or what begins with one.
 int CollectBell(void* bells, void* data, std::size_t size) {
-  if (size >= sizeof(corral_bell)) {
-    static_cast<std::vector<corral_bell>*>(bells)->push_back(*static_cast<corral_bell*>(data));
-  }
+  corral_unknown_bell record = {};
+  std::memcpy(&record, data, std::min(size, sizeof record));
+  static_cast<std::vector<corral_unknown_bell>*>(bells)->push_back(record);
   return 0;
+}
+
+// Who they were, for a line of the log: the first few.
+std::string NamesOf(const std::vector<corral_unknown_bell>& tasks) {
+  constexpr std::size_t kNamed = 5;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(tasks.size(), kNamed); ++i) {
+    const corral_unknown_bell& one = tasks[i];
+    text += fmt::format("{}{} ({:?}, process {}, child of {}, made {}.{:03} s after boot)",
+                        i == 0 ? " " : ", ", one.bell.id,
+                        std::string_view(one.comm, ::strnlen(one.comm, sizeof one.comm)),
+                        one.tgid, one.parent, one.start / 1'000'000'000,
+                        one.start / 1'000'000 % 1000);
+  }
+  if (tasks.size() > kNamed) text += fmt::format(" and {} more", tasks.size() - kNamed);
+  return text;
 }
 
 // The program behind a link, which may be another process's.
@@ -103,12 +120,13 @@ constexpr std::array<const char*, 3> kHooks = {"on_newtask", "on_exec", "on_exit
 
 }  // namespace
 
-std::array<std::pair<const char*, bpf_map*>, 5> BpfTracker::Maps() const {
+std::array<std::pair<const char*, bpf_map*>, 6> BpfTracker::Maps() const {
   const auto& maps = skeleton_->maps;
   return {{{"words", maps.words},
            {"live", maps.live},
            {"sets", maps.sets},
            {"counters", maps.counters},
+           {"hidden", maps.hidden},
            {"doorbell", maps.doorbell}}};
 }
 
@@ -139,6 +157,7 @@ Result<std::unique_ptr<BpfTracker>> BpfTracker::Create(BpfOptions options,
     if (auto ok = tracker->Load(options); !ok) return Fail(ok.error());
   }
   tracker->feed_bytes_ = options.feed_bytes;
+  tracker->also_hidden_ = std::move(options.also_hidden);
   if (auto ok = tracker->ListenToDoorbell(); !ok) return Fail(ok.error());
   if (auto ok = tracker->MapTables(); !ok) return Fail(ok.error());
   if (auto ok = tracker->Seed(); !ok) return Fail(ok.error());
@@ -294,6 +313,8 @@ Result<void> BpfTracker::Seed() {
     if (!seed_incomplete_ && (hidden.empty() || i > 2)) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+  hidden_.insert(hidden_.end(), also_hidden_.begin(), also_hidden_.end());
+  if (auto told = TellHooksOfHidden(); !told) return told;
   if (walk_hides_tasks_) log::Info("the task iterator hides tasks; /proc is asked as well");
   if (taken_over_) {
     // Told by whoever was here before; what was missed since, the resync below finds.
@@ -301,9 +322,22 @@ Result<void> BpfTracker::Seed() {
   } else {
     // What died or forked before it was known is no miss.
     ring_buffer__consume(doorbell_);
-    stamp_.at_start = misses();
+    stamp_.at_start = AllMisses();
   }
   Compare(true);  // an exec that crossed the seeding
+  return {};
+}
+
+// So that what these processes are the reason of is not taken for trouble. More than fit are rare
+// enough to be told as misses.
+Result<void> BpfTracker::TellHooksOfHidden() {
+  auto told = MapArray<corral_hidden>(skeleton_->maps.hidden, PROT_READ | PROT_WRITE);
+  if (!told) return Fail(told.error());
+  for (std::size_t i = 0; i < std::size((*told)->tgids); ++i) {
+    __atomic_store_n(&(*told)->tgids[i], i < hidden_.size() ? hidden_[i].value : 0,
+                     __ATOMIC_SEQ_CST);
+  }
+  UnmapArray(skeleton_->maps.hidden, *told);
   return {};
 }
 
@@ -433,6 +467,11 @@ std::uint64_t BpfTracker::RefusedBirths(std::uint32_t number) const {
   return limiter ? limiter->Refused(number) : 0;
 }
 
+Result<std::vector<Tid>> BpfTracker::BirthsNotLetIn() const {
+  const auto limiter = Limiter();
+  return limiter ? limiter->NotLetIn() : std::vector<Tid>();
+}
+
 std::uint64_t BpfTracker::births_let_through() const {
   const auto limiter = Limiter();
   return limiter ? limiter->LetThrough() : 0;
@@ -492,21 +531,26 @@ void BpfTracker::Drain(Listener& listener) {
   bells_.clear();
   ring_buffer__consume(doorbell_);
   bool resync = std::exchange(seed_incomplete_, false);
-  for (const corral_bell& bell : bells_) {
+  std::vector<corral_unknown_bell> adopted, of_hidden;
+  for (const corral_unknown_bell& record : bells_) {
+    const corral_bell& bell = record.bell;
     if (bell.kind == CORRAL_BELL_RESYNC) {
       resync = true;
+    } else if (bell.kind == CORRAL_BELL_UNKNOWN) {
+      if (record.hidden) of_hidden.push_back(record);
+      if (!record.hidden && !record.dies) adopted.push_back(record);
     } else if (TakePending(tables_, CssSetId{bell.id})) {
       listener.SetMayBeEmpty(CssSetId{bell.id});
     }
   }
   const MissCounts now = misses();
   if (now.adopted != seen_.adopted) {
-    std::string tids;
-    for (const corral_bell& bell : bells_) {
-      if (bell.kind == CORRAL_BELL_RESYNC) tids += fmt::format(" {}", bell.id);
-    }
-    log::Warn("{} live tasks were not known and are in every root now; among them some of:{}",
-              now.adopted - seen_.adopted, tids);
+    log::Warn("{} live tasks were not known and are in every root now:{}",
+              now.adopted - seen_.adopted, NamesOf(adopted));
+  }
+  if (now.hidden != seen_.hidden) {
+    log::Info("{} births or deaths that the kernel does not tell of, as is to be expected here (corral doctor):{}",
+              now.hidden - seen_.hidden, NamesOf(of_hidden));
   }
   if (now.bells != seen_.bells) {
     log::Warn("the doorbell overflowed; looking at every css_set");
@@ -560,10 +604,18 @@ AuditReport BpfTracker::Compare(bool repair) {
   return report;
 }
 
-MissCounts BpfTracker::misses() const {
+MissCounts BpfTracker::AllMisses() const {
   MissCounts misses = MissesOf(tables_);
   for (const Fd& hook : hook_programs_) misses.recursion += RecursionMisses(hook.get());
-  return misses - stamp_.at_start;
+  return misses;
+}
+
+MissCounts BpfTracker::misses() const {
+  MissCounts misses = AllMisses() - stamp_.at_start;
+  // A thread of a hidden process ends unheard, and a birth finds its word when it gets the tid.
+  // Whose word it was, nobody can say any more.
+  if (walk_hides_tasks_) misses.hidden += std::exchange(misses.displaced, 0);
+  return misses;
 }
 
 }  // namespace corral

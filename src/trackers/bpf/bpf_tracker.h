@@ -38,6 +38,7 @@ struct BpfOptions {
   std::uint32_t sets = 262144;
   std::uint32_t feed_bytes = 1 << 22;  // of births and deaths not told yet; a power of 2, in pages
   std::uint32_t tids = 0;  // tids are below this; 0: what kernel.pid_max says, or what is there
+  std::vector<Tgid> also_hidden;  // are taken for hidden, whatever the iterator shows; for tests
 };
 
 class BpfTracker final : public Tracker {
@@ -83,6 +84,7 @@ class BpfTracker final : public Tracker {
   std::unique_ptr<Standstill> HoldTasks() override;
   Result<void> LimitTasks(const TaskLimits& limits) override;
   std::uint64_t RefusedBirths(std::uint32_t number) const override;
+  Result<std::vector<Tid>> BirthsNotLetIn() const override;
   void RetireSet(CssSetId set) override;
   std::vector<Leaver> Leavers() override;
   int bell_fd() const override;
@@ -97,13 +99,15 @@ class BpfTracker final : public Tracker {
   Result<void> LoadPinned();
   Result<void> ListenToDoorbell();
   Result<void> PinAll();
-  std::array<std::pair<const char*, bpf_map*>, 5> Maps() const;
+  std::array<std::pair<const char*, bpf_map*>, 6> Maps() const;
   Result<void> MapTables();
   Result<void> Seed();
   int Request(corral_op op, Tid tid, std::uint64_t expected, std::uint32_t to) const;
   std::vector<corral_task_record> Walk(int link_fd) const;
   // The machine's tasks, each with its word: the walk, and what it hides.
   std::vector<corral_task_record> MachineTasks() const;
+  Result<void> TellHooksOfHidden();
+  MissCounts AllMisses() const;  // since the tables were made
   // Gives every live task that has no place the initial one.
   void AdoptUnknown();
   AuditReport Compare(bool repair);
@@ -118,10 +122,11 @@ class BpfTracker final : public Tracker {
   std::vector<Fd> hook_programs_;  // whoever loaded them
   tracker_bpf* skeleton_ = nullptr;
   ring_buffer* doorbell_ = nullptr;
-  std::vector<corral_bell> bells_;  // filled by the ring's callback, within Drain()
+  std::vector<corral_unknown_bell> bells_;  // filled by the ring's callback, within Drain()
   Tables tables_;
   std::atomic<std::uint32_t> highest_set_ = CORRAL_SET_INITIAL;
   bool walk_hides_tasks_ = true;  // until Seed() has found that it does not
+  std::vector<Tgid> also_hidden_;
   std::vector<Tgid> hidden_;
   bool seed_incomplete_ = false;  // a task was inside exec all the time: look again
   bool told_out_of_table_ = false;

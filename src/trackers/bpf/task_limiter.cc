@@ -56,12 +56,18 @@ Result<void> TaskLimiter::Load(BirthControl control, int words, int sets) {
   bpf_map__set_max_entries(maps.refused, capacity_);
   skeleton_->rodata->capacity = capacity_;
   bpf_program__set_autoload(skeleton_->progs.limit_refuse, control == BirthControl::kRefuses);
-  bpf_program__set_autoload(skeleton_->progs.limit_kill, control == BirthControl::kKills);
+  // A birth that is refused leaves no newborn.
+  const bool kills = control == BirthControl::kKills;
+  bpf_program__set_autoload(skeleton_->progs.limit_kill, kills);
+  bpf_program__set_autoload(skeleton_->progs.walk_not_let_in, kills);
+  bpf_map__set_autocreate(maps.stopped, kills);
   int error = bpf_map__reuse_fd(maps.words, words);
   if (error == 0) error = bpf_map__reuse_fd(maps.sets, sets);
   if (error == 0) error = task_limits_bpf__load(skeleton_);
   if (error != 0) return Fail(-error, "the program is refused: {}", std::strerror(-error));
   control_ = control;
+  if (kills) walk_ = bpf_program__attach(skeleton_->progs.walk_not_let_in);
+  if (kills && !walk_) return Fail(errno, "cannot attach a task iterator: {}", std::strerror(errno));
   if (auto mapped = Map(); !mapped) return mapped;
   // Whether it can be attached is known only by doing it.
   if (auto attached = AttachIf(true); !attached) return attached;
@@ -88,6 +94,7 @@ Result<void> TaskLimiter::Map() {
 TaskLimiter::~TaskLimiter() {
   if (!skeleton_) return;
   (void)AttachIf(false);
+  bpf_link__destroy(walk_);
   const auto& maps = skeleton_->maps;
   UnmapArray(maps.generation, tables_.generation);
   UnmapArray(maps.limits, tables_.limits);
@@ -145,6 +152,15 @@ Result<void> TaskLimiter::Set(const TaskLimits& all) {
 
 std::uint64_t TaskLimiter::Refused(std::uint32_t number) const {
   return number < capacity_ ? ::corral::Load(tables_.refused[number]) : 0;
+}
+
+Result<std::vector<Tid>> TaskLimiter::NotLetIn() const {
+  if (!walk_) return std::vector<Tid>();
+  const auto tids = RecordsOf<std::uint32_t>(bpf_link__fd(walk_));
+  if (!tids) return Fail(tids.error());
+  std::vector<Tid> all;
+  for (const std::uint32_t tid : *tids) all.push_back(Tid{tid});
+  return all;
 }
 
 std::uint64_t TaskLimiter::LetThrough() const { return ::corral::Load(*tables_.let_through); }

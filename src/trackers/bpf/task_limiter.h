@@ -38,6 +38,8 @@ class TaskLimiter {
   // ENOSPC: more than `set_capacity` of limits or of sets in them.
   Result<void> Set(const TaskLimits& limits);
   std::uint64_t Refused(std::uint32_t number) const;
+  // Tracker::BirthsNotLetIn.
+  Result<std::vector<Tid>> NotLetIn() const;
   // Births beyond a limit that could not be stopped after all; never seen.
   std::uint64_t LetThrough() const;
 
@@ -51,6 +53,7 @@ class TaskLimiter {
   BirthControl control_ = BirthControl::kRefuses;
   task_limits_bpf* skeleton_ = nullptr;
   bpf_link* link_ = nullptr;  // null: no limits
+  bpf_link* walk_ = nullptr;  // over newborns that were not let in; null where births are refused
   std::vector<CssSetId> limited_[2];  // in each half
   // Mapped; each but the last two has two halves (bpf/task_limits.bpf.c).
   struct Tables {
