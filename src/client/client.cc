@@ -66,7 +66,8 @@ Result<Client> Client::ConnectToLiving(const std::string& instance) {
     auto client = Connect(instance);
     if (!client) return client;
     auto pong = client->Call({{"op", "ping"}});
-    if (pong || !IsConnectionLost(pong.error()) || i == kTries) return client;
+    if (pong) return client;
+    if (!IsConnectionLost(pong.error()) || i == kTries) return Fail(pong.error());  // refused
     ::usleep(10'000);
   }
 }

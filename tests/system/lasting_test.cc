@@ -198,6 +198,7 @@ TEST_F(Lasting, OneThatOpensConnectionsWithoutEndIsRefusedClearly) {
   EXPECT_EQ(refused.code, EAGAIN) << refused.message;
   EXPECT_NE(refused.message.find("connections"), std::string::npos) << refused.message;
   EXPECT_EQ(all.size(), 4096u);
+  EXPECT_NE(Sh("corral status").out.find("4096 connections"), std::string::npos) << "and so is everybody";
   all.clear();
   EXPECT_TRUE(Eventually([] { return Sh("corral run true").status == 0; }));
 }
