@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "base/rarely.h"
 #include "base/thread.h"
 #include "support/matchers.h"
 
@@ -72,15 +71,6 @@ TEST_F(OwnPath, IsRefusedWhereOthersCouldDecideWhatIsInIt) {
   }
   EXPECT_THAT(OpenOwnFile(At("none"), O_RDWR, 0600), FailsWith(ENOENT));
   EXPECT_THAT(OpenOwnDirectory(At("none/none"), 0755), FailsWith(ENOENT));
-}
-
-TEST(Rarely, LetsOneThroughInAWhileAndCountsTheOthers) {
-  Rarely rarely(std::chrono::seconds(60));
-  const auto start = Rarely::Clock::now();
-  EXPECT_EQ(rarely.Now(start), std::optional<std::uint64_t>(0));
-  EXPECT_EQ(rarely.Now(start), std::nullopt);
-  EXPECT_EQ(rarely.Now(start + std::chrono::seconds(59)), std::nullopt);
-  EXPECT_EQ(rarely.Now(start + std::chrono::seconds(60)), std::optional<std::uint64_t>(2));
 }
 
 TEST(Caught, ExceptionsAreErrorsForWhoAsked) {
