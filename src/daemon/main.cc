@@ -193,13 +193,13 @@ Result<void> Serve(const Arguments& arguments, std::vector<NotLeft> not_left, in
   bool ends_instance = false;
   std::vector<Fd> peers;  // closed last: who waits for our end finds nothing left of us
   {
+    const std::vector<std::string> before = remembered->plugins;
     std::vector<std::string>& plugins = remembered->plugins;
-    const std::size_t loaded_before = plugins.size();
     for (const std::string& file : arguments.plugins) {
-      if (std::ranges::find(plugins, file) == plugins.end()) plugins.push_back(file);
+      if (std::ranges::find(before, file) == before.end()) plugins.push_back(file);
     }
     auto daemon = Daemon::Create(arguments.instance, std::move(*agents), plugins);
-    if (!daemon && loaded_before != 0) {
+    if (!daemon && !before.empty()) {
       return Fail(daemon.error().code, "{} (what an earlier daemon had loaded is in {}/plugins)",
                   daemon.error().message, directory);
     }

@@ -62,6 +62,9 @@ TEST_P(Lifetime, V6CallsAnAgentThatNobodySet) {
       "sed -i s,\\$WORK,$WORK,g $WORK/sbin/container_release_agent\n"
       "chmod 755 $WORK/sbin/container_release_agent\n"
       "mount --bind $WORK/sbin /sbin/ || exit 9\n"
+      // In the foreground it stays in this mount namespace.
+      "corrald --foreground >/dev/null 2>&1 &\n"
+      "for i in $(seq 200); do [ -S /run/corral/$CORRAL_INSTANCE/socket ] && break; sleep 0.05; done\n"
       "corral mount -o compat=v6 none $WORK/mnt-default\n"
       "mkdir $WORK/mnt-default/g; echo 1 > $WORK/mnt-default/g/notify_on_release\n"
       "sh -c 'echo 0 > $WORK/mnt-default/g/tasks'\n"
