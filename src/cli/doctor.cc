@@ -1,4 +1,5 @@
 // corral doctor: works without a daemon.
+#include <cerrno>
 #include <cstdio>
 
 #include "cli/command.h"
@@ -24,7 +25,14 @@ const char* Word(Health health) {
 int Doctor(const Context& context) {
   Facts facts{.status = std::nullopt, .instance = context.instance};
   if (auto client = Client::Connect(context.instance)) {
-    if (auto status = client->Call({{"op", "status"}})) facts.status = *std::move(status);
+    auto status = client->Call({{"op", "status"}});
+    if (status) {
+      facts.status = *std::move(status);
+    } else {
+      Say(status.error().message);  // it hangs, most likely: what it knows is missing below
+    }
+  } else if (client.error().code != ECONNREFUSED) {
+    Say(client.error().message);
   }
   bool works = true;
   json rows = json::array();

@@ -19,8 +19,10 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "client/client.h"
 #include "client/instance.h"
+#include "client/neighbours.h"
 #include "daemon/daemon.h"
 #include "daemon/plugin.h"
 #include "daemon/server.h"
@@ -41,26 +43,6 @@ const std::map<std::string, log::Level> kLogLevels = {{"debug", log::Level::kDeb
                                                       {"info", log::Level::kInfo},
                                                       {"warn", log::Level::kWarn},
                                                       {"error", log::Level::kError}};
-
-// Whoever starts the first `corral run` of an instance may itself be in a group of another one.
-// That group's owner waits for, and kills, what the job left: not us and not our agents.
-void LeaveGroupsOfOtherInstances(const std::string& own) {
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/run/corral", ignored)) {
-    const std::string instance = entry.path().filename();
-    if (instance == own) continue;
-    auto other = Client::Connect(instance);
-    if (!other) continue;
-    auto status = other->Call({{"op", "status"}});
-    if (!status) continue;
-    for (const auto& hierarchy : (*status)["hierarchies"]) {
-      const std::string root = hierarchy.value("label", "") + ":/";
-      auto moved = other->Call(
-          {{"op", "attach"}, {"path", root}, {"tid", ::getpid()}, {"process", true}});
-      if (!moved) log::Warn("instance '{}': {}", instance, moved.error().message);
-    }
-  }
-}
 
 // One line to whoever started us: `ok`, or why not.
 void Tell(int ready_fd, const std::string& line) {
@@ -100,7 +82,9 @@ Result<std::optional<Fd>> LockOrFindOther(const Arguments& arguments, const std:
     auto lock = LockInstance(directory);
     if (lock) return std::optional(std::move(*lock));
     if (lock.error().code != EALREADY) return Fail(lock.error());
-    if (Client::Connect(arguments.instance)) return std::nullopt;
+    auto other = Client::Connect(arguments.instance);
+    if (other) return std::nullopt;
+    if (other.error().code == ETIMEDOUT) return Fail(other.error());  // it is there, and hangs
     if (i == kTries) return Fail(lock.error());
     ::usleep(50'000);
   }
@@ -141,7 +125,9 @@ Result<void> Serve(const Arguments& arguments, int* ready_fd) {
   }
   log::Open(arguments.foreground ? "" : directory + "/corrald.log",
             kLogLevels.at(arguments.log_level));
-  LeaveGroupsOfOtherInstances(arguments.instance);  // before the fork: it inherits the place
+  for (const std::string& stayed : LeaveGroupsOfOtherInstances(arguments.instance)) {
+    log::Warn("{}", stayed);  // before the fork: it inherits the place
+  }
   // The spawner first: forked while we have one thread and nothing open (design: section 4).
   auto agents = AgentStarter::Create();
   if (!agents) return Fail(agents.error());
@@ -193,12 +179,18 @@ int Main(int argc, char** argv) {
       ->type_name("FILE")
       ->allow_extra_args(false);
   app.set_version_flag("--version", std::string("corrald ") + kVersion);
-  CLI11_PARSE(app, argc, argv);
+  try {  // CLI11 reports what went wrong by throwing; it goes no further than this function
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // help, version
+    std::fprintf(stderr, "corrald: %s; see corrald --help\n", Harmless(error.what()).c_str());
+    return error.get_exit_code();
+  }
 
   int ready_fd = arguments.ready_fd;
   const auto fail = [&](const Error& error) {
     Tell(ready_fd, error.message);
-    std::fprintf(stderr, "corrald: %s\n", error.message.c_str());
+    std::fprintf(stderr, "corrald: %s\n", Harmless(error.message).c_str());
     return 1;
   };
   if (arguments.instance.empty()) {

@@ -19,6 +19,11 @@ namespace {
 
 constexpr std::size_t kMaxRequest = std::size_t{1} << 20;
 
+// Names went through ToJsonText(); what did not must not end us.
+std::string Text(const nlohmann::json& answer) {
+  return answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 // With a uid that is nobody's where it cannot be told.
 ucred PeerOf(int socket) {
   ucred peer = {.pid = 0, .uid = static_cast<uid_t>(-1), .gid = static_cast<gid_t>(-1)};
@@ -133,13 +138,20 @@ void Server::Serve(Connection& connection) {
                     .session = session,
                     .json = json,
                     .connection = socket,
-                    .descriptor = Fd()};
+                    .descriptor = Fd(),
+                    .send_piece = [&](const nlohmann::json& piece) {
+                      return SendFrame(socket, Text(piece)).has_value();
+                    }};
     const nlohmann::json answer =
         allowed ? Answer(request)
                 : nlohmann::json{{"ok", false},
                                  {"errno", EPERM},
                                  {"error", "only root may speak to the daemon"}};
-    if (!SendFrame(socket, answer.dump(), request.descriptor.get())) break;
+    auto sent = SendFrame(socket, Text(answer), request.descriptor.get());
+    if (!sent && sent.error().code == EMSGSIZE) {  // nothing of it went out
+      sent = SendFrame(socket, Text({{"ok", false}, {"errno", EMSGSIZE}, {"error", sent.error().message}}));
+    }
+    if (!sent) break;
   }
   MutexLock lock(connections_mu_);
   connection.done = true;
