@@ -24,7 +24,8 @@
  * has the sentence. -ECONNREFUSED from any call: no daemon runs for the instance, or it went away;
  * a later call finds one that was started meanwhile. -EPERM, -EACCES: not root. -ENOENT: there is
  * no such group. -EINVAL: a pointer is NULL that must not be, or no such path is possible.
- * -ECONNRESET: the daemon went away while it was at work, and another one is there. -ENOMEM.
+ * -ECONNRESET: the daemon went away while it was at work, and another one is there. -ETIMEDOUT: it is
+ * stopped or does not answer for some seconds; what was asked may be done all the same. -ENOMEM.
  * No call starts a daemon, raises a signal or ends the program.
  *
  * Threads. All functions may be called from any thread, on one corral_t by many at once; only

@@ -13,7 +13,8 @@
 // the program goes on, and a later call finds one that was started meanwhile (which knows nothing of
 // earlier groups: ENOENT). EPERM or EACCES: not root. ENOENT: the group is gone, or its hierarchy
 // is. ECONNRESET: the daemon went away while it was at work, and another one is there; what was
-// asked may have been done. No call starts a daemon, raises a signal or throws.
+// asked may have been done. ETIMEDOUT: it is stopped, or does not answer for some seconds; what was
+// asked may be done all the same, now or when it goes on. No call starts a daemon, raises a signal or throws.
 //
 // Threads. Any thread, many at once: requests of one object are sent one after the other, but those
 // of WaitEmpty() have a connection of their own and hold up nobody.

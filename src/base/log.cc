@@ -14,6 +14,8 @@
 
 #include "base/fd.h"
 
+#include "base/text.h"
+
 namespace corral::log {
 namespace {
 
@@ -143,7 +145,8 @@ void Reopen() {
 
 void Remove() { Out()->Remove(); }
 
-void Write(Level level, std::string_view line) { Logger().log(ToSpdlog(level), line); }
+// One line whatever names are in it: nobody writes lines of his own into the log.
+void Write(Level level, std::string_view line) { Logger().log(ToSpdlog(level), Harmless(line)); }
 
 bool Limit::Allow(std::uint64_t* left_out, Clock::time_point now) {
   MutexLock lock(limit_mu_);

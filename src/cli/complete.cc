@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/target.h"
+#include "client/bytes.h"
 #include "client/client.h"
 #include "client/instance.h"
 
@@ -22,8 +23,9 @@ class Candidates {
   explicit Candidates(std::string word) : word_(std::move(word)) {}
 
   void Offer(const std::string& text, const std::string& about = "") {
-    if (!text.starts_with(word_) || text.find_first_of("\n\t") != std::string::npos) return;
-    lines_ += text + "\t" + about + "\n";
+    // A name with control characters would act on the terminal when the shell shows what there is.
+    if (!text.starts_with(word_) || Harmless(text) != text) return;
+    lines_ += text + "\t" + Harmless(about) + "\n";
   }
   const std::string& word() const { return word_; }
   // What the shell adds: none, dirs, files, commands.
@@ -110,12 +112,13 @@ void OfferGroups(const std::string& instance, Candidates& candidates) {
   }
   const std::string parent = typed->path.substr(0, typed->path.rfind('/') + 1);
   candidates.Also("none");
-  auto answer = CallOn(*client, {{"op", "tree"}}, typed->hierarchy + ":" + parent);
-  if (!answer || List(*answer, "trees").empty()) return;
-  for (const json& child : List(List(*answer, "trees")[0].at("root"), "children")) {
-    const std::size_t tasks = static_cast<std::size_t>(Number(child, "tasks"));
-    candidates.Offer(typed->hierarchy + ":" + parent + Text(child, "name"),
-                     Counted(tasks, "task", "tasks"));
+  const json request = {{"op", "tree"}, {"depth", 1}};
+  auto answer = ListOn(*client, request, typed->hierarchy + ":" + parent);
+  if (!answer) return;
+  for (std::size_t i = 1; i < answer->listing.size(); ++i) {
+    const Listing::Group& child = answer->listing[i];
+    candidates.Offer(typed->hierarchy + ":" + parent + child.name,
+                     Counted(child.tasks, "task", "tasks"));
   }
 }
 

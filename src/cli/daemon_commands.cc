@@ -11,6 +11,7 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
+#include "client/bytes.h"
 #include "client/client.h"
 #include "client/start_daemon.h"
 
@@ -50,7 +51,12 @@ std::string AgentsLine(json agents) {
 
 // That one runs already is as good, unless it would have to load something.
 int Start(const Context& context, const std::vector<std::string>& options) {
-  const bool runs = Client::Connect(context.instance).has_value();
+  auto other = Client::Connect(context.instance);
+  const bool runs = other.has_value();
+  if (!runs && other.error().code == ETIMEDOUT) return Complain(other.error());
+  if (runs) {  // one that hangs is not as good
+    if (auto alive = other->Call({{"op", "ping"}}); !alive) return Complain(alive.error());
+  }
   if (runs && !options.empty()) {
     return Complain({EALREADY, fmt::format("a daemon runs already for instance {}; it has its "
                                            "plug-ins and limits from its start: end it first",
@@ -126,7 +132,7 @@ int Audit(const Context& context) {
     std::printf("groups       %lld\n", static_cast<long long>(Number(*audit, "cgroups_checked")));
     std::printf("differences  %zu\n", differences.size());
     for (const json& one : differences) {
-      std::printf("  %s\n", one.is_string() ? one.get<std::string>().c_str() : one.dump().c_str());
+      Print("  " + (one.is_string() ? FromJsonText(one.get<std::string>()) : one.dump()));
     }
   }
   return differences.empty() ? kOk : kFailed;
@@ -141,7 +147,7 @@ int Shutdown(const Context& context, bool force) {
   if (!client) return Complain(client.error());
   auto answer = client->Call({{"op", "shutdown"}, {"force", force}});
   if (!answer) return Complain(answer.error());
-  client->WaitForClose();
+  if (auto ended = client->WaitForClose(); !ended) return Complain(ended.error());
   if (context.json) PrintJson({{"instance", context.instance}});
   return kOk;
 }

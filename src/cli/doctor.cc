@@ -1,4 +1,5 @@
 // corral doctor: works without a daemon.
+#include <cerrno>
 #include <cstdio>
 
 #include "cli/command.h"

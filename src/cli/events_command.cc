@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/hang_watch.h"
 #include "cli/output.h"
 #include "cli/target.h"
 #include "client/bytes.h"
@@ -46,18 +47,23 @@ std::string About(const json& event) {
     return Counted(static_cast<std::size_t>(Number(event, "lost")), "event", "events") +
            " did not fit: they came faster than they were read";
   }
-  std::string about = Shown(event, "group");
+  std::string about = event.contains("group") && !event["group"].is_null()
+                          ? Shown(event, "group")
+                          : fmt::format("group {} of {}, whose path is too long to be told",
+                                        Number(event, "id"), Shown(event, "hierarchy"));
   const std::string agent = Shown(event, "agent");
   return agent.empty() ? about : about + "  agent " + agent;
 }
 
-void Print(const Context& context, json event) {
+void PrintEvent(const Context& context, json event) {
   const std::int64_t us = Number(event, "time_us");
   if (event.contains("path")) {
-    event["group"] = event.value("hierarchy", "") + ":" + event.value("path", "");
+    event["group"] = event["path"].is_string()
+                         ? json(event.value("hierarchy", "") + ":" + event.value("path", ""))
+                         : json(nullptr);
   }
   if (!context.json) {
-    fmt::print("{}  {:<10}  {}\n", TimeText(us, true), WordOf(event), About(event));
+    Print(fmt::format("{}  {:<10}  {}", TimeText(us, true), WordOf(event), About(event)));
     std::fflush(stdout);
     return;
   }
@@ -70,19 +76,20 @@ void Print(const Context& context, json event) {
 void PrintSubscribed(const Context& context, const json& answer) {
   json first = {{"event", "subscribed"}, {"time_us", NowUs()}};
   first["group"] = answer.contains("path") ? answer["path"] : json("all hierarchies");
-  Print(context, std::move(first));
+  PrintEvent(context, std::move(first));
 }
 
 int Follow(const Context& context, const EventsOptions& options, Client& client, std::int64_t top) {
   for (std::size_t told = 0;;) {
-    auto answer = client.Call({{"op", "events"}});
+    auto sent = client.Send({{"op", "events"}});
+    auto answer = sent ? AwaitAnswer(client) : Result<json>(Fail(sent.error()));
     if (!answer && (IsConnectionLost(answer.error()) || answer.error().code == ESHUTDOWN)) {
       Say("the daemon has ended");
       return kNoDaemon;
     }
     if (!answer) return Complain(answer.error());
     for (const json& event : List(*answer, "events")) {
-      Print(context, event);
+      PrintEvent(context, event);
       // Nothing can happen any more to a group that is gone.
       if (WordOf(event) == "removed" && Number(event, "id") == top) return kOk;
       if (!event.contains("lost") && ++told == options.count) return kOk;

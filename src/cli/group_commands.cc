@@ -1,6 +1,7 @@
 // corral mkdir, corral kill, corral rm
 #include <cerrno>
 #include <memory>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/kill_group.h"
@@ -30,46 +31,24 @@ int Kill(const Context& context, const std::string& path) {
     }
     PrintJson({{"path", group->value("path", "")}, {"killed", victims}});
   } else if (killed->empty()) {
-    fmt::print("nothing to kill in {}\n", Shown(*group, "path"));
+    Print(fmt::format("nothing to kill in {}", Shown(*group, "path")));
   } else {
-    fmt::print("killed {} in {}: {}\n", Counted(killed->size(), "process", "processes"),
-               Shown(*group, "path"), NamesOf(*killed));
+    Print(fmt::format("killed {} in {}: {}", Counted(killed->size(), "process", "processes"),
+                      Shown(*group, "path"), NamesOf(*killed)));
   }
   return kOk;
 }
 
 // ---- rm
 
-struct Group {
-  std::uint64_t id;
-  std::string name;  // HIERARCHY:/path, bytes
-  std::size_t tasks;
-};
-
-// A group and all below it, children before their parents. Without recursion: trees are deep.
-std::vector<Group> LeavesFirst(const json& tree) {
-  const std::string hierarchy = Text(tree, "hierarchy") + ":";
-  std::vector<Group> groups;
-  std::vector<const json*> todo{&tree.at("root")};
-  while (!todo.empty()) {
-    const json& node = *todo.back();
-    todo.pop_back();
-    groups.push_back({.id = static_cast<std::uint64_t>(Number(node, "id")),
-                      .name = hierarchy + Text(node, "path"),
-                      .tasks = static_cast<std::size_t>(Number(node, "tasks"))});
-    for (const json& child : List(node, "children")) todo.push_back(&child);
-  }
-  return {groups.rbegin(), groups.rend()};
-}
-
 // EBUSY with the sentence that helps, EPERM for a root. Looked at first, so that a tree that is
 // in use stays whole.
-Result<void> CheckRemovable(const std::vector<Group>& groups, bool recursive) {
-  const std::string top = Printable(groups.back().name);
+Result<void> CheckRemovable(const Listing& groups, bool recursive) {
+  const std::string top = groups.ShownPath(0, /*with_hierarchy=*/true);
   const std::size_t below = groups.size() - 1;
   std::size_t tasks = 0;
-  for (const Group& group : groups) tasks += group.tasks;
-  if (groups.back().name.ends_with(":/")) {
+  for (const Listing::Group& group : groups.groups()) tasks += group.tasks;
+  if (groups[0].name.ends_with(":/")) {
     return Fail(EPERM,
                 "{} is the root of a hierarchy: it goes with its last mount; name a group "
                 "below it",
@@ -86,34 +65,57 @@ Result<void> CheckRemovable(const std::vector<Group>& groups, bool recursive) {
   return {};
 }
 
+// The rows of a listing, children before the group they are in and siblings as they come.
+std::vector<std::size_t> LeavesFirst(const Listing& groups) {
+  std::vector<std::size_t> order;
+  std::vector<std::size_t> open;  // from the first row down to the last one seen
+  for (std::size_t row = 0; row < groups.size(); ++row) {
+    for (; open.size() > groups[row].depth; open.pop_back()) order.push_back(open.back());
+    open.push_back(row);
+  }
+  order.insert(order.end(), open.rbegin(), open.rend());
+  return order;
+}
+
 int Rm(const Context& context, const std::string& path, bool recursive) {
   auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Complain(client.error());
-  auto answer = CallOn(*client, {{"op", "tree"}}, path);
+  auto answer = ListOn(*client, {{"op", "tree"}}, path);
   if (!answer) return Complain(answer.error());
-  if (List(*answer, "trees").empty()) return Complain({ENOENT, Printable(path) + " is gone"});
-  const std::vector<Group> groups = LeavesFirst(List(*answer, "trees")[0]);
+  const Listing& groups = answer->listing;
+  if (groups.size() == 0) return Complain({ENOENT, Printable(path) + " is gone"});
   if (auto good = CheckRemovable(groups, recursive); !good) return Complain(good.error());
-  json removed = json::array();
-  for (const Group& group : groups) {
-    auto done = client->Call({{"op", "rmdir"}, {"id", group.id}});
+  const std::vector<std::size_t> order = LeavesFirst(groups);
+  std::size_t removed = 0;
+  for (const std::size_t i : order) {
+    auto done = client->Call({{"op", "rmdir"}, {"id", groups[i].id}});
     if (!done && done.error().code == EBUSY) {  // somebody came after we had looked
       return Complain(
           {EBUSY, fmt::format("{0} is in use by now ({1} removed); see `corral why {0}`",
-                              Printable(group.name), Counted(removed.size(), "group", "groups"))});
+                              groups.ShownPath(i, true), Counted(removed, "group", "groups"))});
     }
     if (!done && (done.error().code != ENOENT || groups.size() == 1)) {
       return Complain(done.error());
     }
-    removed.push_back(ToJsonText(group.name));
+    ++removed;
   }
-  if (context.json) PrintJson({{"removed", removed}});
+  if (!context.json) return kOk;
+  JsonWriter out;
+  out.Begin("removed");
+  for (const std::size_t i : order) {
+    const auto its = groups.PathOf(i);
+    out.Item(its ? json(ToJsonText(groups.HierarchyOf(i) + ":" + *its)) : json(nullptr));
+  }
+  out.End();
   return kOk;
 }
 
 // ---- mkdir
 
-int Mkdir(const Context& context, const std::string& path) {
+int Mkdir(const Context& context, const std::string& text) {
+  auto named = NamedBy(text);
+  if (!named) return Complain(named.error());
+  const std::string& path = *named;
   const auto split = SplitHierarchyPath(path);
   const std::size_t begin = split ? split->path.find_first_not_of('/') : std::string::npos;
   if (begin == std::string::npos) {

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "cli/output.h"
+#include "cli/target.h"
 #include "cli/task_info.h"
 
 namespace corral::cli {
@@ -11,11 +12,11 @@ using nlohmann::json;
 
 Result<std::vector<Victim>> KillGroup(Client& client, std::uint64_t group) {
   // Names first: who is killed has none any more.
-  auto before = client.Call({{"op", "tasks"}, {"id", group}, {"subtree", true}});
+  auto before = ListAll(client, {{"op", "tasks"}, {"id", group}, {"subtree", true}});
   if (!before) return Fail(before.error());
   std::map<pid_t, std::string> commands;
-  for (const json& task : List(*before, "tasks")) {
-    const auto pid = static_cast<pid_t>(Number(task, "tgid"));
+  for (const Listing::Task& task : before->listing.tasks()) {
+    const auto pid = static_cast<pid_t>(task.tgid);
     if (!commands.contains(pid)) commands[pid] = CommandName(pid);
   }
   auto killed = client.Call({{"op", "kill"}, {"id", group}});

@@ -1,18 +1,15 @@
 // corral mount, corral umount
-#include <fcntl.h>
 #include <sys/mount.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <memory>
-#include <sstream>
 
 #include "cli/command.h"
 #include "cli/output.h"
 #include "client/bytes.h"
 #include "client/client.h"
+#include "client/patient.h"
 #include "client/place_mount.h"
 
 namespace corral::cli {
@@ -31,45 +28,24 @@ int Mount(const Context& context, const MountRequest& request) {
   return kOk;
 }
 
-// The type of the file system `dir` is in. Asks the kernel's tables, never the file system:
-// one whose daemon died must be recognised and unmounted, too.
-Result<std::string> MountTypeOf(const std::string& dir) {
-  Fd fd(::open(dir.c_str(), O_PATH | O_CLOEXEC));
-  if (!fd) return Fail(errno, "{}: {}", Printable(dir), std::strerror(errno));
-  std::string mount_id;
-  std::ifstream info("/proc/self/fdinfo/" + std::to_string(fd.get()));
-  for (std::string key, value; info >> key >> value;) {
-    if (key == "mnt_id:") mount_id = value;
-  }
-  std::ifstream mounts("/proc/self/mountinfo");
-  for (std::string line; std::getline(mounts, line);) {
-    if (line.substr(0, line.find(' ')) != mount_id) continue;
-    std::istringstream rest(line.substr(line.find(" - ") + 3));
-    std::string type;
-    rest >> type;
-    return type;
-  }
-  return Fail(EINVAL, "{} is in no mount that /proc/self/mountinfo shows", Printable(dir));
-}
-
+// Asks the kernel's tables and never the file system: a mount whose daemon hangs or died must be
+// recognised and unmounted, too.
 int Umount(const Context& context, const std::string& dir, bool lazy) {
-  auto type = MountTypeOf(dir);
-  if (!type) return Complain(type.error());
-  if (*type != kMountType) {
-    return Complain(Error{EINVAL, fmt::format("{} is of type {}, not {}; use umount(8)",
-                                              Printable(dir), *type, kMountType)});
+  const auto fail = [&](int code, const std::string& what) {
+    return Complain(Error{code, fmt::format("{} {}", Printable(dir), what)});
+  };
+  auto point = RealPathPatiently(dir);
+  if (!point) return Complain(point.error());
+  const MountedOn mount = MountOf(*point);
+  if (mount.type != kMountType) {
+    return fail(EINVAL, fmt::format("is of type {}, not {}; use umount(8)", mount.type, kMountType));
   }
-  if (::umount2(dir.c_str(), lazy ? MNT_DETACH : 0) != 0) {
-    if (errno == EBUSY) {
-      return Complain(Error{EBUSY, fmt::format("{0} is in use: `fuser -vm {0}` shows by whom, "
-                                               "--lazy detaches it now and ends it later",
-                                               Printable(dir))});
-    }
-    if (errno == EINVAL) {
-      return Complain(Error{EINVAL, fmt::format("{} is a group, not where its hierarchy is mounted",
-                                                Printable(dir))});
-    }
-    return Complain(Error{errno, fmt::format("{}: {}", Printable(dir), std::strerror(errno))});
+  if (mount.point != *point) return fail(EINVAL, "is a group, not where its hierarchy is mounted");
+  if (::umount2(point->c_str(), (lazy ? MNT_DETACH : 0) | UMOUNT_NOFOLLOW) != 0) {
+    if (errno != EBUSY) return fail(errno, fmt::format("cannot be unmounted: {}", std::strerror(errno)));
+    return fail(EBUSY, fmt::format("is in use: `fuser -vm {}` shows by whom, --lazy detaches it now "
+                                   "and ends it later",
+                                   Printable(dir)));
   }
   if (context.json) PrintJson({{"dir", ToJsonText(dir)}});
   return kOk;

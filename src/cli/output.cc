@@ -15,25 +15,27 @@ std::size_t Width(std::string_view text) {
   return width;
 }
 
-// A sentence may hold a name from an error of the daemon's.
-std::string WithoutControl(std::string_view text) {
-  std::string harmless;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7F) {
-      harmless += fmt::format("\\x{:02x}", byte);
-    } else {
-      harmless += c;
-    }
-  }
-  return harmless;
+// Escaped: ASCII alone, so that no terminal acts on it. A reader of JSON gets the same text.
+std::string JsonLine(const nlohmann::json& value, int indent) {
+  using nlohmann::json;
+  return value.dump(indent, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace);
 }
 
 }  // namespace
 
+void Print(std::string_view line) {
+  const std::string text = Harmless(line) + '\n';
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+void Table::Add(std::vector<std::string> row) {
+  for (std::string& cell : row) cell = Harmless(cell);
+  rows_.push_back(std::move(row));
+}
+
 void Table::AddLine(std::string line) {
   lines_.insert(rows_.size());
-  rows_.push_back({std::move(line)});
+  rows_.push_back({Harmless(line)});
 }
 
 void Table::Print() const {
@@ -51,13 +53,14 @@ void Table::Print() const {
       if (i + 1 < row.size()) line.append(widths[i] - Width(row[i]) + 2, ' ');
     }
     line.erase(line.find_last_not_of(' ') + 1);
-    std::puts(line.c_str());
+    line += '\n';
+    std::fwrite(line.data(), 1, line.size(), stdout);
   }
 }
 
 void Say(std::string_view sentence) {
   std::fflush(stdout);
-  std::fprintf(stderr, "corral: %s\n", WithoutControl(sentence).c_str());
+  std::fprintf(stderr, "corral: %s\n", Harmless(sentence).c_str());
 }
 
 int Complain(const Error& error) {
@@ -66,13 +69,62 @@ int Complain(const Error& error) {
 }
 
 void PrintJson(const nlohmann::json& value) {
-  using nlohmann::json;
-  std::puts(value.dump(2, ' ', false, json::error_handler_t::replace).c_str());
+  std::puts(JsonLine(value, 2).c_str());
 }
 
+std::string JsonText(const nlohmann::json& value) { return JsonLine(value, -1); }
+
+void JsonWriter::Put(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+void JsonWriter::Next() {
+  if (!first_) Put(",");
+  first_ = false;
+  Put("\n");
+  for (std::size_t i = 0; i < closing_.size() + 1; ++i) Put("  ");
+}
+
+void JsonWriter::Member(const char* name, const nlohmann::json& value) {
+  Next();
+  Put(fmt::format("\"{}\": {}", name, JsonText(value)));
+}
+
+void JsonWriter::Begin(const char* list) {
+  Next();
+  Put(fmt::format("\"{}\": [", list));
+  closing_ += ']';
+  first_ = true;
+}
+
+void JsonWriter::ItemText(std::string_view text) {
+  Next();
+  Put(text);
+}
+
+void JsonWriter::BeginItem(const nlohmann::json& members, const char* list) {
+  Next();
+  Put("{");
+  closing_ += '}';
+  first_ = true;
+  for (const auto& [name, value] : members.items()) Member(name.c_str(), value);
+  Begin(list);
+}
+
+void JsonWriter::End() {
+  Put({&closing_.back(), 1});
+  closing_.pop_back();
+  if (closing_.ends_with('}')) {
+    Put("}");
+    closing_.pop_back();
+  }
+  first_ = false;
+}
+
+JsonWriter::~JsonWriter() { Put("\n}\n"); }
+
 void PrintJsonLine(std::FILE* to, const nlohmann::json& value) {
-  using nlohmann::json;
-  std::fprintf(to, "%s\n", value.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
+  std::fprintf(to, "%s\n", JsonLine(value, -1).c_str());
   std::fflush(to);
 }
 

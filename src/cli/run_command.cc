@@ -13,6 +13,7 @@
 
 #include "cli/command.h"
 #include "cli/cpu_text.h"
+#include "cli/hang_watch.h"
 #include "cli/host.h"
 #include "cli/output.h"
 #include "cli/run_group.h"
@@ -57,6 +58,7 @@ class Run {
   // 0, or the signal that ended the waiting.
   int WaitForRest();
   void RemoveGroup();
+  void Unkept(const std::string& what, const Error& error);
   bool WantsBill() const { return (options_.bill || context_.json) && !options_.detach; }
   void OpenBill();
   void PresentBill();
@@ -68,6 +70,7 @@ class Run {
   // Blocked only where they are looked at: a daemon that does not answer can be left with Ctrl-C.
   std::optional<RunSignals> signals_;
   bool billed_ = false;
+  bool hung_ = false;  // the daemon; whether it did what it was asked is not known
   json summary_ = json::object();
 };
 
@@ -95,7 +98,7 @@ Result<HeldChild> Run::StartInGroup(int& exit_code) {
 }
 
 int Run::Detached(const HeldChild& child) {
-  std::printf("%s\n", Printable(group_.name()).c_str());
+  Print(Printable(group_.name()));
   summary_["pid"] = child.pid();
   PrintSummary(context_, summary_);
   return kOk;
@@ -118,13 +121,15 @@ int Run::WaitForCommand(HeldChild& child) {
   return 128 + end.si_status;
 }
 
+// Something that belongs to a run was not done, or perhaps not.
+void Run::Unkept(const std::string& what, const Error& error) {
+  hung_ |= error.code == ETIMEDOUT;
+  Say(fmt::format("{} {}: {}", what, Printable(group_.name()), error.message));
+}
+
 void Run::KillRest() {
   auto killed = group_.Kill(client_);
-  if (!killed) {
-    Say(fmt::format("cannot kill what is left in {}: {}", Printable(group_.name()),
-                    killed.error().message));
-    return;
-  }
+  if (!killed) return Unkept("cannot kill what is left in", killed.error());
   summary_["killed"] = json::array();
   for (const Victim& victim : *killed) {
     summary_["killed"].push_back({{"pid", victim.pid}, {"command", victim.command}});
@@ -136,17 +141,19 @@ void Run::KillRest() {
 
 int Run::WaitForRest() {
   if (auto sent = group_.SendWait(client_); !sent) {
-    Say(fmt::format("cannot wait for {}: {}", Printable(group_.name()), sent.error().message));
+    Unkept("cannot wait for", sent.error());
     return 0;
   }
+  HangWatch watch(client_);
   for (;;) {
     pollfd ready[] = {{client_.socket(), POLLIN, 0}, {signals_->fd(), POLLIN, 0}};
-    if (::poll(ready, 2, -1) < 0) continue;
+    const int polled = ::poll(ready, 2, static_cast<int>(HangWatch::kPause.count()));
+    if (polled == 0) watch.Look();
+    if (polled <= 0) continue;
     if (ready[0].revents != 0) {
       auto answer = client_.Answer();
       if (!answer && answer.error().code != ENOENT && answer.error().code != ENODEV) {
-        Say(fmt::format("no longer waiting for {}: {}", Printable(group_.name()),
-                        answer.error().message));
+        Unkept("no longer waiting for", answer.error());
       }
       return 0;
     }
@@ -158,9 +165,9 @@ int Run::WaitForRest() {
 }
 
 void Run::RemoveGroup() {
-  if (auto removed = group_.Remove(client_); !removed && !IsConnectionLost(removed.error())) {
-    Say(fmt::format("group {} stays: {}", Printable(group_.name()), removed.error().message));
-  }
+  auto removed = group_.Remove(client_);
+  if (removed || (IsConnectionLost(removed.error()) && removed.error().code != ETIMEDOUT)) return;
+  Unkept("cannot remove the group", removed.error());
 }
 
 // The command is run all the same: what it uses is no reason not to.
@@ -220,6 +227,7 @@ int Run::Execute() {
     PresentBill();
     RemoveGroup();
   }
+  if (hung_ && exit_code == 0) exit_code = kRunFailed;
   summary_["exit_status"] = exit_code;
   PrintSummary(context_, summary_);
   return exit_code;

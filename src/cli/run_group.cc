@@ -1,13 +1,11 @@
 #include "cli/run_group.h"
 
-#include <sys/stat.h>
-
 #include <cerrno>
-#include <cstring>
 
 #include "cli/output.h"
 #include "cli/target.h"
 #include "client/bytes.h"
+#include "client/patient.h"
 
 namespace corral::cli {
 namespace {
@@ -47,7 +45,7 @@ Result<json> Mkdir(Client& client, const std::string& text) {
   const std::size_t slash = text.rfind('/');
   request["name"] = ToJsonText(slash == std::string::npos ? text : text.substr(slash + 1));
   return CallOn(client, std::move(request),
-                slash == std::string::npos ? "." : text.substr(0, slash + 1));
+                slash == std::string::npos ? "." : Printable(text.substr(0, slash + 1)));
 }
 
 }  // namespace
@@ -74,12 +72,14 @@ Result<RunGroup> RunGroup::MakeFresh(Client& client, const std::string& command)
 }
 
 Result<RunGroup> RunGroup::FindOrMake(Client& client, const std::string& text) {
-  const std::string name = WithoutSlashesAtTheEnd(text);
+  auto named = NamedBy(text);
+  if (!named) return Fail(named.error());
+  const std::string name = WithoutSlashesAtTheEnd(*named);
   const auto split = SplitHierarchyPath(name);
-  struct stat st;
-  if ((split && split->path.find_first_not_of('/') == std::string::npos) ||
-      (!split && ::stat(name.c_str(), &st) == 0)) {
-    auto info = CallOn(client, {{"op", "info"}}, name);
+  auto st = split ? Result<struct stat>() : StatPatiently(name);
+  if (!st && st.error().code == ETIMEDOUT) return Fail(st.error());
+  if (split ? split->path.find_first_not_of('/') == std::string::npos : st.has_value()) {
+    auto info = CallOn(client, {{"op", "info"}}, Printable(name));
     if (!info) return Fail(info.error());
     return FromInfo(*info, false);
   }

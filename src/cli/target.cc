@@ -1,11 +1,9 @@
 #include "cli/target.h"
 
-#include <sys/stat.h>
-
 #include <cerrno>
-#include <cstring>
 
 #include "client/bytes.h"
+#include "client/patient.h"
 
 namespace corral::cli {
 
@@ -18,32 +16,67 @@ std::optional<HierarchyPath> SplitHierarchyPath(std::string_view text) {
   return HierarchyPath{std::string(text.substr(0, colon)), std::string(text.substr(colon + 1))};
 }
 
+Result<std::string> NamedBy(const std::string& text) {
+  auto name = FromPrintable(text);
+  if (name) return *std::move(name);
+  return Fail(EINVAL,
+              "{}: between the quotes is not what corral shows of a name; a directory whose name "
+              "begins with a quote is written ./\"...",
+              text);
+}
+
 Result<nlohmann::json> WithTarget(nlohmann::json request, const std::string& text) {
-  if (SplitHierarchyPath(text)) {
-    request["path"] = ToJsonText(text);
+  auto name = NamedBy(text);
+  if (!name) return Fail(name.error());
+  if (SplitHierarchyPath(*name)) {
+    request["path"] = ToJsonText(*name);
     return request;
   }
-  struct stat st;
-  if (::stat(text.c_str(), &st) != 0) {
-    return Fail(errno,
-                "{}: {} (a group is a directory inside a mount, or HIERARCHY:/path as "
+  auto st = StatPatiently(*name);
+  if (!st && st.error().code == ETIMEDOUT) return Fail(st.error());
+  if (!st) {
+    return Fail(st.error().code,
+                "{} (a group is a directory inside a mount, or HIERARCHY:/path as "
                 "`corral tree` shows)",
-                Printable(text), std::strerror(errno));
+                st.error().message);
   }
-  if (!S_ISDIR(st.st_mode)) return Fail(ENOTDIR, "{} is a file, not a group", Printable(text));
-  request["dev"] = st.st_dev;
-  request["ino"] = st.st_ino;
+  if (!S_ISDIR(st->st_mode)) return Fail(ENOTDIR, "{} is a file, not a group", Printable(*name));
+  request["dev"] = st->st_dev;
+  request["ino"] = st->st_ino;
   return request;
+}
+
+// A device and an inode are all the daemon has to name a directory.
+static Error Named(Error error, const nlohmann::json& target, const std::string& text) {
+  if (!target.contains("ino") || IsConnectionLost(error)) return error;
+  return {error.code, fmt::format("{}: {}", Printable(text), error.message)};
 }
 
 Result<nlohmann::json> CallOn(Client& client, nlohmann::json request, const std::string& text) {
   auto target = WithTarget(std::move(request), text);
   if (!target) return target;
   auto answer = client.Call(*target);
-  // A device and an inode are all the daemon has to name a directory.
-  if (!answer && target->contains("ino")) {
-    return Fail(answer.error().code, "{}: {}", Printable(text), answer.error().message);
-  }
+  if (!answer) return Fail(Named(answer.error(), *target, text));
+  return answer;
+}
+
+Result<ListingAnswer> ListOn(Client& client, nlohmann::json request, const std::string& text) {
+  auto target = WithTarget(std::move(request), text);
+  if (!target) return Fail(target.error());
+  auto answer = ListAll(client, *target);
+  if (!answer) return Fail(Named(answer.error(), *target, text));
+  return answer;
+}
+
+Result<ListingAnswer> ListAll(Client& client, const nlohmann::json& request) {
+  ListingAnswer answer;
+  auto listed = client.CallEach(request, [&](nlohmann::json& piece) -> Result<void> {
+    if (auto added = answer.listing.Add(piece); !added) return added;
+    answer.rest.update(piece);
+    return {};
+  });
+  if (!listed) return Fail(listed.error());
+  answer.rest.erase("ok");
   return answer;
 }
 

@@ -1,7 +1,9 @@
 // corral ps, corral wait
+#include <cerrno>
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/hang_watch.h"
 #include "cli/output.h"
 #include "cli/target.h"
 #include "cli/task_info.h"
@@ -13,37 +15,48 @@ namespace {
 
 using nlohmann::json;
 
-Result<json> Ask(const Context& context, json request, const std::string& path) {
-  auto client = Client::ConnectOrRecover(context.instance);
-  if (!client) return Fail(client.error());
-  return CallOn(*client, std::move(request), path);
-}
-
 int Ps(const Context& context, const std::string& path, bool subtree) {
-  auto answer = Ask(context, {{"op", "tasks"}, {"subtree", subtree}}, path);
+  auto client = Client::ConnectOrRecover(context.instance);
+  if (!client) return Complain(client.error());
+  auto answer = ListOn(*client, {{"op", "tasks"}, {"subtree", subtree}}, path);
   if (!answer) return Complain(answer.error());
-  json tasks = json::array();
-  for (json task : List(*answer, "tasks")) {
-    const TaskInfo info = InfoOfTask(static_cast<pid_t>(Number(task, "tid")));
-    task["state"] = info.state;
-    task["comm"] = info.name;
-    tasks.push_back(std::move(task));
-  }
+  const Listing& listing = answer->listing;
   if (context.json) {
-    PrintJson({{"path", answer->value("path", "")}, {"tasks", tasks}});
+    JsonWriter out;
+    out.Member("path", answer->rest.value("path", ""));
+    out.Begin("tasks");
+    for (const Listing::Task& task : listing.tasks()) {
+      const TaskInfo info = InfoOfTask(static_cast<pid_t>(task.tid));
+      out.Item({{"tid", task.tid},
+                {"tgid", task.tgid},
+                {"group", listing[task.group].id},
+                {"path", listing.JsonPath(task.group)},
+                {"state", info.state},
+                {"comm", info.name}});
+    }
+    out.End();
     return kOk;
   }
   Table table({"PID", "TID", "STATE", "COMMAND", "GROUP"});
-  for (const json& task : tasks) {
-    table.Add({std::to_string(Number(task, "tgid")), std::to_string(Number(task, "tid")),
-               Text(task, "state"), Text(task, "comm"), Shown(task, "path")});
+  for (const Listing::Task& task : listing.tasks()) {
+    const TaskInfo info = InfoOfTask(static_cast<pid_t>(task.tid));
+    table.Add({std::to_string(task.tgid), std::to_string(task.tid), info.state, info.name,
+               listing.ShownPath(task.group)});
   }
   table.Print();
   return kOk;
 }
 
 int Wait(const Context& context, const std::string& path) {
-  auto answer = Ask(context, {{"op", "wait"}}, path);
+  auto client = Client::ConnectOrRecover(context.instance);
+  if (!client) return Complain(client.error());
+  // What answers at once comes first: a daemon that hangs already is not waited for.
+  auto group = CallOn(*client, {{"op", "info"}}, path);
+  if (!group) return Complain(group.error());
+  auto sent = client->Send({{"op", "wait"}, {"id", Number(*group, "id")}});
+  auto answer = sent ? AwaitAnswer(*client) : Result<json>(Fail(sent.error()));
+  const bool gone = !answer && (answer.error().code == ENOENT || answer.error().code == ENODEV);
+  if (gone) answer = json{{"path", group->value("path", "")}, {"existed", false}};
   if (!answer) return Complain(answer.error());
   if (context.json) {
     PrintJson({{"path", answer->value("path", "")}, {"existed", Flag(*answer, "existed")}});

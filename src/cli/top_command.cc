@@ -3,12 +3,15 @@
 #include <cmath>
 #include <memory>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/cpu_text.h"
 #include "cli/output.h"
 #include "cli/target.h"
 #include "cli/top_screen.h"
+#include "client/bytes.h"
 #include "client/client.h"
 
 namespace corral::cli {
@@ -23,77 +26,81 @@ struct TopOptions {
   bool once = false;
 };
 
+struct Looked {
+  Listing listing;
+  std::int64_t time_ns = 0;
+};
+
 struct Row {
-  json group;  // as the daemon tells it
-  std::string path;
-  double own = 0;  // percent of one CPU, since the look before
+  std::size_t group;  // in the listing
+  double own = 0;     // percent of one CPU, since the look before
   double subtree = 0;
 };
 
-Result<json> Look(Client& client, const std::string& path) {
+Result<Looked> Look(Client& client, const std::string& path) {
   const json request = {{"op", "top"}};
-  return path.empty() ? client.Call(request) : CallOn(client, request, path);
+  auto answer = path.empty() ? ListAll(client, request) : ListOn(client, request, path);
+  if (!answer) return Fail(answer.error());
+  return Looked{std::move(answer->listing), Number(answer->rest, "time_ns")};
 }
 
-double Percent(std::int64_t now, std::int64_t before, std::int64_t time) {
+double Percent(std::uint64_t now, std::uint64_t before, std::int64_t time) {
   if (time <= 0 || now < before) return 0;
   return static_cast<double>(now - before) * 100 / static_cast<double>(time);
 }
 
-std::vector<Row> RowsOf(const json& before, const json& now) {
-  std::unordered_map<std::int64_t, const json*> known;
-  for (const json& group : List(before, "groups")) known[Number(group, "id")] = &group;
-  const std::int64_t time = Number(now, "time_ns") - Number(before, "time_ns");
+std::vector<Row> RowsOf(const Looked& before, const Looked& now) {
+  std::unordered_map<std::uint64_t, const Listing::Group*> known;
+  for (const Listing::Group& group : before.listing.groups()) known[group.id] = &group;
+  const std::int64_t time = now.time_ns - before.time_ns;
+  const Listing::Group none;  // a new one has run all of it since
   std::vector<Row> rows;
-  for (const json& group : List(now, "groups")) {
-    Row& row = rows.emplace_back();
-    row.group = group;
-    row.path = Text(group, "path");
-    // A new one has run all of it since.
-    const auto at = known.find(Number(group, "id"));
-    const json none = json::object();
-    const json& then = at == known.end() ? none : *at->second;
-    row.own = Percent(Number(group, "own_ns"), Number(then, "own_ns"), time);
-    row.subtree = Percent(Number(group, "subtree_ns"), Number(then, "subtree_ns"), time);
+  for (std::size_t i = 0; i < now.listing.size(); ++i) {
+    const Listing::Group& group = now.listing[i];
+    const auto at = known.find(group.id);
+    const Listing::Group& then = at == known.end() ? none : *at->second;
+    rows.push_back({.group = i,
+                    .own = Percent(group.own_ns, then.own_ns, time),
+                    .subtree = Percent(group.subtree_ns, then.subtree_ns, time)});
   }
   return rows;
 }
 
-void Sort(std::vector<Row>& rows, const std::string& by) {
-  if (by == "path") {
-    // A group, then all below it: before what has another character in the slash's place.
-    std::ranges::sort(rows, {}, [](const Row& row) {
-      std::string key = row.path;
-      std::ranges::replace(key, '/', '\0');
-      return key;
-    });
-    return;
-  }
+// By path they are as they come: each followed by all below it.
+void Sort(std::vector<Row>& rows, const Listing& listing, const std::string& by) {
+  if (by == "path") return;
   std::ranges::stable_sort(rows, std::ranges::greater(), [&](const Row& row) {
-    return by == "cpu" ? row.subtree : static_cast<double>(Number(row.group, "tasks"));
+    return by == "cpu" ? row.subtree : static_cast<double>(listing[row.group].tasks);
   });
 }
 
-std::vector<std::string> LinesOf(const std::vector<Row>& rows) {
+std::vector<std::string> LinesOf(const std::vector<Row>& rows, const Listing& listing) {
   std::vector<std::string> lines;
   lines.push_back(fmt::format("{:>7} {:>7} {:>7} {:>12}  {}", "TASKS", "CPU%", "+BELOW", "TIME",
                               "GROUP"));
   for (const Row& row : rows) {
-    lines.push_back(fmt::format("{:>7} {:>7.1f} {:>7.1f} {:>12}  {}", Number(row.group, "tasks"),
-                                row.own, row.subtree,
-                                SecondsText(Number(row.group, "subtree_ns")),
-                                Shown(row.group, "path")));
+    const Listing::Group& group = listing[row.group];
+    lines.push_back(fmt::format("{:>7} {:>7.1f} {:>7.1f} {:>12}  {}", group.tasks, row.own,
+                                row.subtree,
+                                SecondsText(static_cast<std::int64_t>(group.subtree_ns)),
+                                listing.ShownPath(row.group, /*with_hierarchy=*/true)));
   }
   return lines;
 }
 
-void PrintFrame(const std::vector<Row>& rows, double seconds) {
+void PrintFrame(const std::vector<Row>& rows, const Listing& listing, double seconds) {
   json groups = json::array();
   for (const Row& row : rows) {
-    json group = row.group;
-    group["cpu_percent"] = row.own;
-    group["subtree_cpu_percent"] = row.subtree;
-    groups.push_back(std::move(group));
+    const Listing::Group& group = listing[row.group];
+    const auto path = listing.PathOf(row.group);
+    groups.push_back(
+        {{"id", group.id},
+         {"path", path ? json(ToJsonText(listing.HierarchyOf(row.group) + ":" + *path)) : json()},
+         {"tasks", group.tasks},
+         {"own_ns", group.own_ns},
+         {"subtree_ns", group.subtree_ns},
+         {"cpu_percent", row.own},
+         {"subtree_cpu_percent", row.subtree}});
   }
   PrintJsonLine(stdout, {{"seconds", seconds}, {"groups", std::move(groups)}});
 }
@@ -103,7 +110,7 @@ int Top(const Context& context, const TopOptions& options) {
   if (!client) return Complain(client.error());
   auto before = Look(*client, options.path);
   if (!before) return Complain(before.error());
-  Result<json> now;
+  Result<Looked> now;
   {
     TopScreen screen(!context.json && !options.once);
     const std::chrono::milliseconds pause(std::llround(options.interval * 1000));
@@ -111,16 +118,15 @@ int Top(const Context& context, const TopOptions& options) {
       now = Look(*client, options.path);
       if (!now) break;  // said when the screen is the old one again
       std::vector<Row> rows = RowsOf(*before, *now);
-      Sort(rows, options.sort);
+      Sort(rows, now->listing, options.sort);
       if (context.json) {
-        PrintFrame(rows, static_cast<double>(Number(*now, "time_ns") -
-                                             Number(*before, "time_ns")) / 1e9);
+        PrintFrame(rows, now->listing, static_cast<double>(now->time_ns - before->time_ns) / 1e9);
       } else {
-        screen.Show(LinesOf(rows));
+        screen.Show(LinesOf(rows, now->listing));
       }
       if (options.once) break;
       before = std::move(now);
-      now = json();
+      now = Looked();
     }
   }
   return now ? kOk : Complain(now.error());

@@ -8,6 +8,9 @@
 #include <csignal>
 #include <cstdio>
 
+#include "base/text.h"
+#include "cli/output.h"
+
 namespace corral::cli {
 namespace {
 
@@ -55,7 +58,7 @@ TopScreen::~TopScreen() {
 
 void TopScreen::Show(const std::vector<std::string>& lines) {
   if (!draws_) {
-    for (const std::string& line : lines) std::puts(line.c_str());
+    for (const std::string& line : lines) Print(line);
     std::fflush(stdout);
     return;
   }
@@ -67,7 +70,7 @@ void TopScreen::Show(const std::vector<std::string>& lines) {
   std::string frame = kHome;
   for (std::size_t row = 0; row < lines.size() && row < size.ws_row; ++row) {
     if (row != 0) frame += "\r\n";
-    frame += Cut(lines[row], size.ws_col) + kClearLine;
+    frame += Cut(Harmless(lines[row]), size.ws_col) + kClearLine;
   }
   frame += kClearBelow;
   std::fputs(frame.c_str(), stdout);

@@ -3,7 +3,10 @@
 
 #include <clocale>
 #include <memory>
+#include <optional>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/output.h"
@@ -30,91 +33,127 @@ const Lines& LinesOfTerminal() {
   return std::string_view(nl_langinfo(CODESET)) == "UTF-8" ? kUnicode : kAscii;
 }
 
-// The trees an answer holds, of everything or of one group.
-Result<json> FetchTrees(const Context& context, const std::string& path) {
+// Of everything, or of one group, with so many levels below it.
+Result<Listing> Fetch(const Context& context, const std::string& path, std::optional<int> depth) {
   auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Fail(client.error());
-  const json request = {{"op", "tree"}};
-  auto answer = path.empty() ? client->Call(request) : CallOn(*client, request, path);
+  json request = {{"op", "tree"}};
+  if (depth) request["depth"] = *depth;
+  auto answer = path.empty() ? ListAll(*client, request) : ListOn(*client, request, path);
   if (!answer) return Fail(answer.error());
-  return List(*answer, "trees");
+  return std::move(answer->listing);
 }
 
-std::string About(const json& node) {
-  std::string about = Counted(static_cast<std::size_t>(Number(node, "tasks")), "task", "tasks");
-  if (Flag(node, "notify_on_release")) about += ", notify";
+std::string About(const Listing::Group& group) {
+  std::string about = Counted(group.tasks, "task", "tasks");
+  if (group.notify) about += ", notify";
   return about;
 }
 
-// Without recursion: trees may be 200 levels deep and far more (spec 5.7).
-void PrintNodes(const json& root, Table& table) {
-  const Lines& lines = LinesOfTerminal();
-  struct Pending {
-    const json* node;
-    std::string lead;  // before the node's own branch
-    bool last;
-    bool top;
-  };
-  std::vector<Pending> pending{{&root, "", true, true}};
-  while (!pending.empty()) {
-    const Pending at = pending.back();
-    pending.pop_back();
-    std::string lead = at.lead;
-    std::string name = Shown(*at.node, at.top ? "path" : "name");
-    if (!at.top) {
-      name = lead + (at.last ? lines.last : lines.branch) + name;
-      lead += at.last ? lines.none : lines.down;
-    }
-    table.Add({name, About(*at.node)});
-    const json& children = List(*at.node, "children");
-    for (std::size_t i = children.size(); i-- > 0;) {
-      pending.push_back({&children[i], lead, i + 1 == children.size(), false});
+// What is drawn before a group's name. Of groups that are far down a number says how deep they are:
+// lines would be as much as the square of the depth.
+class Branches {
+ public:
+  static constexpr std::size_t kDrawn = 40;
+
+  explicit Branches(const Listing& listing) : listing_(listing), is_last_(listing.size()) {
+    std::vector<char> seen(listing.size());
+    for (std::size_t i = listing.size(); i-- > 0;) {
+      if (listing.IsTop(i)) continue;
+      is_last_[i] = !std::exchange(seen[listing[i].parent], true);
     }
   }
+
+  // Rows one after the other.
+  std::string Before(std::size_t row) {
+    const std::size_t depth = listing_[row].depth;
+    if (depth == 0) return "";
+    if (depth > kDrawn) return fmt::format("{}({} down) ", lead_, depth);
+    ends_.resize(depth - 1);
+    lead_.resize(ends_.empty() ? 0 : ends_.back());
+    const std::string before = lead_ + (is_last_[row] ? lines_.last : lines_.branch);
+    lead_ += is_last_[row] ? lines_.none : lines_.down;
+    ends_.push_back(lead_.size());
+    return before;
+  }
+
+ private:
+  const Listing& listing_;
+  const Lines& lines_ = LinesOfTerminal();
+  std::vector<char> is_last_;
+  std::string lead_;
+  std::vector<std::size_t> ends_;  // of each level's part of it
+};
+
+std::string JsonOf(const Listing& listing, std::size_t row) {
+  const Listing::Group& group = listing[row];
+  const bool top = listing.IsTop(row);
+  return fmt::format(
+      R"({{"id": {}, "parent": {}, "depth": {}, "name": {}, "path": {}, "tasks": {}, )"
+      R"("groups": {}, "populated": {}, "notify_on_release": {}}})",
+      group.id, top ? "null" : std::to_string(listing[group.parent].id), group.depth,
+      JsonText(ToJsonText(group.name)), JsonText(listing.JsonPath(row)), group.tasks,
+      group.children, group.populated, group.notify);
+}
+
+// A list of the groups of each hierarchy, one on a line: no reader has to take an object apart that
+// is as deep as the tree.
+void PrintTreesJson(const Listing& listing) {
+  JsonWriter out;
+  out.Begin("trees");
+  for (std::size_t i = 0; i < listing.size(); ++i) {
+    if (listing.IsTop(i)) {
+      if (i != 0) out.End();
+      out.BeginItem({{"hierarchy", ToJsonText(listing.HierarchyOf(i))}}, "groups");
+    }
+    out.ItemText(JsonOf(listing, i));
+  }
+  if (listing.size() != 0) out.End();
+  out.End();
 }
 
 int Tree(const Context& context, const std::string& path) {
-  auto trees = FetchTrees(context, path);
-  if (!trees) return Complain(trees.error());
+  auto listing = Fetch(context, path, std::nullopt);
+  if (!listing) return Complain(listing.error());
   if (context.json) {
-    PrintJson({{"trees", *trees}});
+    PrintTreesJson(*listing);
     return kOk;
   }
-  bool first = true;
-  for (const json& tree : *trees) {
-    if (!first) std::puts("");
-    first = false;
-    Table table({"hierarchy " + Shown(tree, "hierarchy")});
-    if (tree.contains("root")) PrintNodes(tree["root"], table);
-    table.Print();
+  Branches branches(*listing);
+  std::optional<Table> table;
+  for (std::size_t i = 0; i < listing->size(); ++i) {
+    const bool top = listing->IsTop(i);
+    if (top) {
+      if (table) {
+        table->Print();
+        Print("");
+      }
+      table.emplace(std::vector{"hierarchy " + Printable(listing->HierarchyOf(i))});
+    }
+    const std::string name = top ? listing->ShownPath(i) : Printable((*listing)[i].name);
+    table->Add({branches.Before(i) + name, About((*listing)[i])});
   }
+  if (table) table->Print();
   return kOk;
 }
 
+// With no group named: the hierarchies themselves.
 int Ls(const Context& context, const std::string& path) {
-  auto trees = FetchTrees(context, path);
-  if (!trees) return Complain(trees.error());
-  // With no group named: the hierarchies themselves.
-  json rows = json::array();
-  for (const json& tree : *trees) {
-    const json root = tree.value("root", json::object());
-    if (path.empty()) {
-      rows.push_back(root);
-      rows.back()["name"] = Text(tree, "hierarchy") + ":/";
-    } else {
-      for (const json& child : List(root, "children")) rows.push_back(child);
-    }
-  }
+  auto listing = Fetch(context, path, path.empty() ? 0 : 1);
+  if (!listing) return Complain(listing.error());
+  const std::size_t first = path.empty() ? 0 : 1;
   if (context.json) {
-    for (json& row : rows) row.erase("children");
-    PrintJson({{"groups", rows}});
+    JsonWriter out;
+    out.Begin("groups");
+    for (std::size_t i = first; i < listing->size(); ++i) out.ItemText(JsonOf(*listing, i));
+    out.End();
     return kOk;
   }
   Table table({"NAME", "TASKS", "GROUPS", "POPULATED", "NOTIFY"});
-  for (const json& row : rows) {
-    table.Add({Shown(row, "name"), std::to_string(Number(row, "tasks")),
-               std::to_string(List(row, "children").size()), Flag(row, "populated") ? "yes" : "no",
-               Flag(row, "notify_on_release") ? "yes" : "no"});
+  for (std::size_t i = first; i < listing->size(); ++i) {
+    const Listing::Group& group = (*listing)[i];
+    table.Add({Printable(group.name), std::to_string(group.tasks), std::to_string(group.children),
+               group.populated ? "yes" : "no", group.notify ? "yes" : "no"});
   }
   table.Print();
   return kOk;

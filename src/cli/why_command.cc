@@ -2,6 +2,9 @@
 #include <algorithm>
 #include <memory>
 #include <set>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/holders.h"
@@ -18,31 +21,42 @@ using nlohmann::json;
 
 // ---- what the daemon does not know
 
-void AddDetails(json& task, CommandLines& lines) {
-  const auto tid = static_cast<pid_t>(Number(task, "tid"));
-  const TaskInfo info = InfoOfTask(tid);
-  task["comm"] = info.name;
-  task["state"] = info.state;
-  task["command"] = lines.Of(static_cast<pid_t>(Number(task, "tgid")));
-  task["age_s"] = info.age_s < 0 ? json(nullptr) : json(info.age_s);
-  if (info.state == "D") task["waits_in"] = WaitsIn(tid);
-  task["parents"] = json::array();
+json DetailsOf(const Listing& listing, const Listing::Task& task, CommandLines& lines) {
+  const TaskInfo info = InfoOfTask(static_cast<pid_t>(task.tid));
+  json details = {{"tid", task.tid},
+                  {"tgid", task.tgid},
+                  {"group", listing[task.group].id},
+                  {"path", listing.JsonPath(task.group)},
+                  {"comm", info.name},
+                  {"state", info.state},
+                  {"command", lines.Of(static_cast<pid_t>(task.tgid))},
+                  {"age_s", info.age_s < 0 ? json(nullptr) : json(info.age_s)}};
+  if (info.state == "D") details["waits_in"] = WaitsIn(static_cast<pid_t>(task.tid));
+  details["parents"] = json::array();
   for (const Ancestor& one : AncestorsOf(info.parent)) {
-    task["parents"].push_back({{"pid", one.pid}, {"comm", one.name}});
+    details["parents"].push_back({{"pid", one.pid}, {"comm", one.name}});
   }
+  return details;
 }
 
-void AddLeaverDetails(json& leaver) {
-  const auto tid = static_cast<pid_t>(Number(leaver, "tid"));
+// A task that has ended, and the row of its group: [TID, ROW]; null: a group that was removed.
+json DetailsOfLeaver(const Listing& listing, const json& leaver) {
+  const auto tid = leaver.at(0).get<pid_t>();
+  const bool known = leaver.at(1).is_number_unsigned() && leaver.at(1) < listing.size();
   const TaskInfo info = InfoOfTask(tid);
-  leaver["comm"] = info.name;
-  leaver["state"] = info.state;
-  leaver["waits_in"] = WaitsIn(tid);
+  return {{"tid", tid},
+          {"path", known ? listing.JsonPath(leaver.at(1)) : json(nullptr)},
+          {"shown", known ? listing.ShownPath(leaver.at(1)) : "(removed)"},
+          {"comm", info.name},
+          {"state", info.state},
+          {"waits_in", WaitsIn(tid)}};
 }
 
-// Those at or below the group, by the daemon's word: it knows which files are whose.
-Result<json> HoldersIn(Client& client, std::int64_t group) {
+// Those at or below the group: the daemon knows which files are whose.
+Result<json> HoldersIn(Client& client, const Listing& listing) {
   constexpr std::size_t kAtOnce = 5000;  // a request is at most 1 MiB
+  std::unordered_map<std::uint64_t, std::size_t> row_of;
+  for (std::size_t i = 0; i < listing.size(); ++i) row_of.emplace(listing[i].id, i);
   const std::vector<Holder> all = HoldersOfHierarchies();
   json held = json::array();
   for (std::size_t begin = 0; begin < all.size(); begin += kAtOnce) {
@@ -51,15 +65,18 @@ Result<json> HoldersIn(Client& client, std::int64_t group) {
     for (std::size_t i = begin; i < end; ++i) {
       files.push_back({{"dev", all[i].device}, {"ino", all[i].inode}});
     }
-    auto answer = client.Call({{"op", "locate"}, {"id", group}, {"files", std::move(files)}});
+    auto answer = client.Call({{"op", "locate"}, {"files", std::move(files)}});
     if (!answer) return Fail(answer.error());
-    const json& paths = List(*answer, "paths");
-    for (std::size_t i = begin; i < end && i - begin < paths.size(); ++i) {
-      if (!paths[i - begin].is_string()) continue;
+    const json& groups = List(*answer, "groups");
+    for (std::size_t i = begin; i < end && i - begin < groups.size(); ++i) {
+      const json& id = groups[i - begin];
+      const auto row = id.is_number_unsigned() ? row_of.find(id) : row_of.end();
+      if (row == row_of.end()) continue;
       held.push_back({{"pid", all[i].pid},
                       {"comm", CommandName(all[i].pid)},
                       {"what", all[i].what},
-                      {"path", paths[i - begin]}});
+                      {"path", listing.JsonPath(row->second)},
+                      {"shown", listing.ShownPath(row->second)}});
     }
   }
   return held;
@@ -96,16 +113,16 @@ std::string StateText(const json& task) {
   return where.empty() ? word : word + " in " + where;
 }
 
-std::size_t Processes(const json& tasks) {
+std::size_t Processes(const std::vector<Listing::Task>& tasks) {
   std::set<std::int64_t> tgids;
-  for (const json& task : tasks) tgids.insert(Number(task, "tgid"));
+  for (const Listing::Task& task : tasks) tgids.insert(task.tgid);
   return tgids.size();
 }
 
-std::string Verdict(const json& why) {
-  const std::string path = Shown(why, "path");
-  const std::size_t tasks = List(why, "tasks").size();
-  const std::size_t groups = List(why, "groups").size();
+std::string Verdict(const Listing& listing, const json& why) {
+  const std::string path = listing.ShownPath(0, /*with_hierarchy=*/true);
+  const std::size_t tasks = listing.tasks().size();
+  const std::size_t groups = listing.size() - 1;
   const std::size_t awaited = List(why, "awaited").size();
   const std::string below =
       (groups == 0 ? "no groups" : Counted(groups, "group", "groups")) + " below";
@@ -113,11 +130,11 @@ std::string Verdict(const json& why) {
     return fmt::format(
         "{} is the root of a hierarchy: it holds every task that is nowhere else "
         "({} now), is never empty, and has {}.",
-        path, Number(why, "own_tasks"), below);
+        path, listing[0].tasks, below);
   }
   if (tasks != 0) {
     return fmt::format("{} is not empty: {} in {}, {}.", path, Counted(tasks, "task", "tasks"),
-                       Counted(Processes(List(why, "tasks")), "process", "processes"), below);
+                       Counted(Processes(listing.tasks()), "process", "processes"), below);
   }
   if (awaited != 0) {
     return fmt::format(
@@ -134,89 +151,125 @@ std::string Verdict(const json& why) {
   return fmt::format("{} is empty: no tasks, no groups below. It can be removed.", path);
 }
 
-void PrintTasks(const json& why, bool all) {
-  constexpr std::size_t kShown = 20;
-  const json& tasks = List(why, "tasks");
+constexpr std::size_t kShown = 20;
+
+void PrintRest(std::size_t shown, std::size_t all) {
+  if (shown < all) Print(fmt::format("... and {} more; --all shows them", all - shown));
+}
+
+void PrintTasks(const Listing& listing, bool all, CommandLines& lines) {
+  const auto& tasks = listing.tasks();
   if (tasks.empty()) return;
   Table table({"PID", "TID", "STATE", "AGE", "GROUP", "COMMAND"});
   const std::size_t shown = all ? tasks.size() : std::min(tasks.size(), kShown);
   for (std::size_t i = 0; i < shown; ++i) {
-    const json& task = tasks[i];
-    table.Add({std::to_string(Number(task, "tgid")), std::to_string(Number(task, "tid")),
-               StateText(task), AgeText(task), Shown(task, "path"), CommandText(task)});
+    const json task = DetailsOf(listing, tasks[i], lines);
+    table.Add({std::to_string(tasks[i].tgid), std::to_string(tasks[i].tid), StateText(task),
+               AgeText(task), listing.ShownPath(tasks[i].group), CommandText(task)});
     // The threads of a process have the parents of their leader.
-    if (i + 1 == shown || Number(tasks[i + 1], "tgid") != Number(task, "tgid")) {
+    if (i + 1 == shown || tasks[i + 1].tgid != tasks[i].tgid) {
       table.AddLine("       child of " + ParentsText(task));
     }
   }
-  std::puts("\nTasks in it and below");
+  Print("");
+  Print("Tasks in it and below");
   table.Print();
-  if (shown < tasks.size()) fmt::print("... and {} more; --all shows them\n", tasks.size() - shown);
+  PrintRest(shown, tasks.size());
 }
 
-void PrintGroups(const json& why, bool all) {
-  constexpr std::size_t kShown = 20;
-  const json& groups = List(why, "groups");
-  if (groups.empty()) return;
+void PrintGroups(const Listing& listing, bool all) {
+  const std::size_t below = listing.size() - 1;
+  if (below == 0) return;
   Table table({"GROUP", "TASKS"});
-  const std::size_t shown = all ? groups.size() : std::min(groups.size(), kShown);
-  for (std::size_t i = 0; i < shown; ++i) {
-    table.Add({Shown(groups[i], "path"), std::to_string(Number(groups[i], "tasks"))});
+  const std::size_t shown = all ? below : std::min(below, kShown);
+  for (std::size_t i = 1; i <= shown; ++i) {
+    table.Add({listing.ShownPath(i), std::to_string(listing[i].tasks)});
   }
-  std::puts("\nGroups below");
+  Print("");
+  Print("Groups below");
   table.Print();
-  if (shown < groups.size()) {
-    fmt::print("... and {} more; --all shows them\n", groups.size() - shown);
-  }
+  PrintRest(shown, below);
 }
 
-void PrintAwaited(const json& why) {
-  if (List(why, "awaited").empty()) return;
+void PrintAwaited(const json& awaited) {
+  if (awaited.empty()) return;
   Table table({"TID", "STATE", "GROUP", "COMMAND"});
-  for (const json& leaver : List(why, "awaited")) {
-    const std::string path = Shown(leaver, "path");
-    table.Add({std::to_string(Number(leaver, "tid")), StateText(leaver),
-               path.empty() ? "(removed)" : path, leaver.value("comm", "?")});
+  for (const json& leaver : awaited) {
+    table.Add({std::to_string(Number(leaver, "tid")), StateText(leaver), leaver.value("shown", ""),
+               leaver.value("comm", "?")});
   }
-  std::puts("\nEnded, but not through: the release is told when these have let go");
+  Print("");
+  Print("Ended, but not through: the release is told when these have let go");
   table.Print();
 }
 
-void PrintHolders(const json& why) {
-  if (List(why, "holders").empty()) return;
+void PrintHolders(const json& holders) {
+  if (holders.empty()) return;
   Table table({"PID", "GROUP", "HOLDS", "COMMAND"});
-  for (const json& holder : List(why, "holders")) {
-    table.Add({std::to_string(Number(holder, "pid")), Shown(holder, "path"),
+  for (const json& holder : holders) {
+    table.Add({std::to_string(Number(holder, "pid")), holder.value("shown", ""),
                holder.value("what", ""), holder.value("comm", "?")});
   }
-  std::puts("\nOpen files and directories: these keep a mount busy, not the group");
+  Print("");
+  Print("Open files and directories: these keep a mount busy, not the group");
   table.Print();
+}
+
+void PrintWhyJson(const Listing& listing, const json& why, json awaited, json holders,
+                  CommandLines& lines) {
+  JsonWriter out;
+  for (const auto& [name, value] : why.items()) {
+    if (name != "awaited") out.Member(name.c_str(), value);
+  }
+  out.Begin("groups");
+  for (std::size_t i = 1; i < listing.size(); ++i) {
+    out.Item({{"id", listing[i].id},
+              {"parent", listing[listing[i].parent].id},
+              {"name", ToJsonText(listing[i].name)},
+              {"path", listing.JsonPath(i)},
+              {"tasks", listing[i].tasks},
+              {"populated", listing[i].populated}});
+  }
+  out.End();
+  if (Flag(why, "root")) {
+    out.Member("own_tasks", listing[0].tasks);
+    return;
+  }
+  out.Begin("tasks");
+  for (const Listing::Task& task : listing.tasks()) out.Item(DetailsOf(listing, task, lines));
+  out.End();
+  for (auto& [name, list] : {std::pair{"awaited", &awaited}, std::pair{"holders", &holders}}) {
+    for (json& one : *list) one.erase("shown");
+    out.Member(name, *list);
+  }
 }
 
 int Why(const Context& context, const std::string& path, bool all) {
   auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Complain(client.error());
-  auto why = CallOn(*client, {{"op", "why"}}, path);
-  if (!why) return Complain(why.error());
-  why->erase("ok");
+  auto answer = ListOn(*client, {{"op", "why"}}, path);
+  if (!answer) return Complain(answer.error());
+  const auto& [listing, why] = *answer;
   CommandLines lines;
-  // The reference operator[] gives is the list itself; a root has none.
-  if (why->contains("tasks")) {
-    for (json& task : (*why)["tasks"]) AddDetails(task, lines);
-    for (json& leaver : (*why)["awaited"]) AddLeaverDetails(leaver);
-    auto holders = HoldersIn(*client, Number(*why, "id"));
-    if (!holders && IsConnectionLost(holders.error())) return Complain(holders.error());
-    (*why)["holders"] = holders ? *std::move(holders) : json::array();  // removed meanwhile
+  json awaited = json::array();
+  json holders = json::array();
+  if (!Flag(why, "root")) {
+    for (const json& leaver : List(why, "awaited")) {
+      awaited.push_back(DetailsOfLeaver(listing, leaver));
+    }
+    auto found = HoldersIn(*client, listing);
+    if (!found) return Complain(found.error());
+    holders = *std::move(found);
   }
   if (context.json) {
-    PrintJson(*why);
+    PrintWhyJson(listing, why, std::move(awaited), std::move(holders), lines);
     return kOk;
   }
-  std::puts(Verdict(*why).c_str());
-  PrintTasks(*why, all);
-  PrintGroups(*why, all);
-  PrintAwaited(*why);
-  PrintHolders(*why);
+  Print(Verdict(listing, why));
+  PrintTasks(listing, all, lines);
+  PrintGroups(listing, all);
+  PrintAwaited(awaited);
+  PrintHolders(holders);
   return kOk;
 }
 

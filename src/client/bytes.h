@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/text.h"  // Printable: names for people
+
 namespace corral {
 
 // Bytes -> valid UTF-8.
@@ -16,10 +18,6 @@ std::string ToJsonText(std::string_view bytes);
 
 // The other way; text that did not come from ToJsonText passes unchanged.
 std::string FromJsonText(std::string_view text);
-
-// For people: the name itself, or, where it holds control characters or is not UTF-8,
-// quoted and escaped, so that a name can neither break a table nor drive a terminal.
-std::string Printable(std::string_view bytes);
 
 // A word of /proc/*/mountinfo as it was: \ooo are bytes there.
 std::string WithoutOctal(std::string_view text);

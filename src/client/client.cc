@@ -1,13 +1,18 @@
 #include "client/client.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 
+#include "base/text.h"
 #include "client/bytes.h"
 #include "client/frame.h"
 #include "client/instance.h"
@@ -16,6 +21,25 @@
 
 namespace corral {
 namespace {
+
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+// Of /proc/PID/stat, behind the name; 0: it is gone, or cannot be seen.
+char StateOf(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t end = text.rfind(") ");
+  return end == std::string::npos || end + 2 >= text.size() ? '\0' : text[end + 2];
+}
+
+bool IsStopped(char state) { return state == 'T' || state == 't'; }
+
+void SetTimeouts(int socket, std::chrono::seconds silence) {
+  const timeval time = {.tv_sec = silence.count(), .tv_usec = 0};
+  (void)::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+  (void)::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
+}
 
 // There is no socket, or nobody listens. A daemon that has locked the instance's tables lives all
 // the same, and is found by that lock.
@@ -37,25 +61,66 @@ Error NobodyAnswers(const std::string& instance) {
                       instance, *holder, RuntimeDir(instance), *holder)};
 }
 
+Error NotConnected(const std::string& instance, int error) {
+  if (error == ENOENT || error == ECONNREFUSED) return NobodyAnswers(instance);
+  if (error == EACCES || error == EPERM) {
+    return {error, fmt::format("only root may speak to the daemon of instance {}", instance)};
+  }
+  if (error == EAGAIN) {
+    return {ETIMEDOUT, fmt::format("the daemon of instance {} hangs: it takes no connection, and so "
+                                   "many wait already that no further one can",
+                                   instance)};
+  }
+  return {error,
+          fmt::format("cannot connect to {}: {}", SocketPath(instance), std::strerror(error))};
+}
+
 }  // namespace
 
-Result<Client> Client::Connect(const std::string& instance) {
+// A socket of this kind is connected at once, or there is no room in the queue of those that wait.
+Result<Fd> ConnectUntil(const std::string& instance, Clock::time_point end) {
+  constexpr int kPauseUs = 20'000;
   if (auto good = CheckInstanceName(instance); !good) return Fail(good.error());
-  const std::string path = SocketPath(instance);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof address.sun_path - 1);  // at most 82 bytes
-
-  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  SocketPath(instance).copy(address.sun_path, sizeof address.sun_path - 1);  // at most 82 bytes
+  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return Fail(errno, "cannot make a socket: {}", std::strerror(errno));
-  if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
-    return Client(std::move(socket));
+  const auto* const to = reinterpret_cast<const sockaddr*>(&address);
+  while (::connect(socket.get(), to, sizeof address) != 0) {
+    const int error = errno;
+    if (error == EINTR) continue;
+    if (error != EAGAIN || Clock::now() > end) return Fail(NotConnected(instance, error));
+    ::usleep(kPauseUs);
   }
-  if (errno == ENOENT || errno == ECONNREFUSED) return Fail(NobodyAnswers(instance));
-  if (errno == EACCES || errno == EPERM) {
-    return Fail(errno, "only root may speak to the daemon of instance {}", instance);
-  }
-  return Fail(errno, "cannot connect to {}: {}", path, std::strerror(errno));
+  // What follows waits, with SO_RCVTIMEO and SO_SNDTIMEO.
+  if (::fcntl(socket.get(), F_SETFL, 0) != 0) return Fail(errno, "fcntl: {}", std::strerror(errno));
+  return socket;
+}
+
+pid_t PidOfPeer(int socket) {
+  ucred peer = {};
+  socklen_t size = sizeof peer;
+  return ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
+}
+
+std::string DaemonText(const std::string& instance, pid_t pid) {
+  const char state = pid > 0 ? StateOf(pid) : '\0';
+  std::string text = fmt::format("the daemon of instance {}", instance);
+  if (pid > 0) text += fmt::format(" (pid {})", pid);
+  if (IsStopped(state)) text += fmt::format(", which is stopped (state {}),", state);
+  return text;
+}
+
+Client::Client(Fd socket, std::string instance)
+    : socket_(std::move(socket)), instance_(std::move(instance)), daemon_(PidOfPeer(socket_.get())) {
+  SetTimeouts(socket_.get(), kSilence);
+}
+
+Result<Client> Client::Connect(const std::string& instance) {
+  auto socket = ConnectUntil(instance, Clock::now() + kSilence);
+  if (!socket) return Fail(socket.error());
+  return Client(*std::move(socket), instance);
 }
 
 // A daemon that is being killed, or ends in order, may take a connection and never look at it: whoever
@@ -67,7 +132,8 @@ Result<Client> Client::ConnectToLiving(const std::string& instance) {
     if (!client) return client;
     auto pong = client->Call({{"op", "ping"}});
     if (pong) return client;
-    if (!IsConnectionLost(pong.error()) || i == kTries) return Fail(pong.error());  // refused
+    const bool ends = IsConnectionLost(pong.error()) && pong.error().code != ETIMEDOUT;
+    if (!ends || i == kTries) return Fail(pong.error());  // refused, or it hangs
     ::usleep(10'000);
   }
 }
@@ -81,7 +147,7 @@ Result<Client> Client::ConnectOrStart(const std::string& instance) {
   auto started = StartDaemon(instance);
   constexpr int kLooks = 100;  // another one may start it, and not be ready yet
   client = ConnectToLiving(instance);
-  for (int i = 0; i < kLooks && started && !client; ++i) {
+  for (int i = 0; i < kLooks && started && !client && client.error().code == ECONNREFUSED; ++i) {
     ::usleep(10'000);
     client = ConnectToLiving(instance);
   }
@@ -94,7 +160,7 @@ Result<Client> Client::ConnectOrStart(const std::string& instance) {
                 instance, SocketPath(instance));
   }
   if (started && !started->empty()) {
-    std::fprintf(stderr, "corral: %s\n", Printable(*started).c_str());
+    std::fprintf(stderr, "corral: %s\n", Harmless(*started).c_str());
   }
   return client;
 }
@@ -106,17 +172,19 @@ Result<Client> Client::ConnectOrRecover(const std::string& instance) {
   return left ? ConnectOrStart(instance) : std::move(client);
 }
 
-Result<void> Client::Send(const nlohmann::json& request) {
-  using nlohmann::json;
+Result<void> Client::Send(const json& request) {
   // `replace` cannot lose a name: they went through ToJsonText.
-  return SendFrame(socket_.get(), request.dump(-1, ' ', false, json::error_handler_t::replace));
+  return SendFrame(socket_.get(), request.dump(-1, ' ', false, json::error_handler_t::replace), -1,
+                   [this] { return CheckAlive(); });
 }
 
-Result<nlohmann::json> Client::Answer(Fd* fd) {
-  auto frame = RecvFrame(socket_.get());
+Result<json> Client::Piece(Fd* fd) {
+  auto frame = RecvFrame(socket_.get(), kMaxFrame, [this] { return CheckAlive(); });
+  // Nobody knows what of the answer is still to come.
+  if (!frame) ::shutdown(socket_.get(), SHUT_RDWR);
   if (!frame) return Fail(frame.error());
   if (!*frame) return Fail(ECONNRESET, "the daemon closed the connection");
-  nlohmann::json answer = nlohmann::json::parse((*frame)->payload, nullptr, false);
+  json answer = json::parse((*frame)->payload, nullptr, false);
   if (!answer.is_object() || !answer.contains("ok") || !answer["ok"].is_boolean()) {
     return Fail(EPROTO, "the daemon's answer is not in the protocol of this version");
   }
@@ -125,31 +193,117 @@ Result<nlohmann::json> Client::Answer(Fd* fd) {
     const auto text = answer.find("error");
     Error error{EIO, "the daemon refused without a reason"};
     if (code != answer.end() && code->is_number_integer()) error.code = code->get<int>();
-    if (text != answer.end() && text->is_string()) error.message = text->get<std::string>();
+    if (text != answer.end() && text->is_string()) {
+      error.message = FromJsonText(text->get<std::string>());
+    }
     return Fail(std::move(error));
   }
-  if (fd != nullptr) *fd = std::move((*frame)->fd);
+  if (fd != nullptr && (*frame)->fd) *fd = std::move((*frame)->fd);
   return answer;
 }
 
-Result<nlohmann::json> Client::Call(const nlohmann::json& request, Fd* fd) {
+Result<void> Client::EachPiece(const TakePiece& take, Fd* fd) {
+  for (bool more = true; more;) {
+    auto piece = Piece(fd);
+    if (!piece) return Fail(piece.error());
+    const auto flag = piece->find("more");
+    more = flag != piece->end() && flag->is_boolean() && flag->get<bool>();
+    if (flag != piece->end()) piece->erase(flag);
+    if (auto taken = take(*piece); !taken) {
+      if (more) ::shutdown(socket_.get(), SHUT_RDWR);
+      return taken;
+    }
+  }
+  return {};
+}
+
+Result<json> Client::Answer(Fd* fd) {
+  json answer;
+  const auto join = [&](json& piece) -> Result<void> {
+    if (answer.is_null()) {
+      answer = std::move(piece);
+      return {};
+    }
+    for (auto& [name, value] : piece.items()) {
+      json& whole = answer[name];
+      if (!whole.is_array() || !value.is_array()) {
+        whole = std::move(value);
+      } else {
+        std::move(value.begin(), value.end(), std::back_inserter(whole));
+      }
+    }
+    return {};
+  };
+  if (auto all = EachPiece(join, fd); !all) return Fail(all.error());
+  return answer;
+}
+
+Result<json> Client::Call(const json& request, Fd* fd) {
   // A daemon that answers and closes at once (not root: EPERM) may break our sending, but
   // its answer is there to read.
   auto sent = Send(request);
+  if (!sent && sent.error().code == ETIMEDOUT) return Fail(sent.error());
   auto answer = Answer(fd);
   if (!answer && !sent && IsConnectionLost(answer.error())) return Fail(sent.error());
   return answer;
 }
 
-void Client::WaitForClose() {
+Result<void> Client::CallEach(const json& request, const TakePiece& take) {
+  auto sent = Send(request);
+  if (!sent && sent.error().code == ETIMEDOUT) return sent;
+  auto all = EachPiece(take, nullptr);
+  return !all && !sent && IsConnectionLost(all.error()) ? sent : all;
+}
+
+// ---- patience
+
+Error Client::Hangs(std::chrono::seconds since) const {
+  const bool stopped = daemon_ > 0 && IsStopped(StateOf(daemon_));
+  const std::string advice =
+      daemon_ <= 0 ? "see its log"
+      : stopped    ? fmt::format("`kill -CONT {}` lets it go on", daemon_)
+                   : fmt::format("see its log; after `kill -9 {}` the next command starts another "
+                                 "one, which takes over",
+                                 daemon_);
+  return {ETIMEDOUT, fmt::format("{} does not answer for {} s: {}. What was asked of it may be done "
+                                 "all the same, now or when it goes on",
+                                 DaemonText(instance_, daemon_), since.count(), advice)};
+}
+
+Result<void> Client::CheckNotStopped() const {
+  if (daemon_ > 0 && IsStopped(StateOf(daemon_))) return Fail(Hangs(kSilence));
+  return {};
+}
+
+// Over a connection of its own: the thread that serves ours may have much to do. What cannot be
+// connected to because it has ended shows on our own connection.
+Result<void> Client::CheckAlive() const {
+  if (auto runs = CheckNotStopped(); !runs) return runs;
+  auto second = ConnectUntil(instance_, Clock::now() + kPatience);
+  if (!second && second.error().code != ETIMEDOUT) return {};
+  if (second) {
+    SetTimeouts(second->get(), kPatience);
+    auto answered = SendFrame(second->get(), R"({"op":"ping"})");
+    if (answered) {
+      if (auto frame = RecvFrame(second->get()); !frame) answered = Fail(frame.error());
+    }
+    if (answered || answered.error().code != ETIMEDOUT) return {};
+  }
+  return Fail(Hangs(kSilence + kPatience));
+}
+
+// One that is ending accepts nobody, and has much to take apart: it must not be asked.
+Result<void> Client::WaitForClose() {
   for (;;) {
-    auto frame = RecvFrame(socket_.get());
-    if (!frame || !*frame) return;
+    auto frame = RecvFrame(socket_.get(), kMaxFrame, [this] { return CheckNotStopped(); });
+    if (!frame && frame.error().code == ETIMEDOUT) return Fail(frame.error());
+    if (!frame || !*frame) return {};
   }
 }
 
 bool IsConnectionLost(const Error& error) {
-  return error.code == EPIPE || error.code == ECONNRESET || error.code == EPROTO;
+  return error.code == EPIPE || error.code == ECONNRESET || error.code == EPROTO ||
+         error.code == ETIMEDOUT;
 }
 
 }  // namespace corral

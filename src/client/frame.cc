@@ -24,11 +24,21 @@ void Attach(msghdr& message, char* control, std::size_t size, int fd) {
   std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
 }
 
-Result<void> SendAll(int socket, std::string_view bytes) {
+// After a call that failed: whether to try it again.
+Result<void> Again(const char* what, const Silence& silence) {
+  if (errno == EINTR) return {};
+  if (errno != EAGAIN) return Fail(errno, "cannot {}: {}", what, std::strerror(errno));
+  if (!silence) return Fail(ETIMEDOUT, "cannot {}: the peer does not answer", what);
+  return silence();
+}
+
+Result<void> SendAll(int socket, std::string_view bytes, const Silence& silence) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0) return Fail(errno, "cannot send: {}", std::strerror(errno));
+    if (sent < 0) {
+      if (auto again = Again("send", silence); !again) return again;
+      continue;
+    }
     bytes.remove_prefix(static_cast<std::size_t>(sent));
   }
   return {};
@@ -50,7 +60,7 @@ void TakeDescriptors(msghdr& message, Fd& fd) {
 }
 
 // Reads up to `size` bytes; fewer only at the end of the stream.
-Result<std::size_t> ReadAll(int socket, char* to, std::size_t size, Fd& fd) {
+Result<std::size_t> ReadAll(int socket, char* to, std::size_t size, Fd& fd, const Silence& silence) {
   std::size_t got = 0;
   while (got < size) {
     alignas(cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))];
@@ -61,8 +71,10 @@ Result<std::size_t> ReadAll(int socket, char* to, std::size_t size, Fd& fd) {
     message.msg_control = control;
     message.msg_controllen = sizeof control;
     const ssize_t n = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Fail(errno, "cannot receive: {}", std::strerror(errno));
+    if (n < 0) {
+      if (auto again = Again("receive", silence); !again) return Fail(again.error());
+      continue;
+    }
     TakeDescriptors(message, fd);
     if (n == 0) break;
     got += static_cast<std::size_t>(n);
@@ -72,7 +84,7 @@ Result<std::size_t> ReadAll(int socket, char* to, std::size_t size, Fd& fd) {
 
 }  // namespace
 
-Result<void> SendFrame(int socket, std::string_view payload, int fd) {
+Result<void> SendFrame(int socket, std::string_view payload, int fd, const Silence& silence) {
   if (payload.size() > kMaxFrame) {
     return Fail(EMSGSIZE, "a message of {} bytes is too long", payload.size());
   }
@@ -88,24 +100,23 @@ Result<void> SendFrame(int socket, std::string_view payload, int fd) {
   if (fd >= 0) Attach(message, control, sizeof control, fd);
 
   ssize_t sent;
-  do {
-    sent = ::sendmsg(socket, &message, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  if (sent < 0) return Fail(errno, "cannot send: {}", std::strerror(errno));
+  while ((sent = ::sendmsg(socket, &message, MSG_NOSIGNAL)) < 0) {
+    if (auto again = Again("send", silence); !again) return again;
+  }
   // The descriptor went with the first bytes; the rest is plain.
   auto done = static_cast<std::size_t>(sent);
   if (done < kHeader) {
     const std::string_view rest(reinterpret_cast<const char*>(header) + done, kHeader - done);
-    if (auto more = SendAll(socket, rest); !more) return more;
+    if (auto more = SendAll(socket, rest, silence); !more) return more;
     done = kHeader;
   }
-  return SendAll(socket, payload.substr(done - kHeader));
+  return SendAll(socket, payload.substr(done - kHeader), silence);
 }
 
-Result<std::optional<Frame>> RecvFrame(int socket, std::size_t limit) {
+Result<std::optional<Frame>> RecvFrame(int socket, std::size_t limit, const Silence& silence) {
   Frame frame;
   unsigned char header[kHeader];
-  auto got = ReadAll(socket, reinterpret_cast<char*>(header), kHeader, frame.fd);
+  auto got = ReadAll(socket, reinterpret_cast<char*>(header), kHeader, frame.fd, silence);
   if (!got) return Fail(got.error());
   if (*got == 0) return std::nullopt;
   if (*got < kHeader) return Fail(EPROTO, "the connection ended inside a message");
@@ -117,7 +128,7 @@ Result<std::optional<Frame>> RecvFrame(int socket, std::size_t limit) {
     const std::size_t before = frame.payload.size();
     frame.payload.resize(std::min(size, before + kStep));
     const std::size_t wanted = frame.payload.size() - before;
-    got = ReadAll(socket, frame.payload.data() + before, wanted, frame.fd);
+    got = ReadAll(socket, frame.payload.data() + before, wanted, frame.fd, silence);
     if (!got) return Fail(got.error());
     if (*got < wanted) return Fail(EPROTO, "the connection ended inside a message");
   }

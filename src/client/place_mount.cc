@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/mount.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <cstring>
 
 #include "client/bytes.h"
+#include "client/patient.h"
 
 namespace corral {
 namespace {
@@ -41,13 +41,11 @@ Result<void> SetAttributes(const std::string& dir, const json& wanted) {
 }
 
 Result<void> Remount(Client& client, const MountRequest& request) {
-  struct stat st;
-  if (::stat(request.dir.c_str(), &st) != 0) {
-    return Fail(errno, "{}: {}", Printable(request.dir), std::strerror(errno));
-  }
+  auto st = StatPatiently(request.dir);
+  if (!st) return Fail(st.error());
   // Which mount, the directory says.
   auto answer = client.Call(
-      {{"op", "remount"}, {"dev", st.st_dev}, {"options", ToJsonText(request.options)}});
+      {{"op", "remount"}, {"dev", st->st_dev}, {"options", ToJsonText(request.options)}});
   if (!answer) {
     const Error& error = answer.error();
     return Fail(error.code, "{}: {}", Printable(request.dir), error.message);
@@ -58,11 +56,9 @@ Result<void> Remount(Client& client, const MountRequest& request) {
 }  // namespace
 
 Result<void> CheckMountPoint(const std::string& dir) {
-  struct stat st;
-  if (::stat(dir.c_str(), &st) != 0) {
-    return Fail(errno, "mount point {}: {}", Printable(dir), std::strerror(errno));
-  }
-  if (!S_ISDIR(st.st_mode)) return Fail(ENOTDIR, "mount point {} is no directory", Printable(dir));
+  auto st = StatPatiently(dir);
+  if (!st) return Fail(st.error().code, "mount point {}", st.error().message);
+  if (!S_ISDIR(st->st_mode)) return Fail(ENOTDIR, "mount point {} is no directory", Printable(dir));
   return {};
 }
 

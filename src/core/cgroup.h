@@ -34,6 +34,11 @@ struct Quotas {
 };
 
 struct Cgroup {
+  Cgroup() = default;
+  ~Cgroup();  // not recursive: a tree may be deeper than a stack is
+  Cgroup(const Cgroup&) = delete;
+  Cgroup& operator=(const Cgroup&) = delete;
+
   CgroupId id;
   Hierarchy* hierarchy = nullptr;
   Cgroup* parent = nullptr;  // null for the root
@@ -59,7 +64,6 @@ struct Cgroup {
 
   // Decided, not yet announced: told once nobody who left is still on the way out.
   bool settling = false;          // in Registry::settling_
-  std::size_t settling_below = 0; // so many cgroups below it are
   std::uint64_t settle_serial = 0;  // grows with every decision
   bool release_decided = false;   // a release is to be announced
   // Notifications decided: notify_on_release was set then (spec 10.9). Each is the path it will

@@ -57,29 +57,24 @@ CpuTime Registry::RanInLocked(CssSetId set, const CpuReading& now) const {
   return sum->second - (base == cpu_base_.end() ? CpuTime{} : base->second);
 }
 
-// What sets that are not retired yet pay to it.
-CpuTime Registry::UnlinkedTimeLocked(const Cgroup& cgroup, bool below,
-                                     const CpuReading& now) const {
-  CpuTime time;
-  for (const auto& [set, unlinked] : unlinked_) {
-    for (const Payee& payee : unlinked.payees) {
-      if (payee.cgroup == cgroup.id && payee.below == below) time += RanInLocked(set, now);
-    }
-  }
-  return time;
-}
-
-// Its own, but for a root's, whose sets are those of nobody else.
+// Its own, but for a root's, whose sets are those of nobody else, and for what unlinked ones pay.
 CpuTime Registry::OwnCpuTimeLocked(const Cgroup& cgroup, const CpuReading& now) const {
   CpuTime own = cgroup.cpu_spent;
   for (const auto& [set, leaves] : cgroup.judged) own += RanInLocked(set, now);
-  return own += UnlinkedTimeLocked(cgroup, /*below=*/false, now);
+  return own;
 }
 
 // Parents come before their children, so from the end each sum is complete when it is added to
 // its parent's.
 Registry::CpuTimesById Registry::CpuTimesLocked(const Cgroup& top, const CpuReading& now) const {
   CpuTimesById times;
+  std::unordered_map<CgroupId, CpuTimes> paid;  // by sets that are not retired yet; subtree: below
+  for (const auto& [set, unlinked] : unlinked_) {
+    for (const Payee& payee : unlinked.payees) {
+      CpuTimes& to = paid[payee.cgroup];
+      (payee.below ? to.subtree : to.own) += RanInLocked(set, now);
+    }
+  }
   std::vector<const Cgroup*> all{&top};
   for (std::size_t i = 0; i < all.size(); ++i) {
     for (const auto& [name, child] : all[i]->children) all.push_back(child.get());
@@ -88,9 +83,12 @@ Registry::CpuTimesById Registry::CpuTimesLocked(const Cgroup& top, const CpuRead
     const Cgroup& cgroup = *all[i];
     CpuTimes& its = times[cgroup.id];  // what its children have, so far
     its.subtree += cgroup.cpu_spent_below;
-    its.subtree += UnlinkedTimeLocked(cgroup, /*below=*/true, now);
+    const auto its_paid = paid.find(cgroup.id);
+    const CpuTimes more = its_paid == paid.end() ? CpuTimes{} : its_paid->second;
+    its.subtree += more.subtree;
     if (cgroup.parent) {
       its.own = OwnCpuTimeLocked(cgroup, now);
+      its.own += more.own;
       its.subtree += its.own;
     } else {
       CpuTime machine;
@@ -140,16 +138,16 @@ std::uint64_t Registry::CpuUncharged(CgroupId id) {
     auto top = FindLocked(id, ENODEV);
     if (!meter || !top) return 0;
     std::vector<const Cgroup*> todo{*top};
+    std::unordered_set<CgroupId> ours;
     for (std::size_t i = 0; i < todo.size(); ++i) {
       const Cgroup& cgroup = *todo[i];
+      ours.insert(cgroup.id);
       for (const auto& [set, leaves] : cgroup.judged) sets.push_back(set);
       for (const auto& [name, child] : cgroup.children) todo.push_back(child.get());
     }
     for (const auto& [set, unlinked] : unlinked_) {
       for (const Payee& payee : unlinked.payees) {
-        const bool ours = std::ranges::any_of(
-            todo, [&](const Cgroup* cgroup) { return cgroup->id == payee.cgroup; });
-        if (ours) sets.push_back(set);
+        if (ours.contains(payee.cgroup)) sets.push_back(set);
       }
     }
   }

@@ -369,7 +369,7 @@ Result<void> Registry::TakeCgroupLocked(CgroupId id, RowReader& row) {
                                 cgroup.parent->clone_children);
   if (!css) return Fail(css.error());
   cgroup.css = std::move(*css);
-  SetSettlingLocked(cgroup, settling);
+  cgroup.settling = settling;
   cgroups_.emplace(id, &cgroup);
   cgroup.parent->by_age.emplace(id, &cgroup);
   cgroup.parent->children.emplace(cgroup.name, std::move(made));

@@ -11,7 +11,7 @@ namespace corral {
 void Registry::DecideNotificationLocked(Cgroup& cgroup) {
   const bool each = cgroup.hierarchy->rules.per_emptying;
   if (!each && !cgroup.notify_decided.empty()) return;
-  cgroup.notify_decided.push_back(each ? BuildPath(cgroup) : std::string());
+  cgroup.notify_decided.push_back(each ? BuildPath(cgroup, kMostTold + 1) : std::string());
 }
 
 void Registry::QueueNotificationsLocked(Cgroup& cgroup) {
@@ -33,23 +33,24 @@ void Registry::QueueNotificationsLocked(Cgroup& cgroup) {
 
 // Takes over a cgroup that was just removed. What was decided for it may still have to wait
 // for tasks on their way out (spec 10.10); it is announced like any other, but nobody finds it.
-void Registry::DepartLocked(std::unique_ptr<Cgroup> cgroup, std::string path) {
+void Registry::DepartLocked(std::unique_ptr<Cgroup> cgroup) {
   const ReleaseRules& rules = cgroup->hierarchy->rules;
   if (!rules.outlives_removal) return;
+  const auto path = [&] { return BuildPath(*cgroup, kMostTold + 1); };  // it still has its parent
   for (const std::uint64_t number : starting_) {  // should a crash have it started again
     Waiting& waiting = notifications_.at(number);
     if (waiting.cgroup != cgroup->id || !waiting.path.empty()) continue;
-    waiting.path = path;
+    waiting.path = path();
     marked_.notifications.push_back(number);
   }
   if (cgroup->queued && !rules.per_emptying) {  // what waits already is told for all
     if (journal_) marked_.last_paths.push_back(cgroup->id);
-    last_paths_[cgroup->id] = std::move(path);
+    last_paths_[cgroup->id] = path();
     return;
   }
   if (cgroup->notify_decided.empty()) return;
   for (std::string& told : cgroup->notify_decided) {
-    if (told.empty()) told = path;
+    if (told.empty()) told = path();
   }
   cgroup->parent = nullptr;  // it may be removed as well
   cgroup->settling = true;   // what was decided and not announced is in settling_ still

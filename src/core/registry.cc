@@ -6,15 +6,52 @@
 #include <thread>
 
 #include "base/check.h"
+#include "base/text.h"
 
 namespace corral {
 
-std::string BuildPath(const Cgroup& cgroup) {
+// Leaves first: a css holds its parent's, and who let go of the last of a chain would go up it on
+// the stack.
+Cgroup::~Cgroup() {
+  std::vector<std::unique_ptr<Cgroup>> below;
+  const auto take_children = [&](Cgroup& of) {
+    for (auto& [its_name, child] : of.children) below.push_back(std::move(child));
+    of.children.clear();
+  };
+  take_children(*this);
+  for (std::size_t i = 0; i < below.size(); ++i) take_children(*below[i]);
+  while (!below.empty()) below.pop_back();
+}
+
+std::string BuildPath(const Cgroup& cgroup, std::size_t most) {
   std::vector<const Cgroup*> up;
   for (const Cgroup* at = &cgroup; at->parent; at = at->parent) up.push_back(at);
   std::string path;
-  for (auto at = up.rbegin(); at != up.rend(); ++at) path += "/" + (*at)->name;
+  for (auto at = up.rbegin(); at != up.rend() && path.size() < most; ++at) {
+    path += '/';
+    path += (*at)->name;
+  }
+  if (path.size() > most) path.resize(most);
   return path.empty() ? "/" : path;
+}
+
+std::optional<std::string> PathWithin(const Cgroup& cgroup, std::size_t most, std::size_t levels) {
+  std::size_t size = 0;
+  for (const Cgroup* at = &cgroup; at->parent; at = at->parent) {
+    size += 1 + at->name.size();
+    if (size > most || levels-- == 0) return std::nullopt;
+  }
+  return BuildPath(cgroup);
+}
+
+std::string ShownPath(const Cgroup& cgroup) {
+  constexpr std::size_t kMost = 256;
+  if (auto path = PathWithin(cgroup, kMost, kMost)) return Printable(*path);
+  std::string end;
+  for (const Cgroup* at = &cgroup; end.size() + at->name.size() < kMost; at = at->parent) {
+    end.insert(0, "/" + at->name);
+  }
+  return "..." + Printable(end);
 }
 
 Result<Cgroup*> Registry::FindLocked(CgroupId id, int missing) const {
@@ -214,7 +251,7 @@ Result<Cgroup*> Registry::MkdirLocked(Cgroup& parent, std::string_view name,
                                       MkdirOptions options, bool clone) {
   JudgeLocked(parent);  // a child that comes now does not hide that it was idle (I7)
   if (parent.children.contains(name)) {
-    return Fail(EEXIST, "'{}' exists in {}", name, BuildPath(parent));
+    return Fail(EEXIST, "'{}' exists in {}", Printable(name), ShownPath(parent));
   }
   if (auto room = CheckQuotasLocked(parent); !room) return Fail(room.error());
   auto child = std::make_unique<Cgroup>();
@@ -277,7 +314,7 @@ Result<CgroupId> Registry::Rmdir(CgroupId parent_id, std::string_view name) {
   if (!found) return Fail(found.error());
   const auto at = (*found)->children.find(name);
   if (at == (*found)->children.end()) {
-    return Fail(ENOENT, "no cgroup '{}' in {}", name, BuildPath(**found));
+    return Fail(ENOENT, "no cgroup '{}' in {}", Printable(name), ShownPath(**found));
   }
   const CgroupId id = at->second->id;
   if (auto removed = RemoveLocked(*at->second); !removed) return Fail(removed.error());
@@ -296,10 +333,10 @@ Result<void> Registry::Remove(CgroupId id) {
 // with count 0 (I5), and moves need the lock we hold.
 Result<void> Registry::RemoveLocked(Cgroup& child) {
   Cgroup& parent = *child.parent;
-  if (!child.children.empty()) return Fail(EBUSY, "{} has child cgroups", BuildPath(child));
+  if (!child.children.empty()) return Fail(EBUSY, "{} has child cgroups", ShownPath(child));
   JudgeLocked(parent);
   JudgeLocked(child);
-  if (HasLiveTaskLocked(child)) return Fail(EBUSY, "{} has tasks", BuildPath(child));
+  if (HasLiveTaskLocked(child)) return Fail(EBUSY, "{} has tasks", ShownPath(child));
   if (auto closed = CloseLocked(child); !closed) return closed;
 
   if (child.populated_self) {
@@ -310,8 +347,7 @@ Result<void> Registry::RemoveLocked(Cgroup& child) {
   }
   EmitLocked(Event::Kind::kRemoved, child);  // the last that is heard of it
   for (const CssSetId ghost : child.ghosts) AddGhostLocked(parent, ghost);
-  std::string path = BuildPath(child);
-  DepartLocked(TakeOutLocked(child), std::move(path));
+  DepartLocked(TakeOutLocked(child));
 
   parent.releasable = true;  // spec 9.3
   MarkLocked(parent);
@@ -326,7 +362,7 @@ Result<void> Registry::RemoveLocked(Cgroup& child) {
 // Nobody gets a reference to its css any more, and its sets are to be retired.
 Result<void> Registry::CloseLocked(Cgroup& child) {
   if (auto closed = subsystems_.CloseToReferences(child.css); !closed) {
-    return Fail(EBUSY, "{} is {}", BuildPath(child), closed.error().message);
+    return Fail(EBUSY, "{} is {}", ShownPath(child), closed.error().message);
   }
   subsystems_.Destroy(child.css);
   std::vector<CssSetId> sets;
@@ -338,7 +374,7 @@ Result<void> Registry::CloseLocked(Cgroup& child) {
 std::unique_ptr<Cgroup> Registry::TakeOutLocked(Cgroup& child) {
   Cgroup& parent = *child.parent;
   HandCpuTimeUpLocked(child);
-  SetSettlingLocked(child, false);
+  child.settling = false;
   MarkLocked(child);
   cgroups_.erase(child.id);
   for (Cgroup* up = &parent; up; up = up->parent) --up->descendants;
@@ -358,13 +394,13 @@ Result<void> Registry::Rename(CgroupId parent_id, std::string_view name, CgroupI
   Cgroup& parent = **found;
   const auto at = parent.children.find(name);
   if (at == parent.children.end()) {
-    return Fail(ENOENT, "no cgroup '{}' in {}", name, BuildPath(parent));
+    return Fail(ENOENT, "no cgroup '{}' in {}", Printable(name), ShownPath(parent));
   }
   if ((*new_found)->children.contains(new_name)) {
-    return Fail(EEXIST, "'{}' exists in {}", new_name, BuildPath(**new_found));
+    return Fail(EEXIST, "'{}' exists in {}", Printable(new_name), ShownPath(**new_found));
   }
   if (parent_id != new_parent_id) {
-    return Fail(EIO, "{} cannot go to another directory", BuildPath(*at->second));
+    return Fail(EIO, "{} cannot go to another directory", ShownPath(*at->second));
   }
   auto node = parent.children.extract(at);
   node.key() = new_name;
@@ -380,7 +416,7 @@ Result<CgroupId> Registry::Child(CgroupId parent, std::string_view name) const {
   if (!found) return Fail(found.error());
   const auto child = (*found)->children.find(name);
   if (child == (*found)->children.end()) {
-    return Fail(ENOENT, "no cgroup '{}' in {}", name, BuildPath(**found));
+    return Fail(ENOENT, "no cgroup '{}' in {}", Printable(name), ShownPath(**found));
   }
   return child->second->id;
 }
@@ -447,6 +483,13 @@ Result<std::string> Registry::PathOf(CgroupId id) const {
   return BuildPath(**found);
 }
 
+Result<std::string> Registry::ToldPathOf(CgroupId id) const {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(id, ENOENT);
+  if (!found) return Fail(found.error());
+  return PathWithin(**found, kMostTold, kMostLevelsTold).value_or("");
+}
+
 Result<CgroupId> Registry::Resolve(HierarchyId id, std::string_view path) const {
   MutexLock lock(tree_mu_);
   auto hierarchy = FindHierarchyLocked(id);
@@ -459,7 +502,8 @@ Result<CgroupId> Registry::Resolve(HierarchyId id, std::string_view path) const 
     if (name.empty()) continue;
     const auto child = at->children.find(name);
     if (child == at->children.end()) {
-      return Fail(ENOENT, "no cgroup '{}' in {}:{}", name, (*hierarchy)->name, BuildPath(*at));
+      return Fail(ENOENT, "no cgroup '{}' in {}:{}", Printable(name), (*hierarchy)->name,
+                  ShownPath(*at));
     }
     at = child->second.get();
   }
@@ -487,13 +531,20 @@ bool Registry::IsRoot(CgroupId id) const {
 // ---- listing
 
 // Walking up from where a set is costs its depth; listing all that is below `top` would cost
-// every group there, busy or not.
-bool Registry::IsBelowLocked(CgroupId id, const Cgroup& top) const {
+// every group there, busy or not. Each cgroup on a way up is looked at once for all sets.
+bool Registry::IsBelowLocked(CgroupId id, const Cgroup& top, KnownBelow& known) const {
   if (!top.parent) return true;  // every place of its hierarchy is
   const auto found = cgroups_.find(id);
-  const Cgroup* at = found == cgroups_.end() ? nullptr : found->second;
-  while (at && at != &top) at = at->parent;
-  return at != nullptr;
+  std::vector<const Cgroup*> way;
+  bool below = false;
+  for (const Cgroup* at = found == cgroups_.end() ? nullptr : found->second; at; at = at->parent) {
+    const auto before = known.find(at);
+    below = at == &top || (before != known.end() && before->second);
+    if (below || before != known.end()) break;
+    way.push_back(at);
+  }
+  for (const Cgroup* at : way) known.emplace(at, below);
+  return below;
 }
 
 Result<std::pair<HierarchyId, CgroupId>> Registry::PlaceOf(CgroupId id) const {
@@ -539,9 +590,10 @@ Result<std::vector<TaskMember>> Registry::SubtreeTasks(CgroupId id) const {
   if (!found) return Fail(found.error());
   const Cgroup& top = **found;
   std::vector<TaskMember> tasks;
+  KnownBelow known;
   sets_.ForEachTaskIn(
       top.hierarchy->id,
-      [&](CgroupId at) REQUIRES(tree_mu_) { return IsBelowLocked(at, top); },
+      [&](CgroupId at) REQUIRES(tree_mu_) { return IsBelowLocked(at, top, known); },
       [&](Tid tid, Place place) {
         tasks.push_back({.tid = tid, .tgid = place.tgid, .set = place.set});
       });

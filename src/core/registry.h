@@ -113,14 +113,28 @@ struct EventsInfo {
   std::uint64_t serial = 0;  // grows with every change of the two
 };
 
-// One cgroup of a listing of a subtree.
+// One cgroup of a listing of a subtree. No paths: of a deep tree they would be as much as the
+// square of its depth.
 struct TreeNode {
   CgroupId id;
-  std::size_t parent = 0;  // its place in the listing
-  std::string name;        // empty for a root
-  std::size_t tasks = 0;   // its own
+  std::size_t parent = 0;    // its place in the listing; the first one's is 0
+  std::string name;          // empty for a root
+  std::size_t tasks = 0;     // its own
+  std::size_t children = 0;  // whether or not they are in the listing
   bool populated = false;
   bool notify_on_release = false;
+};
+
+// One task of a listing, and where in it its cgroup is.
+struct TreeTask {
+  Tid tid;
+  Tgid tgid;
+  std::size_t node = 0;
+};
+
+struct ListOptions {
+  std::size_t depth = SIZE_MAX;            // levels below the first one
+  std::vector<TreeTask>* tasks = nullptr;  // filled with those of the listed cgroups, tids ascending
 };
 
 struct TaskMember {
@@ -139,7 +153,9 @@ struct Event {
   Kind kind;
   CgroupId cgroup;
   HierarchyId hierarchy;
-  std::string path;  // as it was when this happened; empty for kChanged
+  // As it was when this happened; empty for kChanged, where nobody asks (TellPaths), and where it is
+  // longer than kMostTold, or has more than kMostLevelsTold.
+  std::string path;
   bool auto_remove = false;
   std::optional<bool> populated;  // kChanged: it became so; nothing: only `releases` changed
 };
@@ -252,6 +268,7 @@ class Registry : private CssOwner {
   Result<std::size_t> ChildCount(CgroupId id) const;
   Result<CgroupInfo> Info(CgroupId id) const;
   Result<std::string> PathOf(CgroupId id) const;
+  Result<std::string> ToldPathOf(CgroupId id) const;  // as Event::path
   // The cgroup at PATH ("/a/b") of a hierarchy.
   Result<CgroupId> Resolve(HierarchyId hierarchy, std::string_view path) const;
   std::optional<CgroupFacts> Facts(CgroupId id) const;  // empty: it is gone
@@ -278,9 +295,9 @@ class Registry : private CssOwner {
   Result<std::vector<Tgid>> Processes(CgroupId id) const;
   // Tasks of the cgroup and all below it, tids ascending.
   Result<std::vector<TaskMember>> SubtreeTasks(CgroupId id) const;
-  // A cgroup and all below it, parents before their children, siblings by name. Looks at the
-  // machine's tasks once or twice, however many cgroups there are. ENOENT.
-  Result<std::vector<TreeNode>> Subtree(CgroupId id);
+  // A cgroup and those below it as one walks a tree: each followed by all below it, siblings by
+  // name. Looks at the machine's tasks once or twice, however many cgroups there are. ENOENT.
+  Result<std::vector<TreeNode>> Subtree(CgroupId id, const ListOptions& options = {});
   // Where a task is in a hierarchy. ESRCH, ENOENT.
   Result<CgroupId> CgroupOf(Tid tid, HierarchyId hierarchy) const;
   // A css_set's cgroup in a hierarchy, the root included; id 0 when the hierarchy is gone.
@@ -319,6 +336,8 @@ class Registry : private CssOwner {
   // Judges every cgroup; after a resync and after the doorbell overflowed.
   void JudgeAll();
   std::vector<Event> TakeEvents();
+  // Whether events are to have paths (they do unless told so); as of the next operation.
+  void TellPaths(bool on);
   ReleaseQueue& queue() { return queue_; }
   // Marks the notification as starting (spec 10.9). Empty: the cgroup is gone, and its
   // notification with it (spec 2, "removed while its notification waits").
@@ -433,7 +452,8 @@ class Registry : private CssOwner {
   std::unique_ptr<Cgroup> TakeOutLocked(Cgroup& child) REQUIRES(tree_mu_);
   void TakeOutLocked(Hierarchy& hierarchy) REQUIRES(tree_mu_);
   Result<void> RemoveLocked(Cgroup& child) REQUIRES(tree_mu_);
-  bool IsBelowLocked(CgroupId id, const Cgroup& top) const REQUIRES(tree_mu_);
+  using KnownBelow = std::unordered_map<const Cgroup*, bool>;
+  bool IsBelowLocked(CgroupId id, const Cgroup& top, KnownBelow& known) const REQUIRES(tree_mu_);
   Result<std::pair<HierarchyId, CgroupId>> PlaceOf(CgroupId id) const;
   std::vector<Tid> TasksAt(HierarchyId hierarchy, CgroupId place) const;
 
@@ -478,8 +498,6 @@ class Registry : private CssOwner {
   void SetRetiredLocked(CssSetId set, const Unlinked& unlinked) REQUIRES(tree_mu_);
   void HandCpuTimeUpLocked(const Cgroup& removed) REQUIRES(tree_mu_);
   CpuTime RanInLocked(CssSetId set, const CpuReading& now) const REQUIRES(tree_mu_);
-  CpuTime UnlinkedTimeLocked(const Cgroup& cgroup, bool below, const CpuReading& now) const
-      REQUIRES(tree_mu_);
   CpuTime OwnCpuTimeLocked(const Cgroup& cgroup, const CpuReading& now) const REQUIRES(tree_mu_);
   CpuTimesById CpuTimesLocked(const Cgroup& top, const CpuReading& now) const REQUIRES(tree_mu_);
 
@@ -489,11 +507,10 @@ class Registry : private CssOwner {
   bool LookAtSetLocked(Cgroup& cgroup, CssSetId set) REQUIRES(tree_mu_);
   void JudgeLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void StartSettlingLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
-  void SetSettlingLocked(Cgroup& cgroup, bool settling) REQUIRES(tree_mu_);
   bool SettleOnce() REQUIRES(settle_mu_) EXCLUDES(tree_mu_);
   Batch TakeBatchLocked() const REQUIRES(tree_mu_);
   void AwaitLocked(Cgroup& cgroup, std::vector<Tid> leaving) REQUIRES(tree_mu_);
-  void JudgePopulatedLocked(Cgroup& top) REQUIRES(tree_mu_);
+  bool JudgePopulatedLocked(Cgroup& top) REQUIRES(tree_mu_);
   EventsInfo EventsLocked(const Cgroup& cgroup) const REQUIRES(tree_mu_);
   void AnnounceLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void SetPopulatedLocked(Cgroup& cgroup, bool populated) REQUIRES(tree_mu_);
@@ -501,7 +518,7 @@ class Registry : private CssOwner {
                   std::optional<bool> populated = std::nullopt) REQUIRES(tree_mu_);
   void DecideNotificationLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void QueueNotificationsLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
-  void DepartLocked(std::unique_ptr<Cgroup> cgroup, std::string path) REQUIRES(tree_mu_);
+  void DepartLocked(std::unique_ptr<Cgroup> cgroup) REQUIRES(tree_mu_);
   Cgroup* FindSettlingLocked(CgroupId id) const REQUIRES(tree_mu_);
   void EndNotificationLocked(const Waiting& waiting) REQUIRES(tree_mu_);
 
@@ -545,6 +562,7 @@ class Registry : private CssOwner {
   std::set<std::uint64_t> starting_ GUARDED_BY(tree_mu_);
   std::uint64_t next_notification_ GUARDED_BY(tree_mu_) = 1;
   std::vector<Event> emitted_ GUARDED_BY(tree_mu_);  // told when the operation ends
+  bool tells_paths_ GUARDED_BY(tree_mu_) = true;
   // Sets to be retired.
   std::unordered_map<CssSetId, Unlinked> unlinked_ GUARDED_BY(tree_mu_);
   std::uint64_t unlinked_serial_ GUARDED_BY(tree_mu_) = 0;
@@ -560,8 +578,19 @@ class Registry : private CssOwner {
 // The processes of these tasks, ascending, each once.
 std::vector<Tgid> ProcessesOf(const std::vector<TaskMember>& tasks);
 
-// The root path of a cgroup, built walking up, never recursively. REQUIRES: the tree lock.
-std::string BuildPath(const Cgroup& cgroup);
+// What an event's or a notification's path may be long where longer ones are of no use: enough
+// for 200 levels of the longest names (spec 5.7). An event's has no more levels than that either:
+// going up from each group of a tree that is removed would cost the square of its depth.
+inline constexpr std::size_t kMostTold = std::size_t{64} << 10;
+inline constexpr std::size_t kMostLevelsTold = 1024;
+
+// Of a cgroup, never recursively. REQUIRES: the tree lock.
+// The path from its root; no more than the first `most` bytes.
+std::string BuildPath(const Cgroup& cgroup, std::size_t most = SIZE_MAX);
+// The path, if it has no more bytes and levels than that; costs no more either.
+std::optional<std::string> PathWithin(const Cgroup& cgroup, std::size_t most, std::size_t levels);
+// For sentences: printable, and of a long path only the end.
+std::string ShownPath(const Cgroup& cgroup);
 
 }  // namespace corral
 

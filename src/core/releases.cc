@@ -27,7 +27,7 @@ bool Registry::HasLiveTaskLocked(const Cgroup& cgroup) const {
     if (live) return true;
     std::this_thread::yield();
   }
-  log::Error("{}: a css_set counts tasks but none is found; run corral audit", BuildPath(cgroup));
+  log::Error("{}: a css_set counts tasks but none is found; run corral audit", ShownPath(cgroup));
   return true;
 }
 
@@ -80,16 +80,10 @@ void Registry::StartSettlingLocked(Cgroup& cgroup) {
   ++cgroup.settle_serial;
   cgroup.awaited_known = false;
   if (!cgroup.settling) {
-    SetSettlingLocked(cgroup, true);
+    cgroup.settling = true;
     settling_.push_back(cgroup.id);
   }
   wake_();
-}
-
-void Registry::SetSettlingLocked(Cgroup& cgroup, bool settling) {
-  if (cgroup.settling == settling) return;
-  cgroup.settling = settling;
-  for (Cgroup* at = cgroup.parent; at; at = at->parent) at->settling_below += settling ? 1 : -1;
 }
 
 // Each set that rang is looked at by itself: a cgroup that is busy through another one would
@@ -199,7 +193,7 @@ void Registry::AwaitLocked(Cgroup& cgroup, std::vector<Tid> leaving) {
 
 void Registry::AnnounceLocked(Cgroup& cgroup) {
   MarkLocked(cgroup);
-  SetSettlingLocked(cgroup, false);
+  cgroup.settling = false;
   if (const auto departed = departed_.extract(cgroup.id)) {
     QueueNotificationsLocked(cgroup);
     --cgroup.hierarchy->waiting;
@@ -241,9 +235,16 @@ void Registry::EmitLocked(Event::Kind kind, const Cgroup& cgroup, std::optional<
   emitted_.push_back({.kind = kind,
                       .cgroup = cgroup.id,
                       .hierarchy = cgroup.hierarchy->id,
-                      .path = kind == Event::Kind::kChanged ? std::string() : BuildPath(cgroup),
+                      .path = tells_paths_ && kind != Event::Kind::kChanged
+                                  ? PathWithin(cgroup, kMostTold, kMostLevelsTold).value_or("")
+                                  : std::string(),
                       .auto_remove = cgroup.auto_remove,
                       .populated = populated});
+}
+
+void Registry::TellPaths(bool on) {
+  MutexLock lock(tree_mu_);
+  tells_paths_ = on;
 }
 
 std::vector<Event> Registry::TakeEvents() {
@@ -295,26 +296,22 @@ Result<bool> Registry::Releasable(CgroupId id) {
   return (*cgroup)->releasable;
 }
 
-// A look for leavers can change what the cgroup shows. What has tasks stays populated whatever
-// is announced below it.
-static bool IsOpen(const Cgroup& cgroup) {
-  return cgroup.settling || (cgroup.settling_below != 0 && !cgroup.populated_self);
-}
-
-// The cgroup, and as long as it has no tasks itself what is populated below it: a child's last
-// exit must show in its parents, too.
-void Registry::JudgePopulatedLocked(Cgroup& top) {
+// Judges the cgroup, and as long as it has no tasks itself what is populated below it: a child's
+// last exit must show in its parents, too. Whether a look for leavers can change what it shows: not
+// when one is busy, for then so is all above it; else all that is populated waits for leavers.
+bool Registry::JudgePopulatedLocked(Cgroup& top) {
   std::vector<Cgroup*> todo{&top};
   while (!todo.empty()) {
     Cgroup& cgroup = *todo.back();
     todo.pop_back();
     JudgeLocked(cgroup);
-    if (cgroup.parent && !cgroup.in_use.empty()) return;  // busy: so is all above it
+    if (cgroup.parent && !cgroup.in_use.empty()) return top.settling;
     if (!cgroup.parent || cgroup.populated_children == 0) continue;
     for (const auto& [name, child] : cgroup.children) {
       if (child->populated()) todo.push_back(child.get());
     }
   }
+  return top.settling || (top.parent && top.populated());
 }
 
 EventsInfo Registry::EventsLocked(const Cgroup& cgroup) const {
@@ -330,15 +327,15 @@ Result<EventsInfo> Registry::Events(CgroupId id) {
     Operation lock(*this);
     auto cgroup = FindLocked(id, ENODEV);
     if (!cgroup) return Fail(cgroup.error());
-    JudgePopulatedLocked(**cgroup);
-    if (!IsOpen(**cgroup)) return EventsLocked(**cgroup);
+    if (!JudgePopulatedLocked(**cgroup)) return EventsLocked(**cgroup);
   }
   MutexLock walking(settle_mu_);
   {
     Operation lock(*this);
     auto cgroup = FindLocked(id, ENODEV);
     if (!cgroup) return Fail(cgroup.error());
-    if (!IsOpen(**cgroup)) return EventsLocked(**cgroup);  // somebody else's walk told it
+    // Somebody else's walk may have told it.
+    if (!JudgePopulatedLocked(**cgroup)) return EventsLocked(**cgroup);
   }
   SettleOnce();
   Operation lock(*this);
@@ -347,8 +344,9 @@ Result<EventsInfo> Registry::Events(CgroupId id) {
   return EventsLocked(**cgroup);
 }
 
-// As Events() for each cgroup, with one walk for all of them.
-Result<std::vector<TreeNode>> Registry::Subtree(CgroupId id) {
+// As Events() for each cgroup, with one walk for all of them. A task is told with the cgroups of
+// the same moment.
+Result<std::vector<TreeNode>> Registry::Subtree(CgroupId id, const ListOptions& options) {
   bool open = false;
   {
     Operation lock(*this);
@@ -357,35 +355,55 @@ Result<std::vector<TreeNode>> Registry::Subtree(CgroupId id) {
     std::vector<Cgroup*> all{*top};
     for (std::size_t i = 0; i < all.size(); ++i) {
       if (all[i]->populated_self) JudgeLocked(*all[i]);
+      open |= all[i]->settling;
       for (const auto& [name, child] : all[i]->children) all.push_back(child.get());
     }
-    open = (*top)->settling || (*top)->settling_below != 0;
   }
   if (open) Settle();
 
   Operation lock(*this);
   auto top = FindLocked(id, ENOENT);
   if (!top) return Fail(top.error());
+  const HierarchyId hierarchy = (*top)->hierarchy->id;
+  std::vector<TreeNode> nodes;
+  std::unordered_map<CgroupId, std::size_t> node_at;  // by place in tuples
+  struct Step {
+    const Cgroup* cgroup;
+    std::size_t parent;
+    std::size_t depth;
+  };
+  std::vector<Step> todo{{*top, 0, 0}};
+  while (!todo.empty()) {
+    const auto [cgroup, parent, depth] = todo.back();
+    todo.pop_back();
+    const std::size_t at = nodes.size();
+    node_at.emplace(cgroup->place(), at);
+    nodes.push_back({.id = cgroup->id,
+                     .parent = parent,
+                     .name = cgroup->name,
+                     .children = cgroup->children.size(),
+                     .populated = cgroup->populated(),
+                     .notify_on_release = cgroup->notify_on_release});
+    if (depth == options.depth) continue;
+    for (auto child = cgroup->children.rbegin(); child != cgroup->children.rend(); ++child) {
+      todo.push_back({child->second.get(), at, depth + 1});
+    }
+  }
+  std::vector<TaskMember> members;
   std::unordered_map<CssSetId, std::size_t> in_set;
   sets_.ForEachTaskIn(
-      (*top)->hierarchy->id,
-      [&](CgroupId at) REQUIRES(tree_mu_) { return IsBelowLocked(at, **top); },
-      [&](Tid, Place place) { ++in_set[place.set]; });
-  std::unordered_map<CgroupId, std::size_t> tasks;
-  for (const auto& [set, count] : in_set) tasks[sets_.PlaceIn(set, (*top)->hierarchy->id)] += count;
-
-  std::vector<TreeNode> nodes;
-  std::vector<std::pair<const Cgroup*, std::size_t>> all{{*top, 0}};
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    const Cgroup& cgroup = *all[i].first;
-    const auto own = tasks.find(cgroup.place());
-    nodes.push_back({.id = cgroup.id,
-                     .parent = all[i].second,
-                     .name = cgroup.name,
-                     .tasks = own == tasks.end() ? 0 : own->second,
-                     .populated = cgroup.populated(),
-                     .notify_on_release = cgroup.notify_on_release});
-    for (const auto& [name, child] : cgroup.children) all.emplace_back(child.get(), i);
+      hierarchy, [&](CgroupId at) { return node_at.contains(at); },
+      [&](Tid tid, Place place) {
+        ++in_set[place.set];
+        if (options.tasks) members.push_back({tid, place.tgid, place.set});
+      });
+  std::unordered_map<CssSetId, std::size_t> node_of;
+  for (const auto& [set, count] : in_set) {
+    const std::size_t at = node_of[set] = node_at.at(sets_.PlaceIn(set, hierarchy));
+    nodes[at].tasks += count;
+  }
+  for (const TaskMember& task : members) {
+    options.tasks->push_back({task.tid, task.tgid, node_of.at(task.set)});
   }
   return nodes;
 }

@@ -245,7 +245,7 @@ std::string Registry::DescribeSets(CgroupId id) const {
     for (const Member& member : sets_.TupleOf(set)) {
       const auto other = FindLocked(member.cgroup, ENODEV);
       text += fmt::format(" {}:{}", member.hierarchy.value,
-                          other ? BuildPath(**other) : std::string("(removed)"));
+                          other ? ShownPath(**other) : std::string("(removed)"));
     }
     return text + "\n";
   };

@@ -116,23 +116,20 @@ Result<Json> Stat(Request& rq) {
 
 namespace {
 
-Result<void> AddGroups(Registry& registry, CgroupId top, Json& groups) {
+// The groups at and below `top` with what they have run; one made since has nothing yet.
+Result<void> AddUsers(Registry& registry, CgroupId top, Pieces& pieces, std::size_t* rows) {
   auto info = registry.Info(top);
   if (!info) return Fail(info.error());
   auto nodes = registry.Subtree(top);
   if (!nodes) return Fail(nodes.error());
   auto times = registry.CpuTimesBelow(top);
   if (!times) return Fail(times.error());
-  const std::vector<std::string> paths = PathsOf(*nodes, info->path);
-  for (std::size_t i = 0; i < nodes->size(); ++i) {
-    const auto its = times->find((*nodes)[i].id);
-    if (its == times->end()) continue;  // removed meanwhile
-    groups.push_back({{"id", (*nodes)[i].id.value},
-                      {"path", info->hierarchy_name + ":" + ToJsonText(paths[i])},
-                      {"tasks", (*nodes)[i].tasks},
-                      {"own_ns", its->second.own.total},
-                      {"subtree_ns", its->second.subtree.total}});
-  }
+  const auto ran = [&](const TreeNode& node) -> Json::array_t {
+    const auto its = times->find(node.id);
+    if (its == times->end()) return {0, 0};
+    return {its->second.own.total, its->second.subtree.total};
+  };
+  if (!AddGroups(pieces, *nodes, FullPath(*info), rows, ran)) return PeerIsGone();
   return {};
 }
 
@@ -145,19 +142,23 @@ Result<Json> Top(Request& rq) {
     rq.session.metering = *std::move(metering);
   }
   Registry& registry = rq.daemon.registry();
-  Json groups = Json::array();
+  Pieces pieces(rq);
+  std::size_t rows = 0;
   if (NamesCgroup(rq)) {
     auto id = CgroupOf(rq);
     if (!id) return Fail(id.error());
-    if (auto added = AddGroups(registry, *id, groups); !added) return Fail(added.error());
+    if (auto added = AddUsers(registry, *id, pieces, &rows); !added) return Fail(added.error());
   } else {
     (void)rq.daemon.mounts().size();  // sweeps
     for (const HierarchyInfo& info : registry.Hierarchies()) {
-      (void)AddGroups(registry, info.root, groups);  // or it ended meanwhile
+      auto added = AddUsers(registry, info.root, pieces, &rows);  // or it ended meanwhile
+      if (!added && added.error().code == ECANCELED) return Fail(added.error());
     }
   }
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return Json{{"time_ns", std::chrono::nanoseconds(now).count()}, {"groups", std::move(groups)}};
+  Json answer = pieces.Rest();
+  answer["time_ns"] = std::chrono::nanoseconds(now).count();
+  return answer;
 }
 
 }  // namespace corral::operation

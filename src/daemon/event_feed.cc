@@ -37,7 +37,8 @@ EventFeed::Subscriber::Subscriber(EventFeed& feed, std::optional<Scope> scope, s
       signal_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       scope_(std::move(scope)) {
   MutexLock lock(feed_.publish_mu_);
-  feed_.PublishLocked();  // what happened before is not ours
+  feed_.registry_.TellPaths(true);
+  feed_.PublishLocked();  // what happened before is not ours, and may have no paths
   feed_.LearnHierarchiesLocked();
   feed_.subscribers_.push_back(this);
 }
@@ -45,6 +46,7 @@ EventFeed::Subscriber::Subscriber(EventFeed& feed, std::optional<Scope> scope, s
 EventFeed::Subscriber::~Subscriber() {
   MutexLock lock(feed_.publish_mu_);
   feed_.subscribers_.remove(this);
+  if (feed_.subscribers_.empty()) feed_.registry_.TellPaths(false);
 }
 
 // A group may be renamed between an event and its telling: then the event has its former path.
@@ -55,9 +57,11 @@ void EventFeed::Subscriber::FollowScope(const Registry& registry) {
   if (path && *path != scope_->path) former_path_ = std::exchange(scope_->path, *path);
 }
 
-bool EventFeed::Subscriber::Wants(HierarchyId hierarchy, const std::string& path) const {
+std::optional<bool> EventFeed::Subscriber::Wants(HierarchyId hierarchy,
+                                                 const std::string& path) const {
   if (!scope_) return true;
   if (scope_->hierarchy != hierarchy) return false;
+  if (!scope_->is_root && path.empty()) return std::nullopt;
   return scope_->is_root || IsAtOrBelow(path, scope_->path) ||
          (!former_path_.empty() && IsAtOrBelow(path, former_path_));
 }
@@ -74,6 +78,12 @@ void EventFeed::Subscriber::Push(FeedEntry entry) {
   }
   bytes_ += SizeOf(entry);
   queue_.push_back(std::move(entry));
+  (void)::eventfd_write(signal_.get(), 1);
+}
+
+void EventFeed::Subscriber::Lose() {
+  MutexLock lock(queue_mu_);
+  ++lost_;
   (void)::eventfd_write(signal_.get(), 1);
 }
 
@@ -116,7 +126,9 @@ void EventFeed::Notified(const Notification& notification) {
                                          .time = std::chrono::system_clock::now(),
                                          .cgroup = notification.cgroup,
                                          .hierarchy = notification.hierarchy,
-                                         .path = notification.path,
+                                         .path = notification.path.size() <= kMostTold
+                                                     ? notification.path
+                                                     : std::string(),
                                          .agent = notification.agent});
 }
 
@@ -146,20 +158,25 @@ void EventFeed::PublishLocked() {
 // events we hold or, as it was removed since we took them, the next ones. If it has not, it
 // was the root of a hierarchy that ended.
 std::optional<std::string> EventFeed::PathLocked(std::size_t at) {
-  if (!uncollected_[at].path.empty()) return uncollected_[at].path;
+  if (uncollected_[at].kind != Event::Kind::kChanged) return uncollected_[at].path;
   const CgroupId cgroup = uncollected_[at].cgroup;
-  if (auto path = registry_.PathOf(cgroup)) return *std::move(path);
+  if (auto path = registry_.ToldPathOf(cgroup)) return *std::move(path);
   for (Event& event : registry_.TakeEvents()) uncollected_.push_back(std::move(event));
   const auto removed = std::find_if(
       uncollected_.begin() + static_cast<std::ptrdiff_t>(at), uncollected_.end(),
-      [&](const Event& event) { return event.cgroup == cgroup && !event.path.empty(); });
+      [&](const Event& event) { return event.cgroup == cgroup && event.kind != Event::Kind::kChanged; });
   if (removed == uncollected_.end()) return std::nullopt;
   return removed->path;
 }
 
 void EventFeed::TellLocked(HierarchyId hierarchy, const FeedEntry& entry) {
   for (Subscriber* subscriber : subscribers_) {
-    if (subscriber->Wants(hierarchy, entry.path)) subscriber->Push(entry);
+    const auto wanted = subscriber->Wants(hierarchy, entry.path);
+    if (!wanted) {
+      subscriber->Lose();
+    } else if (*wanted) {
+      subscriber->Push(entry);
+    }
   }
 }
 

@@ -40,7 +40,7 @@ struct FeedEntry {
   std::chrono::system_clock::time_point time;
   CgroupId cgroup;
   std::string hierarchy;
-  std::string path;        // as it was then; begins with '/'
+  std::string path;        // as it was then; begins with '/'; empty: longer than kMostTold
   bool populated = false;  // kPopulated
   std::string agent;       // kNotified
   std::uint64_t lost = 0;  // kLost
@@ -75,9 +75,11 @@ class EventFeed {
 
    private:
     friend class EventFeed;
-    bool Wants(HierarchyId hierarchy, const std::string& path) const;
+    // Nothing: it cannot be told from a path that is not there.
+    std::optional<bool> Wants(HierarchyId hierarchy, const std::string& path) const;
     void FollowScope(const Registry& registry);
     void Push(FeedEntry entry);
+    void Lose();
 
     EventFeed& feed_;
     const std::size_t most_;
@@ -92,7 +94,7 @@ class EventFeed {
     std::uint64_t lost_ GUARDED_BY(queue_mu_) = 0;  // since the last entry that fitted
   };
 
-  explicit EventFeed(Registry& registry) : registry_(registry) {}
+  explicit EventFeed(Registry& registry) : registry_(registry) { registry_.TellPaths(false); }
 
   // Takes the registry's events, tells the subscribers, and returns those that nobody has
   // collected yet. By the looker.
@@ -105,6 +107,7 @@ class EventFeed {
   void PublishLocked() REQUIRES(publish_mu_);
   void TellLocked(HierarchyId hierarchy, const FeedEntry& entry) REQUIRES(publish_mu_);
   void LearnHierarchiesLocked() REQUIRES(publish_mu_);
+  // Empty: too long. Nothing: the event is of the root of a hierarchy that ended.
   std::optional<std::string> PathLocked(std::size_t at) REQUIRES(publish_mu_);
 
   Registry& registry_;

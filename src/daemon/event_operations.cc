@@ -31,7 +31,7 @@ Json ToJson(const FeedEntry& entry) {
   }
   json["id"] = entry.cgroup.value;
   json["hierarchy"] = entry.hierarchy;
-  json["path"] = ToJsonText(entry.path);
+  json["path"] = entry.path.empty() ? Json(nullptr) : Json(ToJsonText(entry.path));
   if (entry.kind == FeedEntry::Kind::kPopulated) json["populated"] = entry.populated;
   if (entry.kind == FeedEntry::Kind::kNotified) json["agent"] = ToJsonText(entry.agent);
   return json;

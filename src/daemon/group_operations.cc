@@ -1,4 +1,4 @@
-// Operations that change a cgroup or what is in it: mkdir, rmdir, attach, kill.
+// Operations that change a cgroup or what is in it: mkdir, rmdir, attach, leave, kill.
 #include <algorithm>
 #include <cerrno>
 
@@ -85,6 +85,21 @@ Result<Json> Attach(Request& rq) {
   auto done = Flag(rq, "process") ? registry.AttachProcess(*id, *tid, {})
                                   : registry.Attach(*id, *tid, {});
   if (!done) return Fail(done.error());
+  return Json::object();
+}
+
+// Out of every group: for the daemon of another instance, which must not be in a job of ours.
+Result<Json> Leave(Request& rq) {
+  const std::uint64_t number = Number(rq.json, "tid");
+  if (number > UINT32_MAX) return Fail(ESRCH, "no live task {}", number);
+  const auto tid = TaskNamed(rq, static_cast<std::uint32_t>(number));
+  if (!tid) return Fail(tid.error());
+  Registry& registry = rq.daemon.registry();
+  for (const HierarchyInfo& info : registry.Hierarchies()) {
+    auto moved = registry.AttachProcess(info.root, *tid, {});
+    const bool ended = !moved && (moved.error().code == ENOENT || moved.error().code == ENODEV);
+    if (!moved && !ended) return Fail(moved.error());
+  }
   return Json::object();
 }
 

@@ -3,6 +3,7 @@
 #ifndef CORRAL_DAEMON_HANDLERS_H_
 #define CORRAL_DAEMON_HANDLERS_H_
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,11 +27,34 @@ std::uint64_t Number(const Json& object, const char* name);
 // HIERARCHY:/path, as JSON text.
 std::string FullPath(const CgroupInfo& info);
 
-// The paths of a listing's nodes, whose first is at `top`.
-std::vector<std::string> PathsOf(const std::vector<TreeNode>& nodes, const std::string& top);
+// The long lists of an answer: what there is goes to the peer whenever it has become long. No lock
+// may be held meanwhile: a peer reads as slowly as it likes.
+//
+//   Pieces pieces(rq);
+//   for (...) if (!pieces.AddRow("groups", {1, 2, 3})) return PeerIsGone();
+//   return pieces.Rest();    // the last piece, to which other members may be added
+class Pieces {
+ public:
+  explicit Pieces(Request& rq) : rq_(rq) {}
+  // False: the peer is gone.
+  bool AddRow(const char* list, Json::array_t row);
+  bool AddText(const char* list, std::string text);
+  Json Rest() { return std::move(piece_); }
 
-// Its tasks, or with `subtree` also those below: a list of {tid, tgid, path}. ENODEV.
-Result<Json> TasksIn(Registry& registry, const CgroupInfo& top, bool subtree);
+ private:
+  bool Put(const char* list, Json item, std::size_t size);
+
+  Request& rq_;
+  Json piece_ = Json::object();
+  std::size_t size_ = 0;
+};
+std::unexpected<Error> PeerIsGone();
+
+// Rows of groups, as docs/protocol.md has them: the whole listing, whose first node is at
+// HIERARCHY:/path. `more` are further columns. Numbers of parents go on from `*rows`.
+bool AddGroups(Pieces& pieces, const std::vector<TreeNode>& nodes, const std::string& top,
+               std::size_t* rows, const std::function<Json::array_t(const TreeNode&)>& more = {});
+bool AddTasks(Pieces& pieces, const std::vector<TreeTask>& tasks);  // of the same listing
 
 // instance_operations.cc
 Result<Json> Ping(Request& rq);
@@ -44,6 +68,7 @@ Result<Json> Shutdown(Request& rq);
 Result<Json> Mkdir(Request& rq);
 Result<Json> Rmdir(Request& rq);
 Result<Json> Attach(Request& rq);
+Result<Json> Leave(Request& rq);
 Result<Json> Kill(Request& rq);
 // look_operations.cc
 Result<Json> Info(Request& rq);

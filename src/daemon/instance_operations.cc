@@ -21,7 +21,10 @@ Result<void> CheckMayMount(const Request& rq) {
 
 }  // namespace
 
+// Who asks wants to know whether we get on with our work: a daemon that cannot have its tree for a
+// moment is as good as hung.
 Result<Json> Ping(Request& rq) {
+  (void)rq.daemon.registry().Hierarchies();
   return Json{{"instance", rq.daemon.instance()},
               {"daemon_pid", ::getpid()},
               {"version", kVersion}};
@@ -126,11 +129,17 @@ Result<Json> Audit(Request& rq) {
   const AuditReport report = rq.daemon.tracker().Audit();
   std::size_t cgroups = 0;
   for (const HierarchyInfo& info : rq.daemon.registry().Hierarchies()) cgroups += info.cgroups;
-  return Json{{"tasks", report.tasks},
-              {"tracked", report.tracked},
-              {"unsettled", report.unsettled},
-              {"differences", report.differences},
-              {"cgroups_checked", cgroups}};
+  Pieces pieces(rq);
+  for (const std::string& one : report.differences) {
+    if (!pieces.AddText("differences", ToJsonText(one))) return PeerIsGone();
+  }
+  Json answer = pieces.Rest();
+  if (!answer.contains("differences")) answer["differences"] = Json::array();
+  answer["tasks"] = report.tasks;
+  answer["tracked"] = report.tracked;
+  answer["unsettled"] = report.unsettled;
+  answer["cgroups_checked"] = cgroups;
+  return answer;
 }
 
 Result<Json> Shutdown(Request& rq) {

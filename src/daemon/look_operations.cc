@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <map>
+#include <iterator>
 
 #include "client/bytes.h"
 #include "daemon/handlers.h"
@@ -28,35 +28,84 @@ Result<Json> Info(Request& rq) {
               {"tasks", tasks ? tasks->size() : 0}};
 }
 
-std::vector<std::string> PathsOf(const std::vector<TreeNode>& nodes, const std::string& top) {
-  std::vector<std::string> paths{top};
-  for (std::size_t i = 1; i < nodes.size(); ++i) {
-    const std::string& up = paths[nodes[i].parent];
-    paths.push_back((up == "/" ? "" : up) + "/" + nodes[i].name);
-  }
-  return paths;
+// ---- listings
+
+bool Pieces::Put(const char* list, Json item, std::size_t size) {
+  constexpr std::size_t kLong = 256 << 10;
+  constexpr std::size_t kForEach = 64;  // about what numbers and punctuation take
+  piece_[list].push_back(std::move(item));
+  size_ += size + kForEach;
+  if (size_ < kLong || !rq_.send_piece) return true;
+  piece_["ok"] = true;
+  piece_["more"] = true;
+  const bool sent = rq_.send_piece(piece_);
+  piece_ = Json::object();
+  size_ = 0;
+  return sent;
 }
 
-Result<Json> TasksIn(Registry& registry, const CgroupInfo& top, bool subtree) {
-  struct Of {
-    CgroupId cgroup;
-    std::string path;
-  };
-  std::map<CssSetId, Of> sets;  // asked for once each
-  auto members = registry.SubtreeTasks(top.id);
-  if (!members) return Fail(members.error());
-  Json tasks = Json::array();
-  for (const TaskMember& task : *members) {
-    auto known = sets.find(task.set);
-    if (known == sets.end()) {
-      const CgroupId at = registry.CgroupOfSet(task.set, top.hierarchy);
-      known = sets.emplace(task.set, Of{at, ToJsonText(registry.PathOf(at).value_or("?"))}).first;
-    }
-    if (known->second.cgroup != top.id && !subtree) continue;
-    tasks.push_back(
-        {{"tid", task.tid.value}, {"tgid", task.tgid.value}, {"path", known->second.path}});
+bool Pieces::AddRow(const char* list, Json::array_t row) {
+  std::size_t size = 0;
+  for (const Json& cell : row) {
+    if (cell.is_string()) size += cell.get_ref<const std::string&>().size();
   }
-  return tasks;
+  return Put(list, std::move(row), size);
+}
+
+bool Pieces::AddText(const char* list, std::string text) {
+  const std::size_t size = text.size();
+  return Put(list, std::move(text), size);
+}
+
+std::unexpected<Error> PeerIsGone() { return Fail(ECANCELED, "the peer does not read any more"); }
+
+bool AddGroups(Pieces& pieces, const std::vector<TreeNode>& nodes, const std::string& top,
+               std::size_t* rows, const std::function<Json::array_t(const TreeNode&)>& more) {
+  const std::size_t first = *rows;
+  *rows += nodes.size();
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const TreeNode& node = nodes[i];
+    Json::array_t row = {i == 0 ? Json(nullptr) : Json(first + node.parent),
+                         node.id.value,
+                         i == 0 ? top : ToJsonText(node.name),
+                         node.tasks,
+                         node.children,
+                         node.populated,
+                         node.notify_on_release};
+    if (more) std::ranges::move(more(node), std::back_inserter(row));
+    if (!pieces.AddRow("groups", std::move(row))) return false;
+  }
+  return true;
+}
+
+namespace {
+
+// A listing without the groups that have no task, themselves or below; the first one stays.
+void LeaveOutIdle(std::vector<TreeNode>& nodes, std::vector<TreeTask>& tasks) {
+  std::vector<char> kept(nodes.size());
+  for (std::size_t i = nodes.size(); i-- > 0;) {
+    if (i == 0 || nodes[i].tasks != 0) kept[i] = true;
+    if (kept[i]) kept[nodes[i].parent] = true;
+  }
+  std::vector<std::size_t> now(nodes.size());
+  std::vector<TreeNode> rest;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (!kept[i]) continue;
+    now[i] = rest.size();
+    rest.push_back(std::move(nodes[i]));
+    rest.back().parent = now[rest.back().parent];  // parents come first
+  }
+  for (TreeTask& task : tasks) task.node = now[task.node];
+  nodes = std::move(rest);
+}
+
+}  // namespace
+
+bool AddTasks(Pieces& pieces, const std::vector<TreeTask>& tasks) {
+  for (const TreeTask& task : tasks) {
+    if (!pieces.AddRow("tasks", {task.tid.value, task.tgid.value, task.node})) return false;
+  }
+  return true;
 }
 
 Result<Json> Tasks(Request& rq) {
@@ -64,63 +113,47 @@ Result<Json> Tasks(Request& rq) {
   if (!id) return Fail(id.error());
   auto info = rq.daemon.registry().Info(*id);
   if (!info) return Fail(info.error());
-  auto tasks = TasksIn(rq.daemon.registry(), *info, Flag(rq, "subtree"));
-  if (!tasks) return Fail(tasks.error());
-  return Json{{"path", FullPath(*info)}, {"tasks", *std::move(tasks)}};
-}
-
-namespace {
-
-// Not recursive: a tree may be deep. Parents come before their children, so from the end each
-// node is complete when it is put into its parent.
-Result<Json> TreeOf(Registry& registry, CgroupId top) {
-  auto info = registry.Info(top);
-  if (!info) return Fail(info.error());
-  auto nodes = registry.Subtree(top);
+  std::vector<TreeTask> tasks;
+  auto nodes = rq.daemon.registry().Subtree(
+      *id, {.depth = Flag(rq, "subtree") ? SIZE_MAX : 0, .tasks = &tasks});
   if (!nodes) return Fail(nodes.error());
-  const std::vector<std::string> paths = PathsOf(*nodes, info->path);
-  std::vector<Json::array_t> children(nodes->size());  // last first
-  for (std::size_t i = nodes->size(); i-- > 0;) {
-    const TreeNode& node = (*nodes)[i];
-    std::reverse(children[i].begin(), children[i].end());
-    Json json = {{"name", node.name.empty() ? "/" : ToJsonText(node.name)},
-                 {"path", ToJsonText(paths[i])},
-                 {"id", node.id.value},
-                 {"tasks", node.tasks},
-                 {"populated", node.populated},
-                 {"notify_on_release", node.notify_on_release},
-                 {"children", std::move(children[i])}};
-    if (i == 0) return Json{{"hierarchy", info->hierarchy_name}, {"root", std::move(json)}};
-    children[node.parent].push_back(std::move(json));
+  LeaveOutIdle(*nodes, tasks);
+  Pieces pieces(rq);
+  std::size_t rows = 0;
+  if (!AddGroups(pieces, *nodes, FullPath(*info), &rows) || !AddTasks(pieces, tasks)) {
+    return PeerIsGone();
   }
-  return Fail(ENOENT, "cgroup {} is gone", top.value);
+  Json answer = pieces.Rest();
+  answer["path"] = FullPath(*info);
+  return answer;
 }
-
-}  // namespace
 
 Result<Json> Tree(Request& rq) {
   Registry& registry = rq.daemon.registry();
+  const ListOptions options{
+      .depth = rq.json.contains("depth") ? Number(rq.json, "depth") : SIZE_MAX};
   std::vector<CgroupId> tops;
-  bool named = false;
-  if (NamesCgroup(rq)) {
+  const bool named = NamesCgroup(rq);
+  if (named) {
     auto id = CgroupOf(rq);
     if (!id) return Fail(id.error());
     tops.push_back(*id);
-    named = true;
   } else {
     (void)rq.daemon.mounts().size();  // sweeps
     for (const HierarchyInfo& info : registry.Hierarchies()) tops.push_back(info.root);
   }
-  Json trees = Json::array();
+  Pieces pieces(rq);
+  std::size_t rows = 0;
   for (const CgroupId top : tops) {
-    auto tree = TreeOf(registry, top);
-    if (tree) {
-      trees.push_back(std::move(*tree));
+    auto info = registry.Info(top);
+    auto nodes = registry.Subtree(top, options);
+    if (info && nodes) {
+      if (!AddGroups(pieces, *nodes, FullPath(*info), &rows)) return PeerIsGone();
     } else if (named) {
-      return Fail(tree.error());
+      return Fail(info ? nodes.error() : info.error());
     }  // else: that hierarchy ended meanwhile
   }
-  return Json{{"trees", std::move(trees)}};
+  return pieces.Rest();
 }
 
 // Registered before the first look, so nothing is missed (spec 10.9, 10.10).

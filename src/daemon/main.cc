@@ -20,9 +20,11 @@
 #include "agent/spawner.h"
 #include "base/log.h"
 #include "base/own_path.h"
+#include "base/text.h"
 #include "base/thread.h"
 #include "client/client.h"
 #include "client/instance.h"
+#include "client/neighbours.h"
 #include "daemon/daemon.h"
 #include "daemon/remembered.h"
 #include "daemon/server.h"
@@ -45,26 +47,6 @@ const std::map<std::string, log::Level> kLogLevels = {{"debug", log::Level::kDeb
                                                       {"info", log::Level::kInfo},
                                                       {"warn", log::Level::kWarn},
                                                       {"error", log::Level::kError}};
-
-// Whoever starts the first `corral run` of an instance may itself be in a group of another one.
-// That group's owner waits for, and kills, what the job left: not us and not our agents.
-void LeaveGroupsOfOtherInstances(const std::string& own) {
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/run/corral", ignored)) {
-    const std::string instance = entry.path().filename();
-    if (instance == own) continue;
-    auto other = Client::Connect(instance);
-    if (!other) continue;
-    auto status = other->Call({{"op", "status"}});
-    if (!status) continue;
-    for (const auto& hierarchy : (*status)["hierarchies"]) {
-      const std::string root = hierarchy.value("label", "") + ":/";
-      auto moved = other->Call(
-          {{"op", "attach"}, {"path", root}, {"tid", ::getpid()}, {"process", true}});
-      if (!moved) log::Warn("instance '{}': {}", instance, moved.error().message);
-    }
-  }
-}
 
 // One line to whoever started us: `ok`, or `ok` and what he should know, or why not.
 void Tell(int ready_fd, const std::string& line) {
@@ -107,7 +89,10 @@ Result<std::optional<Fd>> LockOrFindOther(const Arguments& arguments) {
     if (lock) return std::optional(std::move(*lock));
     if (lock.error().code != EALREADY) return Fail(lock.error());
     auto other = Client::Connect(arguments.instance);
-    if (other && other->Call({{"op", "ping"}})) return std::nullopt;  // not one that ends
+    // Not one that ends.
+    auto alive = other ? other->Call({{"op", "ping"}}) : Result<nlohmann::json>(Fail(other.error()));
+    if (alive) return std::nullopt;
+    if (alive.error().code == ETIMEDOUT) return Fail(alive.error());  // it is there, and hangs
     if (i == kTries) return Fail(lock.error());
     ::usleep(50'000);
   }
@@ -141,8 +126,9 @@ bool EndsUs(int signals) {
 }
 
 // What whoever started us should know.
-std::string Greeting(Daemon& daemon) {
+std::string Greeting(Daemon& daemon, const std::vector<std::string>& stayed) {
   std::string text = "ok";
+  for (const std::string& group : stayed) text += ' ' + group + ';';
   for (const HealthEntry& entry : daemon.incidents().All()) text += ' ' + entry.text + ';';
   for (const NotLeft& left : daemon.surroundings()) {
     if (left.harms) text += ' ' + left.text + ';';
@@ -182,7 +168,9 @@ Result<void> Serve(const Arguments& arguments, std::vector<NotLeft> not_left, in
     left.harms ? log::Warn("{}: {}", left.name, left.text)
                : log::Info("{}: {}", left.name, left.text);
   }
-  LeaveGroupsOfOtherInstances(arguments.instance);  // before the spawner, which inherits the place
+  // Before the spawner, which inherits the place.
+  const std::vector<std::string> stayed = LeaveGroupsOfOtherInstances(arguments.instance);
+  for (const std::string& group : stayed) log::Warn("{}", group);
   auto remembered = Recall(directory);
   if (!remembered) return Fail(remembered.error());
   if (arguments.max_agents) remembered->max_agents = arguments.max_agents;
@@ -212,7 +200,7 @@ Result<void> Serve(const Arguments& arguments, std::vector<NotLeft> not_left, in
     if (auto kept = Remember(directory, *remembered); !kept) return Fail(kept.error());
     log::Info("corrald {} serves instance '{}', tracker {}", kVersion, arguments.instance,
               (*daemon)->tracker().name());
-    Tell(std::exchange(*ready_fd, -1), Greeting(**daemon));
+    Tell(std::exchange(*ready_fd, -1), Greeting(**daemon, stayed));
     if (!arguments.foreground) LeaveTerminal();
     peers = (*server)->Run(signals.get(), EndsUs);
     ends_instance = EndsInstance(**daemon);
@@ -261,12 +249,18 @@ int Main(int argc, char** argv) {
       ->type_name("N")
       ->check(CLI::Range(1u, kMostAgents));
   app.set_version_flag("--version", std::string("corrald ") + kVersion);
-  CLI11_PARSE(app, argc, argv);
+  try {  // CLI11 reports what went wrong by throwing; it goes no further than this function
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // help, version
+    std::fprintf(stderr, "corrald: %s; see corrald --help\n", Harmless(error.what()).c_str());
+    return error.get_exit_code();
+  }
 
   int ready_fd = arguments.ready_fd;
   const auto fail = [&](const Error& error) {
     Tell(ready_fd, error.message);
-    std::fprintf(stderr, "corrald: %s\n", error.message.c_str());
+    std::fprintf(stderr, "corrald: %s\n", Harmless(error.message).c_str());
     return 1;
   };
   if (arguments.instance.empty()) {

@@ -36,12 +36,17 @@ std::vector<std::string> MountPointsOf(dev_t device) {
 // As in /proc/mounts, with what a terminal would act on as well.
 std::string Escaped(std::string_view text) {
   std::string escaped;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte > ' ' && byte != 0x7f && c != '\\' && c != ',') {
-      escaped += c;
-    } else {
-      escaped += fmt::format("\\{:03o}", byte);
+  while (!text.empty()) {
+    std::uint32_t code = 0;
+    const std::string_view sequence = text.substr(0, std::max(Utf8Length(text, code), std::size_t{1}));
+    text.remove_prefix(sequence.size());
+    const bool separates = std::string_view(" \\,").contains(sequence.front());
+    if (!separates && Harmless(sequence) == sequence) {
+      escaped += sequence;
+      continue;
+    }
+    for (const char c : sequence) {
+      escaped += fmt::format("\\{:03o}", static_cast<unsigned char>(c));
     }
   }
   return escaped;

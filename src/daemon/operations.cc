@@ -81,6 +81,7 @@ constexpr Row kOperations[] = {
     {"mkdir", operation::Mkdir},
     {"rmdir", operation::Rmdir},
     {"attach", operation::Attach},
+    {"leave", operation::Leave},
     {"kill", operation::Kill},
     {"info", operation::Info},
     {"tasks", operation::Tasks},

@@ -4,6 +4,7 @@
 
 #include <corral/result.h>
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -28,6 +29,9 @@ struct Request {
   const nlohmann::json& json;
   int connection;      // readable or hung up: the peer does not wait any more
   Fd descriptor;       // a handler may put one here; it travels with the answer
+  // Sends a piece of a long answer before the rest; false: the peer is gone. May be empty: then the
+  // answer is one piece.
+  std::function<bool(const nlohmann::json&)> send_piece = {};
 };
 
 // The answer to one request; never throws. ECANCELED: the peer went away while it waited.

@@ -22,6 +22,11 @@ namespace {
 
 constexpr std::size_t kMaxRequest = std::size_t{1} << 20;
 
+// Names went through ToJsonText(); what did not must not end us.
+std::string Text(const nlohmann::json& answer) {
+  return answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 // With a uid that is nobody's where it cannot be told.
 ucred PeerOf(int socket) {
   ucred peer = {.pid = 0, .uid = static_cast<uid_t>(-1), .gid = static_cast<gid_t>(-1)};
@@ -35,7 +40,7 @@ Fd SpareDescriptor() { return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 // What one who is not served gets. It fits into any socket's buffer: this waits for nobody.
 void Refuse(int socket, const Error& error) {
   const nlohmann::json answer = {{"ok", false}, {"errno", error.code}, {"error", error.message}};
-  (void)SendFrame(socket, answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  (void)SendFrame(socket, Text(answer));
 }
 
 // What fails for want of something fails again and again; and logging may want the same.
@@ -195,9 +200,15 @@ void Server::Converse(int socket) {
                     .session = session,
                     .json = json,
                     .connection = socket,
-                    .descriptor = Fd()};
-    const std::string answer = Answer(request).dump();
-    if (!SendFrame(socket, answer, request.descriptor.get())) return;
+                    .descriptor = Fd(),
+                    .send_piece = [&](const nlohmann::json& piece) {
+                      return SendFrame(socket, Text(piece)).has_value();
+                    }};
+    auto sent = SendFrame(socket, Text(Answer(request)), request.descriptor.get());
+    if (!sent && sent.error().code == EMSGSIZE) {  // nothing of it went out
+      sent = SendFrame(socket, Text({{"ok", false}, {"errno", EMSGSIZE}, {"error", sent.error().message}}));
+    }
+    if (!sent) return;
   }
 }
 

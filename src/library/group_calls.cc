@@ -10,6 +10,7 @@
 #include "client/bytes.h"
 #include "client/held_child.h"
 #include "client/instance.h"
+#include "client/listing.h"
 
 namespace corral {
 namespace {
@@ -29,11 +30,7 @@ auto Understood(Fn fn) -> decltype(fn()) {
 Result<std::vector<pid_t>> Pids(const json& list) {
   return Understood([&]() -> Result<std::vector<pid_t>> {
     std::vector<pid_t> pids;
-    for (const json& one : list) {
-      pids.push_back(one.is_object() ? one.at("tgid").get<pid_t>() : one.get<pid_t>());
-    }
-    std::sort(pids.begin(), pids.end());
-    pids.erase(std::unique(pids.begin(), pids.end()), pids.end());
+    for (const json& one : list) pids.push_back(one.get<pid_t>());
     return pids;
   });
 }
@@ -46,8 +43,10 @@ Result<std::string> GroupCalls::InstanceNamed(const std::string& instance) {
   return instance;
 }
 
-// What a lost connection means: no daemon (ECONNREFUSED), or another one than before.
+// What a lost connection means: no daemon (ECONNREFUSED), another one than before, or one that
+// hangs, as it says itself.
 Error GroupCalls::Gone(const Error& lost) const {
+  if (lost.code == ETIMEDOUT) return lost;
   auto again = Client::Connect(instance_);
   if (!again) return again.error();
   return {ECONNRESET, fmt::format("the daemon went away while it was asked: {}", lost.message)};
@@ -80,7 +79,7 @@ Result<void> GroupCalls::Ping() {
 Result<bool> GroupCalls::Create(const std::string& path) {
   const std::size_t colon = path.find(":/");
   if (colon == std::string::npos || colon == 0) {
-    return Fail(EINVAL, "'{}' is not of the form HIERARCHY:/path", path);
+    return Fail(EINVAL, "'{}' is not of the form HIERARCHY:/path", Printable(path));
   }
   auto made = Call({{"op", "mkdir"},
                     {"path", ToJsonText(path.substr(0, colon + 2))},
@@ -108,7 +107,7 @@ Result<pid_t> GroupCalls::Spawn(const std::string& path, const std::vector<std::
     return Fail(entered.error());
   }
   if (const int error = child->Release(); error != 0) {
-    return Fail(error, "cannot run {}: {}", command[0], std::strerror(error));
+    return Fail(error, "cannot run {}: {}", Printable(command[0]), std::strerror(error));
   }
   return child->pid();
 }
@@ -125,13 +124,17 @@ Result<void> GroupCalls::WaitEmpty(const std::string& path, std::chrono::millise
   const auto end = Clock::now() + (for_ever ? milliseconds{} : timeout);
   pollfd answered{.fd = client->socket(), .events = POLLIN, .revents = 0};
   for (;;) {
-    constexpr std::int64_t kMost = 1'000'000'000;
+    constexpr std::int64_t kSlice = milliseconds(Client::kSilence).count();
     const std::int64_t left =
         std::max<std::int64_t>(std::chrono::ceil<milliseconds>(end - Clock::now()).count(), 0);
     const int ready =
-        ::poll(&answered, 1, for_ever ? -1 : static_cast<int>(std::min(left, kMost)));
+        ::poll(&answered, 1, static_cast<int>(for_ever ? kSlice : std::min(left, kSlice)));
     if (ready > 0) break;
-    if (ready == 0 && left == 0) return Fail(ETIMEDOUT, "{} still has tasks", path);
+    if (ready < 0) continue;
+    if (!for_ever && left == 0) return Fail(ETIMEDOUT, "{} was not empty in time", Printable(path));
+    // Who set a limit is back in time anyhow, and asking takes its own.
+    if (!for_ever) continue;
+    if (auto alive = client->CheckAlive(); !alive) return alive;
   }
   auto answer = client->Answer();
   if (answer) return {};
@@ -141,7 +144,13 @@ Result<void> GroupCalls::WaitEmpty(const std::string& path, std::chrono::millise
 Result<std::vector<pid_t>> GroupCalls::List(const std::string& path) {
   auto answer = Call({{"op", "tasks"}, {"path", ToJsonText(path)}, {"subtree", true}});
   if (!answer) return Fail(answer.error());
-  return Pids((*answer)["tasks"]);
+  Listing listing;
+  if (auto read = listing.Add(*answer); !read) return Fail(read.error());
+  std::vector<pid_t> pids;
+  for (const Listing::Task& task : listing.tasks()) pids.push_back(static_cast<pid_t>(task.tgid));
+  std::sort(pids.begin(), pids.end());
+  pids.erase(std::unique(pids.begin(), pids.end()), pids.end());
+  return pids;
 }
 
 Result<std::vector<pid_t>> GroupCalls::Kill(const std::string& path) {

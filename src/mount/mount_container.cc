@@ -33,7 +33,7 @@ struct Arguments {
 };
 
 int Complain(Exit code, const std::string& sentence) {
-  std::fprintf(stderr, "mount.container: %s\n", sentence.c_str());
+  std::fprintf(stderr, "mount.container: %s\n", Harmless(sentence).c_str());
   return code;
 }
 
@@ -90,8 +90,9 @@ int Run(int argc, char** argv) {
     return Complain(refused ? kUsage : kMountFailed, mounted.error().message);
   }
   if (arguments.verbose) {
-    std::printf("mount.container: hierarchy %s is on %s\n", mounted->dump().c_str(),
-                Printable(arguments.request.dir).c_str());
+    const std::string line = fmt::format("hierarchy {} is on {}", mounted->dump(),
+                                         Printable(arguments.request.dir));
+    std::printf("mount.container: %s\n", Harmless(line).c_str());
   }
   return kDone;
 }

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "client/bytes.h"
 #include "client/client.h"
 #include "support/slow_close.h"
 #include "system/instance.h"
@@ -181,7 +182,7 @@ TEST_F(Cli, RmPointsToWhyWhenTheGroupIsInUse) {
 
 TEST_F(Cli, MkdirMakesAGroupWithoutAMount) {
   EXPECT_EQ(Sh("corral mkdir corral:/x/y && corral tree corral:/x --json | jq -r "
-               "'.trees[0].root.children[0].path'").out, "/x/y\n");
+               "'.trees[0].groups[1].path'").out, "/x/y\n");
   ExpectFailure("corral mkdir corral:/x/y", 1, "already");
   ExpectFailure("corral mkdir corral:/", 2, "HIERARCHY:/path");
   ExpectFailure("corral mkdir x", 2, "HIERARCHY:/path");
@@ -413,6 +414,68 @@ TEST_F(Cli, JsonOfEveryCommandParses) {
     EXPECT_EQ(Sh("corral " + command + " --json | jq -e 'type == \"object\"'").out, "true\n")
         << command;
   }
+}
+
+// ---- texts that others chose
+
+// C1 as a character and as a byte, right-to-left, DEL, ESC, a line separator, a backslash.
+constexpr char kHostile[] = "a\xc2\x9b" "31m\x9b\xe2\x80\xae\x7f\x1b[2J\xe2\x80\xa8\\z";
+
+void ExpectHarmless(const std::string& command, const std::string& out) {
+  std::istringstream lines(out);
+  for (std::string line; std::getline(lines, line);) EXPECT_EQ(Harmless(line), line) << command;
+}
+
+TEST_F(Cli, ANameDrivesNoTerminalWhateverShowsIt) {
+  const std::string group = mnt() + "/" + kHostile;
+  ASSERT_EQ(::mkdir(group.c_str(), 0755), 0);
+  std::filesystem::copy_file("/bin/sleep", work() + "/" + kHostile);
+  Follow("jobs:/");
+  ::setenv("PROGRAM", (work() + "/" + kHostile).c_str(), 1);
+  ::setenv("NAME", kHostile, 1);
+  const std::string pid = Sh("\"$PROGRAM\" 60 >/dev/null 2>&1 & echo $!").out;
+  ASSERT_EQ(Write(group + "/tasks", pid), 0);
+  for (const char* command :
+       {"corral tree", "corral ls jobs:/", "corral ps -r jobs:/", "corral why \"jobs:/$NAME\"",
+        "corral stat \"jobs:/$NAME\"", "corral top --once --interval 0.1",
+        "corral rm \"jobs:/$NAME\"", "corral ps \"jobs:/$NAME/no\"",
+        "corral ps \"$MNT/$NAME/no\"", "corral mkdir \"jobs:/$NAME\"",
+        "corral run -g \"jobs:/\" -- \"$NAME\"", "corral exec \"jobs:/a\" -- \"$NAME\"",
+        "corral attach jobs:/ \"$NAME\"", "corral mount -o \"$NAME\" none $MNT",
+        "corral umount \"$WORK/$NAME\"", "corral \"$NAME\"", "corral ps \"--$NAME\" x",
+        "corral -i \"$NAME\" status", "corrald --instance \"$NAME\"", "corrald \"--$NAME\"",
+        "mount.container none $MNT -o \"$NAME\"", "mount.container none \"$WORK/no$NAME\"",
+        "corral __complete ps jobs:/ | tr '\\t' ' '", "corral kill \"jobs:/$NAME\""}) {
+    ExpectHarmless(command, Sh(command).out);
+  }
+  ASSERT_TRUE(LineAppears("stream", "removed") || LineAppears("stream", "empty"));
+  ExpectHarmless("events", Read(work() + "/stream"));
+  ExpectHarmless("log", Sh("cat /run/corral/$CORRAL_INSTANCE/corrald.log").out);
+  ::unsetenv("NAME");
+  ::unsetenv("PROGRAM");
+}
+
+TEST_F(Cli, JsonIsAsciiAndKeepsEveryByteOfAName) {
+  ASSERT_EQ(::mkdir((mnt() + "/" + kHostile).c_str(), 0755), 0);
+  for (const char* command : {"tree", "ls jobs:/", "why jobs:/", "top --once --interval 0.1"}) {
+    const std::string json = Sh(std::string("corral ") + command + " --json").out;
+    EXPECT_TRUE(std::ranges::all_of(json, [](char c) { return c == '\n' || (c >= ' ' && c < 0x7f); }))
+        << command;
+    EXPECT_NE(json.find("\\u202e"), std::string::npos) << command;
+  }
+  const auto tree = nlohmann::json::parse(Sh("corral tree jobs:/ --json").out);
+  EXPECT_EQ(FromJsonText(tree["trees"][0]["groups"][1]["name"].get<std::string>()), kHostile);
+}
+
+TEST_F(Cli, WhatIsShownOfANameCanBeTypedBack) {
+  const std::string shown = Printable(std::string("jobs:/") + kHostile);
+  EXPECT_EQ(Sh("corral mkdir '" + shown + "'").out, "");
+  EXPECT_EQ(::access((mnt() + "/" + kHostile).c_str(), F_OK), 0);
+  EXPECT_EQ(Sh("corral run -g '" + shown + "' -- true").status, 0);
+  EXPECT_EQ(Sh("corral ls '" + shown + "' | wc -l").out, "1\n");
+  EXPECT_EQ(Sh("corral rm '" + shown + "'").out, "");
+  EXPECT_NE(::access((mnt() + "/" + kHostile).c_str(), F_OK), 0);
+  ExpectFailure("corral rm '\"jobs:/\\q\"'", 1, "quotes");
 }
 
 TEST_F(Cli, HelpOfEveryCommandShowsAnExample) {

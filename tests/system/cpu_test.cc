@@ -38,7 +38,7 @@ TEST_F(Cpu, OfARunIsSaidWhenAskedFor) {
   EXPECT_EQ(Sh("corral run -- true").out, "");
   EXPECT_EQ(Sh("CORRAL_BILL=1 corral run --detach -- true | wc -l").out, "1\n");
   EXPECT_TRUE(Eventually([] {
-    return Sh("corral tree corral:/ --json | jq '.trees[0].root.children | length'").out == "0\n";
+    return Sh("corral tree corral:/ --json | jq '.trees[0].groups | length - 1'").out == "0\n";
   })) << "no group is left";
 }
 

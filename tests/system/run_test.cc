@@ -18,7 +18,7 @@ class Run : public InstanceTest {
     ASSERT_EQ(Sh("corral run -- true").status, 0);  // starts the daemon
   }
   std::string Groups() {
-    return Sh("corral tree corral:/ --json | jq '.trees[0].root.children | length'").out;
+    return Sh("corral tree corral:/ --json | jq '.trees[0].groups | length - 1'").out;
   }
 };
 

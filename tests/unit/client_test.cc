@@ -10,6 +10,7 @@
 #include "client/bytes.h"
 #include "client/frame.h"
 #include "client/instance.h"
+#include "client/listing.h"
 
 namespace corral {
 namespace {
@@ -110,6 +111,82 @@ TEST(Printable, QuotesWhatCouldDriveATerminal) {
   EXPECT_EQ(Printable("cut off \xc6"), "\"cut off \\xc6\"");  // ended a debug build
   EXPECT_EQ(Printable("\xe2\x82"), "\"\\xe2\\x82\"");
   EXPECT_EQ(Printable("\xff \xe2\x82\xac"), "\"\\xff \xe2\x82\xac\"");
+}
+
+TEST(Printable, QuotesWhatIsNotSeenOrLooksLikeSomethingElse) {
+  EXPECT_EQ(Printable("\x7f"), "\"\\x7f\"");
+  EXPECT_EQ(Printable("\xc2\x9b" "2J"), "\"\\u009b2J\"") << "C1 as a character";
+  EXPECT_EQ(Printable("\x9b" "2J"), "\"\\x9b2J\"") << "and as a byte: another name";
+  EXPECT_EQ(Printable("a\xe2\x80\xae" "b"), "\"a\\u202eb\"") << "right to left";
+  EXPECT_EQ(Printable("\xe2\x81\xa6"), "\"\\u2066\"");
+  EXPECT_EQ(Printable("\xd8\x9c"), "\"\\u061c\"");
+  EXPECT_EQ(Printable("\xe2\x80\x8f"), "\"\\u200f\"");
+  EXPECT_EQ(Printable("\xe2\x80\xa8"), "\"\\u2028\"") << "a line separator";
+  EXPECT_EQ(Printable("\xef\xbb\xbf"), "\"\\ufeff\"");
+  EXPECT_EQ(Printable("\xe2\x80\x8b"), "\"\\u200b\"") << "of no width";
+  EXPECT_EQ(Printable("\xc2\xa0"), "\"\\u00a0\"") << "looks like a blank";
+  EXPECT_EQ(Printable("\xf3\xa0\x80\x81"), "\"\\U000e0001\"");
+  EXPECT_EQ(Printable("a\\x9b"), "\"a\\\\x9b\"") << "a backslash that is in the name";
+  EXPECT_EQ(Printable("\"a\""), "\"\\\"a\\\"\"");
+  EXPECT_EQ(Printable("gr\xc3\xbc\xc3\x9f \xe6\xbc\xa2"), "gr\xc3\xbc\xc3\x9f \xe6\xbc\xa2");
+}
+
+TEST(Printable, IsReadBackByteForByte) {
+  std::string every;
+  for (int byte = 1; byte < 256; ++byte) every += static_cast<char>(byte);
+  for (const std::string& name :
+       {every, std::string("plain"), std::string("a \"b\" \\ c"), std::string("\xc2\x9b\x9b"),
+        std::string("\xe2\x80\xae\xf3\xa0\x80\x81\xef\xbe\x9b"), std::string("\"")}) {
+    EXPECT_EQ(FromPrintable(Printable(name)), name);
+    EXPECT_EQ(Harmless(Printable(name)), Printable(name)) << "once is enough";
+    EXPECT_EQ(FromJsonText(ToJsonText(name)), name);
+  }
+  EXPECT_EQ(FromPrintable("C:\\x"), "C:\\x") << "without quotes nothing is read";
+  for (const char* bad : {"\"\\\"", "\"\\x1\"", "\"\\q\"", "\"a\"b\"", "\"\\ud800\"", "\"\\u0041\""}) {
+    EXPECT_FALSE(FromPrintable(bad)) << bad;
+  }
+}
+
+TEST(Harmless, LeavesTextAsItIsAndItsLinesOne) {
+  EXPECT_EQ(Harmless("a \"b\" C:\\ \xc3\xbc"), "a \"b\" C:\\ \xc3\xbc");
+  EXPECT_EQ(Harmless("one\ntwo\x1b[2J\xc2\x9b\xff"), "one\\ntwo\\x1b[2J\\u009b\\xff");
+}
+
+TEST(Listing, PutsPathsTogetherWhereTheyAreShown) {
+  Listing listing;
+  nlohmann::json first = {{"groups",
+                           {{nullptr, 1, "jobs:/", 5, 1, true, false},
+                            {0, 2, "a", 0, 2, false, true}}},
+                          {"more", true}};
+  nlohmann::json second = {{"groups", {{1, 3, "b", 1, 0, true, false}, {nullptr, 9, "x:/p/q", 0, 0, false, false}}},
+                           {"tasks", {{7, 6, 2}}}};
+  ASSERT_TRUE(listing.Add(first));
+  ASSERT_TRUE(listing.Add(second));
+  ASSERT_EQ(listing.size(), 4u);
+  EXPECT_EQ(listing.PathOf(0), "/");
+  EXPECT_EQ(listing.PathOf(2), "/a/b");
+  EXPECT_EQ(listing[2].depth, 2u);
+  EXPECT_EQ(listing.ShownPath(2, true), "jobs:/a/b");
+  EXPECT_EQ(listing.ShownPath(3, true), "x:/p/q");
+  EXPECT_EQ(listing.tasks().at(0).group, 2u);
+  for (nlohmann::json bad : {nlohmann::json{{7, 5, "c", 0, 0, false, false}},
+                             nlohmann::json{{4, 5, "c", 0, 0, false, false}},
+                             nlohmann::json{{0, 5, 6, 0, 0, false, false}}, nlohmann::json{{0, 5}}}) {
+    nlohmann::json piece = {{"groups", std::move(bad)}};
+    EXPECT_EQ(listing.Add(piece).error().code, EPROTO);
+  }
+}
+
+TEST(Listing, OfALongPathShowsTheEndAndTellsProgramsNone) {
+  Listing listing;
+  nlohmann::json rows = {{nullptr, 1, "deep:/", 0, 1, false, false}};
+  for (int i = 0; i < 50'000; ++i) rows.push_back({i, i + 2, "d", 0, 1, false, false});
+  nlohmann::json piece = {{"groups", std::move(rows)}};
+  ASSERT_TRUE(listing.Add(piece));
+  EXPECT_FALSE(listing.PathOf(50'000));
+  EXPECT_TRUE(listing.JsonPath(50'000).is_null());
+  EXPECT_TRUE(listing.ShownPath(50'000).ends_with("/d/d (50000 levels down)"));
+  EXPECT_LT(listing.ShownPath(50'000).size(), 300u);
 }
 
 TEST(Instance, NamesAreShortAndPlain) {

@@ -33,6 +33,48 @@ TEST_F(Tree, InheritsNotifyOnReleaseAtMkdirAndNeverLater) {
   EXPECT_THAT(registry_.NotifyOnRelease(without), IsOkAndHolds(false));
 }
 
+// Each step that were recursive would end the process here.
+TEST_F(Tree, IsListedAndTakenApartDeeperThanAStackIs) {
+  constexpr std::size_t kDepth = 100'000;
+  CgroupId at = At("/");
+  for (std::size_t i = 0; i < kDepth; ++i) at = registry_.Mkdir(at, "d", {}).value();
+  const Tid task = StartIn(at);
+  std::vector<TreeTask> tasks;
+  const auto nodes = registry_.Subtree(At("/"), {.tasks = &tasks}).value();
+  ASSERT_EQ(nodes.size(), kDepth + 1);
+  EXPECT_EQ(nodes.back().tasks, 1u);
+  EXPECT_TRUE(nodes[1].populated);
+  ASSERT_EQ(tasks.back().tid, task);
+  EXPECT_EQ(tasks.back().node, kDepth);
+  EXPECT_EQ(registry_.SubtreeTasks(nodes[1].id).value().size(), 1u);
+  Exit(task);
+  Pump();
+  for (std::size_t i = kDepth; i > kDepth / 2; --i) {
+    ASSERT_THAT(registry_.Remove(nodes[i].id), IsOk());
+  }
+  EXPECT_EQ(registry_.Subtree(At("/")).value().size(), kDepth / 2 + 1);
+  EXPECT_THAT(registry_.Rmdir(nodes[kDepth / 2].id, "gone"), FailsWith(ENOENT));
+}  // the rest goes with the registry
+
+TEST_F(Tree, AListingEndsWhereItIsToldToAndCountsWhatIsBelow) {
+  Mkdir("/a");
+  Mkdir("/a/b");
+  Mkdir("/a/b/c");
+  Mkdir("/z");
+  const Tid task = StartIn(At("/a/b"));
+  std::vector<TreeTask> tasks;
+  const auto nodes = registry_.Subtree(At("/a"), {.depth = 1, .tasks = &tasks}).value();
+  ASSERT_EQ(nodes.size(), 2u);
+  EXPECT_EQ(nodes[1].children, 1u);
+  ASSERT_EQ(tasks.size(), 1u);
+  EXPECT_EQ(tasks[0].tid, task);
+  EXPECT_EQ(tasks[0].node, 1u);
+  const auto all = registry_.Subtree(At("/")).value();
+  std::vector<std::string> names;
+  for (const TreeNode& node : all) names.push_back(node.name);
+  EXPECT_THAT(names, ElementsAre("", "a", "b", "c", "z")) << "each followed by all below it";
+}
+
 TEST_F(Tree, KeepsACgroupWithChildren) {
   Mkdir("/a");
   Mkdir("/a/b");

@@ -145,6 +145,23 @@ TEST_F(Feed, PutsTheGapBeforeWhatFitsAgain) {
   EXPECT_EQ(rest.back(), "populated jobs:/later");
 }
 
+// Its path cannot be told, and for who asked for a part of the hierarchy nor whether it is his.
+TEST_F(Feed, APathThatIsTooLongIsLeftOutAndCountedAsLostWhereItDecides) {
+  const std::string name(250, 'n');
+  CgroupId at = Mkdir("/top");
+  for (std::size_t size = 0; size <= kMostTold; size += name.size()) {
+    at = registry_.Mkdir(at, name, {}).value();
+  }
+  EventFeed::Subscriber all(feed_, std::nullopt);
+  EventFeed::Subscriber root(feed_, ScopeOf("/"));
+  EventFeed::Subscriber part(feed_, ScopeOf("/top"));
+  ASSERT_THAT(registry_.Remove(at), IsOk());
+  Look();
+  EXPECT_THAT(Lines(all), ElementsAre("removed ", "released ")) << "the last child of its parent";
+  EXPECT_THAT(Lines(root), ElementsAre("removed ", "released "));
+  EXPECT_THAT(Lines(part), ElementsAre("lost 2"));
+}
+
 TEST_F(Feed, ForgetsASubscriberThatIsGone) {
   {
     EventFeed::Subscriber gone(feed_, std::nullopt);
