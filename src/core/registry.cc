@@ -261,6 +261,7 @@ Result<Cgroup*> Registry::MkdirLocked(Cgroup& parent, std::string_view name,
   child->name = name;
   child->notify_on_release = parent.notify_on_release;  // now, never later (spec 5.2)
   child->clone_children = parent.clone_children;
+  if (!parent.parent) child->quotas.depth = parent.quotas.depth;
   child->auto_remove = options.auto_remove;
   auto css = subsystems_.Create(parent.css, child->id, parent.hierarchy->css_inherit,
                                 clone || parent.clone_children);
@@ -280,7 +281,7 @@ Result<Cgroup*> Registry::MkdirLocked(Cgroup& parent, std::string_view name,
 Result<void> Registry::CheckQuotasLocked(const Cgroup& parent) const {
   std::uint64_t levels = 1;
   for (const Cgroup* up = &parent; up; up = up->parent, ++levels) {
-    if (levels > up->quotas.depth) {
+    if (up->parent && levels > up->quotas.depth) {
       return Fail(EAGAIN, "{} may have {} levels of cgroups below it, and no more",
                   BuildPath(*up), up->quotas.depth);
     }

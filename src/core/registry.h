@@ -59,7 +59,9 @@ struct HierarchyOptions {
   bool clone_children = false;       // of the root
   bool noprefix = false;             // this and the dialect are kept for `control`
   bool css_inherit = true;           // NewCss::inherits
-  Quotas quotas = {};                // of the root, and so of all
+  // Below the root there are `descendants` at most; each cgroup directly below it begins with
+  // `depth`, which whoever may write the root's files changes.
+  Quotas quotas = {};
   const Dialect* dialect = nullptr;
   ReleaseRules rules = {};
 };

@@ -25,7 +25,8 @@
 
 namespace corral {
 
-// Of every hierarchy, in every dialect: no more than paths, walks and memory are meant for.
+// Of every hierarchy, in every dialect: what a user makes through descriptors of directories does not
+// go on for ever. The depth is where a tree's own begins (spec 4.6), and may be raised.
 inline constexpr Quotas kHierarchyQuotas{.depth = 512, .descendants = 1'000'000};
 
 class MountTable {

@@ -23,9 +23,12 @@ class Quotas : public Conformance {
 };
 CORRAL_IN_EVERY_DIALECT(Quotas);
 
-TEST_P(Quotas, AreMaxAtFirstAndReadBackWhatWasWritten) {
+TEST_P(Quotas, BeginWithADepthBelowTheTopAndReadBackWhatWasWritten) {
+  EXPECT_EQ(Read(his_ + "/cgroup.max.depth"), "512\n");
+  EXPECT_EQ(Read(his_ + "/cgroup.max.descendants"), "max\n");
+  ASSERT_EQ(Mkdir(his_ + "/deeper"), 0);
+  EXPECT_EQ(Read(his_ + "/deeper/cgroup.max.depth"), "max\n") << "bounded by those above";
   for (const std::string file : {"/cgroup.max.depth", "/cgroup.max.descendants"}) {
-    EXPECT_EQ(Read(his_ + file), "max\n");
     EXPECT_EQ(Write(his_ + file, "12\n"), 0);
     EXPECT_EQ(Read(his_ + file), "12\n");
     EXPECT_EQ(Write(his_ + file, "max"), 0);
@@ -57,8 +60,9 @@ TEST_P(Quotas, AMkdirBeyondGivesEagainAndWhatIsThereStays) {
 TEST_P(Quotas, AreSetByWhoMayWriteTheParentsFiles) {
   for (const std::string file : {"/cgroup.max.depth", "/cgroup.max.descendants"}) {
     EXPECT_EQ(StatOf(his_ + file).st_uid, kUser) << "chown was told so, and it is of no use";
+    const std::string before = Read(his_ + file);
     EXPECT_EQ(AsUser([&] { return Write(his_ + file, "7"); }), EACCES);
-    EXPECT_EQ(Read(his_ + file), "max\n");
+    EXPECT_EQ(Read(his_ + file), before);
     ASSERT_EQ(AsUser([&] { return Code(::mkdir((his_ + "/own").c_str(), 0755)); }), 0);
     EXPECT_EQ(StatOf(his_ + "/own" + file).st_uid, kUser);
     EXPECT_EQ(AsUser([&] { return Write(his_ + "/own" + file, "7"); }), 0);

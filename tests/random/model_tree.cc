@@ -104,6 +104,7 @@ std::unique_ptr<ModelGroup> Model::NewGroup(ModelHierarchy& hierarchy, ModelGrou
     group->notify = parent->notify;  // spec 5.2
     group->clone_children = parent->clone_children;
   }
+  if (parent && !parent->parent) group->quotas["cgroup.max.depth"] = 512;  // spec 4.6
   for (const SpecFile& file : hierarchy.dialect->files) {
     if (!FileIn(*group, file.name)) continue;
     group->files[std::string(file.name)] = {

@@ -141,18 +141,21 @@ TEST_F(Keeping, QuotasAndWhatTheyCountAreAsTheyWere) {
       Reg().CreateHierarchy({.name = "jobs", .quotas = {.depth = 3}}).value();
   const CgroupId a = Mkdir(jobs, "a");
   const CgroupId b = Reg().Mkdir(a, "b", {}).value();
+  ASSERT_EQ(Reg().QuotasOf(a)->depth, 3u);
+  ASSERT_THAT(Reg().SetQuota(a, &Quotas::depth, 2), IsOk());
   ASSERT_THAT(Reg().SetQuota(a, &Quotas::descendants, 2), IsOk());
   ASSERT_THAT(Reg().SetQuota(b, &Quotas::depth, 7), IsOk());
   Restart();
   EXPECT_EQ(Reg().QuotasOf(a)->descendants, 2u);
-  EXPECT_EQ(Reg().QuotasOf(a)->depth, kNoQuota);
+  EXPECT_EQ(Reg().QuotasOf(a)->depth, 2u);
   EXPECT_EQ(Reg().QuotasOf(b)->depth, 7u);
   const auto c = Reg().Mkdir(b, "c", {});
   ASSERT_THAT(c, IsOk());
   EXPECT_THAT(Reg().Mkdir(a, "d", {}), FailsWith(EAGAIN));
   EXPECT_EQ(Reg().InfoOf(jobs)->cgroups, 4u);
   ASSERT_THAT(Reg().SetQuota(a, &Quotas::descendants, kNoQuota), IsOk());
-  EXPECT_THAT(Reg().Mkdir(*c, "e", {}), FailsWith(EAGAIN)) << "the hierarchy's own";
+  EXPECT_THAT(Reg().Mkdir(*c, "e", {}), FailsWith(EAGAIN)) << "the depth of a";
+  EXPECT_EQ(Reg().QuotasOf(Mkdir(jobs, "f"))->depth, 3u) << "what the hierarchy gives";
   ASSERT_THAT(Reg().Remove(*c), IsOk());
   EXPECT_THAT(Reg().ChildrenAfter(a, {}, 9), IsOkAndHolds(ElementsAre(testing::Pair("b", b))));
 }

@@ -72,12 +72,16 @@ TEST_F(Quota, HoldsForAClone) {
   EXPECT_THAT(registry_.Clone(jobs_, task), IsOk());
 }
 
-TEST_F(Quota, OfAHierarchyHoldsForAllOfIt) {
-  const HierarchyId flat = *registry_.CreateHierarchy({.name = "flat", .quotas = {.depth = 2}});
+TEST_F(Quota, OfAHierarchyBeginsDirectlyBelowItsRootAndMayBeRaised) {
+  const HierarchyId flat =
+      *registry_.CreateHierarchy({.name = "flat", .quotas = {.depth = 1, .descendants = 3}});
   const CgroupId one = *registry_.Mkdir(*registry_.Root(flat), "1", {});
   const CgroupId two = *registry_.Mkdir(one, "2", {});
-  EXPECT_THAT(registry_.SetQuota(one, &Quotas::depth, 100), IsOk());
-  EXPECT_THAT(registry_.Mkdir(two, "3", {}), FailsWith(EAGAIN));
+  EXPECT_THAT(registry_.SetQuota(two, &Quotas::depth, kNoQuota), IsOk());
+  EXPECT_THAT(registry_.Mkdir(two, "3", {}), FailsWith(EAGAIN)) << "not for who has a part of it";
+  EXPECT_THAT(registry_.SetQuota(one, &Quotas::depth, kNoQuota), IsOk());
+  EXPECT_THAT(registry_.Mkdir(two, "3", {}), IsOk());
+  EXPECT_THAT(registry_.Mkdir(two, "4", {}), FailsWith(EAGAIN)) << "of the whole hierarchy";
 }
 
 TEST_F(Quota, OfARemovedCgroupIsNotThere) {
