@@ -204,7 +204,8 @@ void Server::Converse(int socket) {
                     .send_piece = [&](const nlohmann::json& piece) {
                       return SendFrame(socket, Text(piece)).has_value();
                     }};
-    auto sent = SendFrame(socket, Text(Answer(request)), request.descriptor.get());
+    const std::string answer = Text(Answer(request));  // first: it sets the descriptor
+    auto sent = SendFrame(socket, answer, request.descriptor.get());
     if (!sent && sent.error().code == EMSGSIZE) {  // nothing of it went out
       sent = SendFrame(socket, Text({{"ok", false}, {"errno", EMSGSIZE}, {"error", sent.error().message}}));
     }
