@@ -46,7 +46,9 @@ struct Cgroup {
   std::map<std::string, std::unique_ptr<Cgroup>, std::less<>> children;
   std::map<CgroupId, Cgroup*> by_age;  // the same; a listing goes on after an id
   Quotas quotas;
-  std::uint64_t descendants = 0;  // all below it
+  std::uint64_t level = 0;        // a root's is 0
+  Cgroup* bound = nullptr;        // the nearest above with quotas, at last the root: who is asked at mkdir
+  std::uint64_t descendants = 0;  // all below it; counted for who has quotas, and roots
   CssList css;  // empty when no subsystem is bound
 
   bool notify_on_release = false;
@@ -83,6 +85,10 @@ struct Cgroup {
   std::uint64_t event_serial = 0; // changes of what cgroup.events shows
   bool populated_self = false;    // has tasks, or some on their way out
   std::size_t populated_children = 0;
+
+  bool has_quotas() const { return quotas.depth != kNoQuota || quotas.descendants != kNoQuota; }
+  // For a child of it.
+  Cgroup* nearest_bound() { return !parent || has_quotas() ? this : bound; }
 
   // As a css_set's tuple names it: 0 for a root.
   CgroupId place() const { return parent ? id : CgroupId{}; }

@@ -365,6 +365,8 @@ Result<void> Registry::TakeCgroupLocked(CgroupId id, RowReader& row) {
     return Fail(EBADMSG, "it cannot be in cgroup {}", parent_id.value);
   }
   cgroup.parent = parent->second;
+  cgroup.level = cgroup.parent->level + 1;
+  cgroup.bound = cgroup.parent->nearest_bound();
   auto css = subsystems_.Create(cgroup.parent->css, id, hierarchy->css_inherit,
                                 cgroup.parent->clone_children);
   if (!css) return Fail(css.error());

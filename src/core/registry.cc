@@ -271,42 +271,12 @@ Result<Cgroup*> Registry::MkdirLocked(Cgroup& parent, std::string_view name,
   cgroups_.emplace(made->id, made);
   parent.children.emplace(name, std::move(child));
   parent.by_age.emplace(made->id, made);
-  for (Cgroup* up = &parent; up; up = up->parent) ++up->descendants;
+  made->level = parent.level + 1;
+  made->bound = parent.nearest_bound();
+  for (Cgroup* up = made->bound; up; up = up->bound) ++up->descendants;
   MarkLocked(*made);
   if (journal_ && !options.note.empty()) marked_.notes[made->id] = std::move(options.note);
   return made;
-}
-
-// Of all it would be below. What is there already stays.
-Result<void> Registry::CheckQuotasLocked(const Cgroup& parent) const {
-  std::uint64_t levels = 1;
-  for (const Cgroup* up = &parent; up; up = up->parent, ++levels) {
-    if (up->parent && levels > up->quotas.depth) {
-      return Fail(EAGAIN, "{} may have {} levels of cgroups below it, and no more",
-                  BuildPath(*up), up->quotas.depth);
-    }
-    if (up->descendants >= up->quotas.descendants) {
-      return Fail(EAGAIN, "{} may have {} cgroups below it, and has {}", BuildPath(*up),
-                  up->quotas.descendants, up->descendants);
-    }
-  }
-  return {};
-}
-
-Result<Quotas> Registry::QuotasOf(CgroupId id) const {
-  MutexLock lock(tree_mu_);
-  auto found = FindLocked(id, ENODEV);
-  if (!found) return Fail(found.error());
-  return (*found)->quotas;
-}
-
-Result<void> Registry::SetQuota(CgroupId id, std::uint64_t Quotas::* which, std::uint64_t most) {
-  Operation lock(*this);
-  auto found = FindLocked(id, ENODEV);
-  if (!found) return Fail(found.error());
-  (*found)->quotas.*which = most;
-  MarkLocked(**found);
-  return {};
 }
 
 Result<CgroupId> Registry::Rmdir(CgroupId parent_id, std::string_view name) {
@@ -378,7 +348,7 @@ std::unique_ptr<Cgroup> Registry::TakeOutLocked(Cgroup& child) {
   child.settling = false;
   MarkLocked(child);
   cgroups_.erase(child.id);
-  for (Cgroup* up = &parent; up; up = up->parent) --up->descendants;
+  for (Cgroup* up = child.bound; up; up = up->bound) --up->descendants;
   parent.by_age.erase(child.id);
   auto taken = std::move(parent.children.extract(child.name).mapped());
   FreeLimitNumberLocked(*taken);

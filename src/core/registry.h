@@ -445,7 +445,7 @@ class Registry : private CssOwner {
   // registry.cc
   Result<Cgroup*> MkdirLocked(Cgroup& parent, std::string_view name, MkdirOptions options,
                               bool clone) REQUIRES(tree_mu_);
-  Result<void> CheckQuotasLocked(const Cgroup& parent) const REQUIRES(tree_mu_);
+  Result<void> CheckQuotasLocked(Cgroup& parent) const REQUIRES(tree_mu_);
   Result<Cgroup*> FindLocked(CgroupId id, int missing) const REQUIRES(tree_mu_);
   Result<Hierarchy*> FindHierarchyLocked(HierarchyId id) const REQUIRES(tree_mu_);
   HierarchyInfo InfoOfHierarchy(const Hierarchy& hierarchy) const REQUIRES(tree_mu_);

@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "base/fd.h"
-#include "base/trusted_file.h"
+#include "base/own_path.h"
 
 namespace corral {
 namespace {
@@ -22,16 +22,14 @@ constexpr char kMaxAgents[] = "/max-agents";
 constexpr std::size_t kMost = 1 << 20;
 
 Result<std::string> ReadIfThere(const std::string& path) {
-  const auto file = OpenTrusted(path);
+  const auto file = OpenOwnFile(path, O_RDONLY, 0600);
   if (!file && file.error().code == ENOENT) return std::string();
-  if (!file && file.error().code == EPERM) {
-    return Fail(EPERM,
-                "{}: what is remembered there of a daemon that died is not used. See what it says, "
-                "remove it, and start again",
-                file.error().message);
-  }
   if (!file) return Fail(file.error());
-  return ReadTrusted(*file, kMost);
+  std::string text(kMost, '\0');
+  const ssize_t size = ::read(file->get(), text.data(), text.size());
+  if (size < 0) return Fail(errno, "cannot read {}: {}", path, std::strerror(errno));
+  text.resize(static_cast<std::size_t>(size));
+  return text;
 }
 
 Result<void> WriteWhole(const std::string& path, std::string_view text) {

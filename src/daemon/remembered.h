@@ -3,7 +3,7 @@
 // does not know them.
 //
 // Whoever could write these files would choose what root loads. So they are root's alone, whatever the
-// umask, and one that is not (base/trusted_file.h) is refused: EPERM, with what to do.
+// umask, and one that is not (base/own_path.h) is refused: EPERM, with what to do.
 #ifndef CORRAL_DAEMON_REMEMBERED_H_
 #define CORRAL_DAEMON_REMEMBERED_H_
 

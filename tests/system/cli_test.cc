@@ -68,15 +68,18 @@ TEST_F(Cli, AttachMovesEachTaskAndAProcessWithAllItsThreads) {
   ASSERT_EQ(Sh("mkdir $MNT/a; corral attach jobs:/a " + a + " " + b).status, 0);
   EXPECT_EQ(Sh("sort $MNT/a/tasks | tr '\\n' ' '").out,
             Sh("printf '%s\\n' " + a + " " + b + " | sort | tr '\\n' ' '").out);
-  // The daemon is the process with threads that is sure to be there.
-  const std::string daemon = Sh("corral status --json | jq .daemon_pid").out;
-  const std::string threads = Sh("ls /proc/" + daemon.substr(0, daemon.size() - 1) + "/task | wc -l").out;
-  ASSERT_EQ(Sh("mkdir $MNT/b; corral attach -p $MNT/b " + daemon).status, 0);
-  EXPECT_EQ(Sh("wc -l < $MNT/b/tasks").out, threads);
-  EXPECT_EQ(Sh("corral attach jobs:/ " + daemon).status, 0);
-  EXPECT_NE(Sh("wc -l < $MNT/b/tasks").out, threads) << "without -p: the one thread";
-  EXPECT_EQ(Sh("corral attach -p jobs:/ " + daemon).status, 0);
+  ASSERT_EQ(Sh("mkdir $MNT/b; python3 -c 'import threading, time\n"
+               "for i in range(3): threading.Thread(target=time.sleep, args=(600,)).start()' "
+               ">/dev/null 2>&1 & echo $! > $WORK/pid").status, 0);
+  const std::string process = Sh("tr -d '\\n' < $WORK/pid").out;
+  ASSERT_TRUE(Eventually([&] { return Sh("ls /proc/" + process + "/task | wc -l").out == "4\n"; }));
+  ASSERT_EQ(Sh("corral attach -p $MNT/b " + process).status, 0);
+  EXPECT_EQ(Sh("wc -l < $MNT/b/tasks").out, "4\n");
+  EXPECT_EQ(Sh("corral attach jobs:/ " + process).status, 0);
+  EXPECT_EQ(Sh("wc -l < $MNT/b/tasks").out, "3\n") << "without -p: the one thread";
+  EXPECT_EQ(Sh("corral attach -p jobs:/ " + process).status, 0);
   EXPECT_EQ(Sh("wc -l < $MNT/b/tasks").out, "0\n");
+  Sh("kill -9 " + process);
 }
 
 TEST_F(Cli, AttachNamesEachTaskThatCannotBeMovedAndMovesTheOthers) {

@@ -84,6 +84,29 @@ TEST_F(Quota, OfAHierarchyBeginsDirectlyBelowItsRootAndMayBeRaised) {
   EXPECT_THAT(registry_.Mkdir(two, "4", {}), FailsWith(EAGAIN)) << "of the whole hierarchy";
 }
 
+// Who is asked at a mkdir, and counts, changes with the quotas that are set.
+TEST_F(Quota, ThatComesOrGoesCountsWhatIsThere) {
+  Mkdir("/a");
+  Mkdir("/a/b");
+  Mkdir("/a/b/c");
+  Allow("/a/b", &Quotas::descendants, 2);
+  Allow("/a", &Quotas::descendants, 4);
+  Mkdir("/a/b/d");
+  EXPECT_THAT(registry_.Mkdir(At("/a/b/c"), "x", {}), FailsWith(EAGAIN)) << "of b";
+  Allow("/a/b", &Quotas::descendants, kNoQuota);
+  Mkdir("/a/b/c/x");
+  EXPECT_THAT(registry_.Mkdir(At("/a/b/c/x"), "y", {}), FailsWith(EAGAIN)) << "of a, which counted on";
+  EXPECT_THAT(Rmdir("/a/b/c/x"), IsOk());
+  Allow("/a/b", &Quotas::depth, 2);
+  Mkdir("/a/b/c/y");
+  EXPECT_THAT(registry_.Mkdir(At("/a/b/c/y"), "z", {}), FailsWith(EAGAIN)) << "of a, through b";
+  Allow("/a", &Quotas::descendants, kNoQuota);
+  EXPECT_THAT(registry_.Mkdir(At("/a/b/c/y"), "z", {}), FailsWith(EAGAIN)) << "the depth of b";
+  Allow("/a/b", &Quotas::descendants, 3);
+  EXPECT_THAT(registry_.Mkdir(At("/a/b"), "e", {}), FailsWith(EAGAIN)) << "c, d and c/y";
+  EXPECT_EQ(registry_.InfoOf(jobs_)->cgroups, 6u);
+}
+
 TEST_F(Quota, OfARemovedCgroupIsNotThere) {
   const CgroupId a = Mkdir("/a");
   EXPECT_THAT(Rmdir("/a"), IsOk());

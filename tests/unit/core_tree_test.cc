@@ -1,4 +1,6 @@
 // Directories and hierarchies as the core sees them (spec 1, 3.11, 5).
+#include <sys/resource.h>
+
 #include "support/core_fixture.h"
 
 namespace corral {
@@ -33,9 +35,14 @@ TEST_F(Tree, InheritsNotifyOnReleaseAtMkdirAndNeverLater) {
   EXPECT_THAT(registry_.NotifyOnRelease(without), IsOkAndHolds(false));
 }
 
-// Each step that were recursive would end the process here.
+// Each step that were recursive would end the process here: a level takes a hundred bytes of a stack
+// at least.
 TEST_F(Tree, IsListedAndTakenApartDeeperThanAStackIs) {
-  constexpr std::size_t kDepth = 100'000;
+  constexpr std::size_t kDepth = 20'000;
+  rlimit stack{};
+  ASSERT_EQ(::getrlimit(RLIMIT_STACK, &stack), 0);
+  stack.rlim_cur = 1 << 20;
+  ASSERT_EQ(::setrlimit(RLIMIT_STACK, &stack), 0);
   CgroupId at = At("/");
   for (std::size_t i = 0; i < kDepth; ++i) at = registry_.Mkdir(at, "d", {}).value();
   const Tid task = StartIn(at);

@@ -1,0 +1,69 @@
+// Quotas of delegated trees (spec 4.6). A mkdir asks those above that have any, and counts with them:
+// it costs as many steps as there are quotas above, however deep the tree is.
+#include <cerrno>
+#include <vector>
+
+#include "core/registry.h"
+
+namespace corral {
+namespace {
+
+// Calls fn for all below it, parents before their children, and for those below a child where fn said so.
+template <typename Fn>
+void ForEachBelow(Cgroup& top, Fn fn) {
+  std::vector<Cgroup*> todo{&top};
+  while (!todo.empty()) {
+    Cgroup& at = *todo.back();
+    todo.pop_back();
+    for (const auto& [name, child] : at.children) {
+      if (fn(*child)) todo.push_back(child.get());
+    }
+  }
+}
+
+}  // namespace
+
+// For one more cgroup there. What the root says of depth is where its children begin (MkdirLocked).
+Result<void> Registry::CheckQuotasLocked(Cgroup& parent) const {
+  for (const Cgroup* up = parent.nearest_bound(); up; up = up->bound) {
+    if (up->parent && parent.level + 1 - up->level > up->quotas.depth) {
+      return Fail(EAGAIN, "{} may have {} levels of cgroups below it, and no more", ShownPath(*up),
+                  up->quotas.depth);
+    }
+    if (up->descendants >= up->quotas.descendants) {
+      return Fail(EAGAIN, "{} may have {} cgroups below it, and has {}", ShownPath(*up),
+                  up->quotas.descendants, up->descendants);
+    }
+  }
+  return {};
+}
+
+Result<Quotas> Registry::QuotasOf(CgroupId id) const {
+  MutexLock lock(tree_mu_);
+  auto found = FindLocked(id, ENODEV);
+  if (!found) return Fail(found.error());
+  return (*found)->quotas;
+}
+
+Result<void> Registry::SetQuota(CgroupId id, std::uint64_t Quotas::* which, std::uint64_t most) {
+  Operation lock(*this);
+  auto found = FindLocked(id, ENODEV);
+  if (!found) return Fail(found.error());
+  Cgroup& cgroup = **found;
+  const Cgroup* const before = cgroup.nearest_bound();
+  cgroup.quotas.*which = most;
+  MarkLocked(cgroup);
+  Cgroup* const now = cgroup.nearest_bound();
+  if (now == before) return {};
+  // It is asked from now on, or not any more: who is below it learns that, and is counted.
+  ForEachBelow(cgroup, [&](Cgroup& below) {
+    below.bound = now;
+    return !below.has_quotas();
+  });
+  if (now != &cgroup) return {};
+  cgroup.descendants = 0;
+  ForEachBelow(cgroup, [&](Cgroup&) { return ++cgroup.descendants, true; });
+  return {};
+}
+
+}  // namespace corral
