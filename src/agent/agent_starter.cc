@@ -42,6 +42,7 @@ constexpr unsigned kDeathsToTell = 3;
 constexpr seconds kOutOfDescriptors{1};
 // All agents that may run do, none has ended for so long, and others wait.
 constexpr seconds kStuck{60};
+constexpr seconds kSlow{10};  // to start one agent
 constexpr seconds kLook{5};  // how often that is looked at, and what the log left out
 
 class Starter final : public AgentStarter {
@@ -62,6 +63,7 @@ class Starter final : public AgentStarter {
     AgentJob job;
     State state = State::kWaits;
     std::uint64_t spawner = 0;  // whom it was sent to
+    Clock::time_point sent;     // when
     bool not_heard = false;     // it could not be let go
     Fd process;                 // once it execs
   };
@@ -206,6 +208,12 @@ std::string Starter::trouble() const {
     return fmt::format("the agent spawner died {} times one after the other{}", deaths_,
                        current_pid_ == 0 ? "; release agents wait until the next one starts" : "");
   }
+  for (const auto& [id, known] : jobs_) {
+    const auto since = Clock::now() - known.sent;
+    if (known.state != State::kSent || since < kSlow) continue;
+    return fmt::format("the agent spawner (pid {}) has not started an agent for {} s; is it stopped, or does the agent's file system hang?",
+                       current_pid_, std::chrono::duration_cast<seconds>(since).count());
+  }
   if (StuckLocked()) {
     return fmt::format("all {} release agents that may run at once do, and none has ended for {} s; "
                        "notifications wait",
@@ -225,11 +233,15 @@ Starter::Spawner* Starter::Current() {
 
 void Starter::Run() {
   while (!Done()) {
-    KeepOneSpawner();
-    Send();
-    Wait();
-    NoteStuck();
-    log_.TellLeftOut();
+    try {
+      KeepOneSpawner();
+      Send();
+      Wait();
+      NoteStuck();
+      log_.TellLeftOut();
+    } catch (...) {  // out of memory: what was not done is done in the next round
+      std::this_thread::sleep_for(kFirstPause);
+    }
   }
 }
 
@@ -285,7 +297,12 @@ void Starter::Wait() {
     }
   }
   const auto timeout = static_cast<int>(UntilNext().count());
-  if (::poll(polled.fds.data(), polled.fds.size(), timeout) <= 0) return;
+  int ready = ::poll(polled.fds.data(), polled.fds.size(), timeout);
+  if (ready < 0 && errno == EINVAL) {  // fewer descriptors allowed than are asked about: one by one
+    std::this_thread::sleep_for(kFirstPause);
+    for (pollfd& one : polled.fds) ready = std::max(ready, ::poll(&one, 1, 0));
+  }
+  if (ready <= 0) return;
 
   eventfd_t ignored;
   (void)::eventfd_read(wake_.get(), &ignored);
@@ -431,7 +448,7 @@ void Starter::OnOrphansEnd(std::uint64_t id) {
 
 void Starter::OnDeath(Spawner& spawner) {
   int status = 0;
-  ::waitpid(spawner.process.pid, &status, 0);
+  if (::waitpid(spawner.process.pid, &status, WNOHANG) == 0) return;  // it lives
   spawner.dead = true;
   if (spawner.process.socket) TakeReports(spawner);  // its last words
   Orphan(spawner);
@@ -515,6 +532,7 @@ void Starter::Send() {
           job = known.job;
           // Before it is sent: the report may be quicker than we are.
           known.state = State::kSent;
+          known.sent = Clock::now();
           known.spawner = spawner->number;
           break;
         }

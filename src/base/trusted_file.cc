@@ -122,6 +122,9 @@ Result<void> Walk::CheckOwner(const Place& place) const {
 }
 
 Result<void> Walk::CheckServer(const Place& place) const {
+  if (place.system == PROC_SUPER_MAGIC) {
+    return Fail(EPERM, "{} is below /proc, where a name means another file by and by", place.path);
+  }
   if (place.system != kFuseMagic) return {};
   const auto user = FuseUser(place.fd.get());
   if (user && Trusts(*user)) return {};

@@ -70,7 +70,7 @@ class Run {
   // Blocked only where they are looked at: a daemon that does not answer can be left with Ctrl-C.
   std::optional<RunSignals> signals_;
   bool billed_ = false;
-  bool hung_ = false;  // the daemon; whether it did what it was asked is not known
+  bool unkept_ = false;  // something that was promised; or whether it was kept is not known
   json summary_ = json::object();
 };
 
@@ -123,7 +123,7 @@ int Run::WaitForCommand(HeldChild& child) {
 
 // Something that belongs to a run was not done, or perhaps not.
 void Run::Unkept(const std::string& what, const Error& error) {
-  hung_ |= error.code == ETIMEDOUT;
+  unkept_ = true;
   Say(fmt::format("{} {}: {}", what, Printable(group_.name()), error.message));
 }
 
@@ -227,7 +227,7 @@ int Run::Execute() {
     PresentBill();
     RemoveGroup();
   }
-  if (hung_ && exit_code == 0) exit_code = kRunFailed;
+  if (unkept_ && exit_code == 0) exit_code = kRunFailed;
   summary_["exit_status"] = exit_code;
   PrintSummary(context_, summary_);
   return exit_code;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -41,6 +42,20 @@ void SetTimeouts(int socket, std::chrono::seconds silence) {
   (void)::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
 }
 
+// Whether a process sees the same file systems as we do.
+bool SharesMounts(pid_t pid) {
+  struct stat ours, theirs;
+  return ::stat("/proc/self/ns/mnt", &ours) != 0 ||
+         ::stat(fmt::format("/proc/{}/ns/mnt", pid).c_str(), &theirs) != 0 ||
+         ours.st_ino == theirs.st_ino;
+}
+
+Error SomewhereElse(const std::string& instance) {
+  return {EXDEV, fmt::format("the daemon of instance {} runs, but {} is not here: it is in init's mount "
+                             "namespace, and this one has another /run. Try: nsenter --target 1 --mount",
+                             instance, SocketPath(instance))};
+}
+
 // There is no socket, or nobody listens. A daemon that has locked the instance's tables lives all
 // the same, and is found by that lock.
 Error NobodyAnswers(const std::string& instance) {
@@ -55,6 +70,7 @@ Error NobodyAnswers(const std::string& instance) {
                                       "ends, or its socket {} was removed",
                                       instance, *holder, SocketPath(instance))};
   }
+  if (!SharesMounts(*holder)) return SomewhereElse(instance);
   return {ECONNREFUSED,
           fmt::format("a daemon of instance {} runs (pid {}), but {} was removed while it did: nobody "
                       "can reach it. End it with kill {}, and start again; its groups cannot be kept",
@@ -154,10 +170,8 @@ Result<Client> Client::ConnectOrStart(const std::string& instance) {
   // Another one may have been quicker: then ours has failed and there is a daemon all the same.
   if (!client && !started) return Fail(started.error());
   if (!client && client.error().code == ECONNREFUSED) {
-    return Fail(EXDEV,
-                "the daemon of instance {} runs, but {} is not here: it is in init's mount namespace, "
-                "and this one has another /run. Try: nsenter --target 1 --mount",
-                instance, SocketPath(instance));
+    return Fail(ECONNREFUSED, "the daemon of instance {} started, and ended again at once; see its log",
+                instance);
   }
   if (started && !started->empty()) {
     std::fprintf(stderr, "corral: %s\n", Harmless(*started).c_str());

@@ -263,6 +263,15 @@ Result<std::unique_ptr<ProcFile>> ProcView::Open(ProcNode node, const Caller& ca
 }
 
 // An exiting task reads `/` everywhere (spec 11.4). EACCES: not the reader's to know.
+// A newline in a name (v6, v11) would begin a line that its maker wrote: as /proc/mounts has it.
+static Result<std::string> OnOneLine(Result<std::string> path) {
+  if (!path) return path;
+  for (auto at = path->find('\n'); at != std::string::npos; at = path->find('\n', at)) {
+    path->replace(at, 1, "\\012");
+  }
+  return path;
+}
+
 Result<std::string> ProcView::PathIn(const HierarchyInfo& hierarchy, Tid tid,
                                      const Reader& reader) const {
   const auto cgroup = registry_.CgroupOf(tid, hierarchy.id);
@@ -270,7 +279,7 @@ Result<std::string> ProcView::PathIn(const HierarchyInfo& hierarchy, Tid tid,
     return Fail(EACCES, "uid {} may not enter a directory above", reader.who.uid);
   }
   const auto path = cgroup ? registry_.PathOf(*cgroup) : Result<std::string>("/");
-  return PathForReader(path.value_or("/"), DialectOf(hierarchy.dialect));
+  return OnOneLine(PathForReader(path.value_or("/"), DialectOf(hierarchy.dialect)));
 }
 
 // In the v6 hierarchy if it is in use, else in the one mounted without options, else in the

@@ -55,7 +55,7 @@ void Tell(int ready_fd, const std::string& line) {
   std::ranges::replace(text, '\n', ' ');
   text += '\n';
   (void)!::write(ready_fd, text.data(), text.size());
-  ::close(ready_fd);
+  if (ready_fd > 2) ::close(ready_fd);  // a connection must not get the number of standard error
 }
 
 Result<Fd> LockInstance(const std::string& instance) {
@@ -109,6 +109,7 @@ Fd Signals() {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&signals, signal);
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);  // beyond a limit of file size a write says EFBIG
   return Fd(::signalfd(-1, &signals, SFD_CLOEXEC));
 }
 
@@ -148,6 +149,8 @@ bool EndsInstance(Daemon& daemon) {
 }
 
 Result<void> Serve(const Arguments& arguments, std::vector<NotLeft> not_left, int* ready_fd) {
+  const Fd signals = Signals();  // before anything is there that must end in order
+  RaiseDescriptors();
   const std::string directory = RuntimeDir(arguments.instance);
   const auto lock = LockOrFindOther(arguments);
   if (!lock) return Fail(lock.error());
@@ -176,8 +179,6 @@ Result<void> Serve(const Arguments& arguments, std::vector<NotLeft> not_left, in
   if (arguments.max_agents) remembered->max_agents = arguments.max_agents;
   auto agents = AgentStarter::Create(remembered->max_agents.value_or(kDefaultMaxAgents));
   if (!agents) return Fail(agents.error());
-  const Fd signals = Signals();
-  RaiseDescriptors();
   bool ends_instance = false;
   std::vector<Fd> peers;  // closed last: who waits for our end finds nothing left of us
   {
@@ -263,6 +264,10 @@ int Main(int argc, char** argv) {
     std::fprintf(stderr, "corrald: %s\n", Harmless(error.message).c_str());
     return 1;
   };
+  if (ready_fd >= 0 && ::fcntl(ready_fd, F_GETFD) < 0) {
+    std::fprintf(stderr, "corrald: --ready-fd %d: no such descriptor is open\n", ready_fd);
+    return 2;
+  }
   if (arguments.instance.empty()) {
     auto name = InstanceFromEnvironment();
     if (!name) return fail(name.error());

@@ -100,7 +100,8 @@ SubsystemSet MountTable::Wanted(const MountOptions& options, const Dialect& dial
 
 // The same tree, whatever other options are given (spec 3.7), for the same name; without a name
 // for the same subsystems.
-Result<HierarchyId> MountTable::FindOrCreateLocked(const MountOptions& options, bool* created) {
+Result<HierarchyId> MountTable::FindOrCreateLocked(const MountOptions& options,
+                                                   const Result<void>& agent, bool* created) {
   Registry& registry = tree_.registry();
   const Dialect& dialect = DialectOf(options.dialect);
   const SubsystemSet wanted = Wanted(options, dialect);
@@ -120,7 +121,7 @@ Result<HierarchyId> MountTable::FindOrCreateLocked(const MountOptions& options, 
   if (options.name && !says_which) {
     return Fail(EINVAL, "there is no hierarchy named '{}'; 'none,name={}' makes one", name, name);
   }
-  if (auto ok = CheckAgent(options, {}); !ok) return Fail(ok.error());
+  if (!agent) return Fail(agent.error());
   *created = true;
   return registry.CreateHierarchy(
       {.name = name,
@@ -140,10 +141,12 @@ Result<MountTable::Mounted> MountTable::Mount(std::string_view text, const std::
   auto options = ParseMountOptions(text, tree_.registry().SubsystemNames());
   if (!options) return Fail(options.error());
   if (options->remount) return Fail(EINVAL, "'remount' changes a mount that is there");
+  // Before the table is locked: the agent's file system may take its time to answer.
+  const Result<void> agent = CheckAgent(*options, {});
   MutexLock lock(mounts_mu_);
   SweepLocked();
   bool created = false;
-  auto hierarchy = FindOrCreateLocked(*options, &created);
+  auto hierarchy = FindOrCreateLocked(*options, agent, &created);
   if (!hierarchy) return Fail(hierarchy.error());
   Registry& registry = tree_.registry();
   const HierarchyInfo info = registry.InfoOf(*hierarchy).value();

@@ -27,7 +27,7 @@ namespace corral {
 
 // Of every hierarchy, in every dialect: what a user makes through descriptors of directories does not
 // go on for ever. The depth is where a tree's own begins (spec 4.6), and may be raised.
-inline constexpr Quotas kHierarchyQuotas{.depth = 512, .descendants = 1'000'000};
+inline constexpr Quotas kHierarchyQuotas{.depth = 512, .descendants = 250'000};
 
 class MountTable {
  public:
@@ -79,7 +79,7 @@ class MountTable {
   };
   // The subsystems that the options ask for; none of them where names say it all (spec 3.3, 3.4).
   SubsystemSet Wanted(const MountOptions& options, const Dialect& dialect) const;
-  Result<HierarchyId> FindOrCreateLocked(const MountOptions& options, bool* created)
+  Result<HierarchyId> FindOrCreateLocked(const MountOptions& options, const Result<void>& agent, bool* created)
       REQUIRES(mounts_mu_);
   Result<void> CheckAgent(const MountOptions& options, const HierarchyInfo& now) const;
   void SweepLocked() REQUIRES(mounts_mu_);

@@ -99,7 +99,10 @@ std::vector<Fd> Server::Run(int signals, bool (*ends)(int)) {
                     {.fd = left_.get(), .events = POLLIN, .revents = 0},
                     {.fd = daemon_.shutdown_fd(), .events = POLLIN, .revents = 0},
                     {.fd = signals, .events = POLLIN, .revents = 0}};
-    if (::poll(fds, 4, -1) < 0) continue;
+    if (::poll(fds, 4, -1) < 0) {
+      if (errno != EINTR) ::usleep(100'000);  // fewer descriptors allowed than are asked about
+      continue;
+    }
     if (fds[2].revents || (fds[3].revents && ends(signals))) break;
     eventfd_t count;
     (void)::eventfd_read(left_.get(), &count);

@@ -57,7 +57,10 @@ void FuseServer::Serve() {
   pollfd waits[] = {{.fd = fuse_session_fd(session_), .events = POLLIN, .revents = 0},
                     {.fd = stop_.get(), .events = POLLIN, .revents = 0}};
   while (!fuse_session_exited(session_)) {
-    if (::poll(waits, 2, -1) < 0) continue;  // EINTR
+    if (::poll(waits, 2, -1) < 0) {
+      if (errno != EINTR) ::usleep(100'000);  // fewer descriptors allowed than are asked about
+      continue;
+    }
     if (waits[1].revents != 0) break;
     const int received = fuse_session_receive_buf(session_, &request);
     if (received == -EAGAIN || received == -EINTR) continue;

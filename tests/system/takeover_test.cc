@@ -29,13 +29,14 @@ class Takeover : public InstanceTest {
   }
   void TearDown() override {
     for (const pid_t child : children_) {
+      ::kill(-child, SIGKILL);  // and those it made
       ::kill(child, SIGKILL);
       ::waitpid(child, nullptr, 0);
     }
     if (!IsSkipped()) ExpectCleanAudit();
     InstanceTest::TearDown();
   }
-  // A process in the group, which bears a child whenever it is sent SIGUSR1.
+  // A process in the group, which forks whenever it is sent SIGUSR1.
   pid_t ParentIn(const std::string& group) {
     sigset_t usr1;
     ::sigemptyset(&usr1);
@@ -43,6 +44,7 @@ class Takeover : public InstanceTest {
     ::sigprocmask(SIG_BLOCK, &usr1, nullptr);
     const pid_t child = ::fork();
     if (child == 0) {
+      ::setpgid(0, 0);
       for (int signal = 0; ::sigwait(&usr1, &signal) == 0;) {
         if (::fork() == 0) {
           ::alarm(120);
