@@ -56,6 +56,18 @@ TEST_P(Proc, ContainerIsThePathInTheV6HierarchyIfThatIsInUse) {
       << Read(Of(task, "container"));
 }
 
+// Where a name may have one: whoever chose it shall not write lines of the view.
+TEST_P(Proc, ANewlineInANameBeginsNoLine) {
+  Spec("12.2");
+  if (!v6() && !Is("v11")) NOT_APPLICABLE("no newlines in names");
+  const std::string group = mnt() + "/x\n1:name=corral:";
+  ASSERT_EQ(Mkdir(group), 0);
+  const pid_t task = SleeperIn(group);
+  const std::string lines = Read(Of(task, "cgroup"));
+  EXPECT_NE(lines.find("/x\\0121:name=corral:\n"), std::string::npos) << lines;
+  EXPECT_EQ(lines.find("\n1:name=corral:\n"), std::string::npos) << lines;
+}
+
 TEST_P(Proc, FilesAreReadOnlyForAll) {
   Spec("12.1 12.2");
   const pid_t task = Sleeper();

@@ -127,6 +127,19 @@ TEST_F(AgentsInADaemon, AreToldOnceEachThoughTheirSpawnerDies) {
   EXPECT_EQ(Told(), Paths(1, 60));
 }
 
+TEST_F(AgentsInADaemon, ThatAStoppedSpawnerDoesNotStartAreToldOf) {
+  Mount("none,name=x,release_agent=" + WriteAgent("echo $1 >> " + work() + "/log"));
+  const auto health = [] { return Sh("corral status --json | jq -c '[.health[].name]'").out; };
+  EXPECT_EQ(health(), "[]\n");
+  const pid_t spawner = Spawner();
+  ASSERT_EQ(::kill(spawner, SIGSTOP), 0);
+  Empty(1, 1);
+  EXPECT_TRUE(Eventually([&] { return health() == "[\"spawner_down\"]\n"; })) << health();
+  ASSERT_EQ(::kill(spawner, SIGCONT), 0);
+  EXPECT_TRUE(Eventually([&] { return health() == "[]\n"; })) << health();
+  EXPECT_EQ(Told(), Paths(1, 1));
+}
+
 TEST_F(AgentsInADaemon, OfANewSpawnerRunInEveryRoot) {
   Mount("none,name=x,release_agent=" +
         WriteAgent("grep -c . $(dirname $0)/mnt/in/tasks > $(dirname $0)/log.new; cat "

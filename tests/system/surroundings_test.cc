@@ -88,8 +88,6 @@ TEST_F(Surroundings, SoftLimitsAreNotTakenOver) {
   EXPECT_EQ(said_, "") << "nothing that a user has to know";
 }
 
-// The store grows beyond 10 blocks of 512 bytes at once; a daemon that keeps this limit is killed
-// by SIGXFSZ, and one that keeps 1 s of CPU time by SIGKILL.
 TEST_F(Surroundings, HardLimitsAreLeftOrNamedWhereverSomebodyLooks) {
   StartFrom("ulimit -t 100; ulimit -f 100000");
   if (SoftLimit("Max cpu time") == "unlimited") {
@@ -105,6 +103,21 @@ TEST_F(Surroundings, HardLimitsAreLeftOrNamedWhereverSomebodyLooks) {
       << status.out;
   EXPECT_NE(Sh("corral doctor").out.find("the limit of CPU time stays at 100"), std::string::npos);
   EXPECT_NE(Read("/run/corral/" + Instance() + "/corrald.log").find("CPU time"), std::string::npos);
+}
+
+// Where it cannot be raised the store does not fit: that is said, nobody dies of SIGXFSZ, and no groups
+// are missed that never were.
+TEST_F(Surroundings, ALimitOfFileSizeNeverEndsItWithoutAWord) {
+  const Outcome run = Sh("ulimit -f 10; corral run true");
+  EXPECT_TRUE(run.status == 0 || run.out.find("did not start: cannot open the store") != std::string::npos)
+      << run.out;
+  EXPECT_EQ(Sh("corral run true 2>&1").out, "");
+}
+
+TEST_F(Surroundings, ADescriptorThatIsNotOpenIsNoPlaceToWriteTo) {
+  const Outcome start = Sh("exec 9>&-; corrald --ready-fd 9");
+  EXPECT_EQ(start.status, 2);
+  EXPECT_NE(start.out.find("no such descriptor"), std::string::npos) << start.out;
 }
 
 TEST_F(Surroundings, PriorityProcessorsAndUmaskAreItsOwn) {

@@ -220,6 +220,15 @@ TEST_F(Trusted, HoldsWhatWasLookedAtWhateverTheNameIsNow) {
   EXPECT_EQ(ReadTrusted(*opened, 4).value(), "#!/b");
 }
 
+// A name there means what a process is just now.
+TEST_F(Trusted, NothingBelowProcIs) {
+  for (const char* path : {"/proc/self/exe", "/proc/1/root/bin/true", "/proc/self/root/bin/true"}) {
+    const auto opened = OpenTrusted(path);
+    ASSERT_FALSE(opened) << path;
+    EXPECT_EQ(opened.error().code, EPERM) << path;
+  }
+}
+
 TEST_F(Trusted, RefusalsNameTheDirectoryItsOwnerAndTheRemedy) {
   Dir("u", kUser);
   File("u/a");
