@@ -165,7 +165,7 @@ class CpuMeterTest : public ::testing::Test {
 
 // `ran` is the bill of what the kernel says took `said`: never less, and not 1 % more.
 void ExpectBilled(std::uint64_t ran, std::uint64_t said) {
-  constexpr std::uint64_t kLastStepsNs = 2 * kMs;  // after its parent could know, on a busy machine
+  constexpr std::uint64_t kLastStepsNs = 10 * kMs;  // after its parent could know, on a busy machine
   EXPECT_GE(ran + 2000, said);  // wait4 rounds
   EXPECT_LE(ran, said + said / 100 + kLastStepsNs);
 }
