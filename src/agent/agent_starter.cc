@@ -13,7 +13,6 @@
 #include <cstring>
 #include <list>
 #include <map>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -23,6 +22,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/thread.h"
 
 namespace corral {
 namespace {
@@ -154,14 +154,11 @@ Result<void> Starter::Serve(AgentOwner owner) {
   sigset_t before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_BLOCK, &all, &before);  // signals are for the main thread
-  Result<void> made;
-  try {
-    thread_ = std::thread(&Starter::Run, this);
-  } catch (const std::system_error& error) {
-    made = Fail(error.code().value(), "no thread for release agents: {}", error.what());
-  }
+  auto thread = StartThread([this] { Run(); });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return made;
+  if (!thread) return Fail(thread.error().code, "release agents: {}", thread.error().message);
+  thread_ = std::move(*thread);
+  return {};
 }
 
 bool Starter::HasRoom() const {

@@ -71,10 +71,7 @@ Error NobodyAnswers(const std::string& instance) {
                                       instance, *holder, SocketPath(instance))};
   }
   if (!SharesMounts(*holder)) return SomewhereElse(instance);
-  return {ECONNREFUSED,
-          fmt::format("a daemon of instance {} runs (pid {}), but {} was removed while it did: nobody "
-                      "can reach it. End it with kill {}, and start again; its groups cannot be kept",
-                      instance, *holder, RuntimeDir(instance), *holder)};
+  return {ECONNREFUSED, OutOfReachText(instance, *holder)};
 }
 
 Error NotConnected(const std::string& instance, int error) {

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "client/instance.h"
+
 namespace corral {
 
 // From /proc/locks, which takes no lock: a line is "N: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE
@@ -25,6 +27,12 @@ std::optional<pid_t> LockHolder(const std::string& path) {
     if (type == "FLOCK" && file == wanted && pid > 0) return pid;
   }
   return std::nullopt;
+}
+
+std::string OutOfReachText(const std::string& instance, pid_t daemon) {
+  return fmt::format("a daemon of instance {0} runs (pid {1}), but {2} was removed while it did: nobody "
+                     "can reach it. End it with kill {1}, and start again; its groups cannot be kept",
+                     instance, daemon, RuntimeDir(instance));
 }
 
 }  // namespace corral

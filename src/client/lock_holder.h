@@ -12,6 +12,9 @@ namespace corral {
 // Its process id. Nothing: nobody does, or it cannot be told (no such file; /proc not mounted).
 std::optional<pid_t> LockHolder(const std::string& path);
 
+// What to do about a daemon that runs and has lost its runtime directory.
+std::string OutOfReachText(const std::string& instance, pid_t daemon);
+
 }  // namespace corral
 
 #endif  // CORRAL_CLIENT_LOCK_HOLDER_H_

@@ -23,12 +23,8 @@ namespace {
 
 // Who has our tables has not our lock, which is taken first.
 Error HeldByAnother(const std::string& instance, Error error) {
-  if (const auto holder = LockHolder(PinDir(instance))) {
-    error.message = fmt::format(
-        "a daemon of instance {} runs (pid {}), but {} was removed while it did: nobody can reach it. "
-        "End it with kill {}, and start again; its groups cannot be kept",
-        instance, *holder, RuntimeDir(instance), *holder);
-  }
+  const auto holder = LockHolder(PinDir(instance));
+  if (holder) error.message = OutOfReachText(instance, *holder);
   return error;
 }
 
