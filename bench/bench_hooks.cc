@@ -47,7 +47,8 @@ void BM_RegistryAttach(benchmark::State& state) {
   InprocTracker tracker;
   Registry registry(tracker, [] {});
   const CgroupId root = registry.Root(registry.CreateHierarchy({.name = "b"}).value()).value();
-  const CgroupId to[] = {registry.Mkdir(root, "a", {}).value(), registry.Mkdir(root, "b", {}).value()};
+  const CgroupId to[] = {registry.Mkdir(root, "a", {}).value(),
+                         registry.Mkdir(root, "b", {}).value()};
   tracker.Start(kParent, Tgid{kParent.value});
   for (std::size_t i = 0; auto _ : state) {
     benchmark::DoNotOptimize(registry.Attach(to[i++ % 2], kParent, {}));

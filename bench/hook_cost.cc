@@ -50,7 +50,11 @@ std::map<std::string, Fd> FindHooks() {
 struct EmptyHook {
   explicit EmptyHook(const char* tracepoint) {
     const bpf_insn empty[] = {
-        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K,
+         .dst_reg = BPF_REG_0,
+         .src_reg = 0,
+         .off = 0,
+         .imm = 0},
         {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
     LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_RAW_TP);
     options.attach_btf_id =
@@ -127,8 +131,9 @@ void Measure(const char* what, const Meter& meter, Run run) {
   run();
   for (int i = 0; i < 4; ++i) mean[i] = MeanSince(before[i], fds[i]);
   const double net = mean[0] - mean[1] + mean[2] - mean[3];
-  std::printf("%-26s birth %6.0f ns (empty %4.0f)   death %6.0f ns (empty %4.0f)   net sum %6.0f ns  %s\n",
-              what, mean[0], mean[1], mean[2], mean[3], net, net <= kBoundNs ? "" : "over the bound");
+  std::printf(
+      "%-26s birth %6.0f ns (empty %4.0f)   death %6.0f ns (empty %4.0f)   net sum %6.0f ns  %s\n",
+      what, mean[0], mean[1], mean[2], mean[3], net, net <= kBoundNs ? "" : "over the bound");
 }
 
 // What programs cost that are there only while something is in use.

@@ -82,7 +82,8 @@ bool Crowd::Start(const CrowdPlan& plan, const std::function<bool(unsigned)>& en
   if (::pipe(ready) != 0) return false;
   const pid_t maker = ::getpid();
   for (unsigned i = 0; i < plan.processes; ++i) {
-    std::uint32_t next_tid = plan.first_tid ? plan.first_tid + i * plan.threads_each * plan.step : 0;
+    std::uint32_t next_tid =
+        plan.first_tid ? plan.first_tid + i * plan.threads_each * plan.step : 0;
     clone_args args{};
     args.exit_signal = SIGCHLD;
     const long child = CloneAt(args, &next_tid, plan.step);

@@ -22,9 +22,9 @@ namespace corral {
 
 struct CrowdPlan {
   unsigned processes = 1;
-  unsigned threads_each = 1;     // the leader included
-  std::uint32_t first_tid = 0;   // 0: whatever the kernel gives
-  std::uint32_t step = 1;        // from each tid to the next
+  unsigned threads_each = 1;    // the leader included
+  std::uint32_t first_tid = 0;  // 0: whatever the kernel gives
+  std::uint32_t step = 1;       // from each tid to the next
 };
 
 class Crowd {

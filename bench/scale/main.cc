@@ -6,11 +6,11 @@
 //
 // DIR is a mount of an instance (CORRAL_INSTANCE) or, with --kernel, of a cgroup v1 hierarchy:
 // then what both have is measured. Needs root. Exit status 1: something was wrong, not slow.
+#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <dirent.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
@@ -33,8 +33,8 @@ namespace {
 
 struct Options {
   std::string dir;
-  bool kernel = false;       // DIR is the kernel's own
-  std::string log;           // where the release agent writes
+  bool kernel = false;  // DIR is the kernel's own
+  std::string log;      // where the release agent writes
   CrowdPlan crowd;
   unsigned groups = 1;
   unsigned depth = 0;
@@ -291,7 +291,6 @@ int Tasks(const Options& o) {
     MeasureCommands(o);
     MeasureLibrary(o, crowd);
     MeasureHooks();
-    
   }
   MeasureEmptying(o, crowd);
   if (!o.kernel) Expect(Run("corral audit"), "corral audit after all ended");
@@ -355,10 +354,12 @@ int Groups(const Options& o) {
     ::mkdir(second.c_str(), 0755);
     SayTime("corral mount, a second one",
             TimeOf([&] { Expect(Run("corral mount -o name=scale none " + second), "mount"); }));
-    SayTime("corral umount of it", TimeOf([&] { Expect(Run("corral umount " + second), "umount"); }));
+    SayTime("corral umount of it",
+            TimeOf([&] { Expect(Run("corral umount " + second), "umount"); }));
   }
   if (o.shut_down && !o.kernel) {
-    SayTime("corral shutdown --force", TimeOf([&] { Expect(Run("corral shutdown --force"), "end"); }));
+    SayTime("corral shutdown --force",
+            TimeOf([&] { Expect(Run("corral shutdown --force"), "end"); }));
     return failures != 0;
   }
   SayTime("rmdir of all", TimeOf([&] {

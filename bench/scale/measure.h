@@ -52,8 +52,14 @@ inline void SayTime(const std::string& name, double ms) {
   const bool seconds = ms >= 1000;
   const double value = micro ? ms * 1000 : seconds ? ms / 1000 : ms;
   char text[32];
-  std::snprintf(text, sizeof text, "%.*f %s", value < 10 ? 2 : value < 100 ? 1 : 0, value,
-                micro ? "us" : seconds ? "s" : "ms");
+  std::snprintf(text, sizeof text, "%.*f %s",
+                value < 10    ? 2
+                : value < 100 ? 1
+                              : 0,
+                value,
+                micro     ? "us"
+                : seconds ? "s"
+                          : "ms");
   Say(name, text);
 }
 

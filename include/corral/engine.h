@@ -6,7 +6,8 @@
 // that tells. For real processes see process_group.h.
 //
 //   auto engine = corral::Engine::Create({}).value();
-//   auto jobs = engine->CreateHierarchy({.name = "jobs", .on_release = [](const corral::Release& r) {
+//   auto jobs = engine->CreateHierarchy({.name = "jobs", .on_release = [](const corral::Release& r)
+//   {
 //     std::cout << r.path << " is done\n";                         // "/build is done"
 //   }}).value();
 //   auto build = jobs.Create("build").value();
@@ -21,7 +22,8 @@
 // time, as usual, except that const methods of one object may run at once.
 // An engine has one thread of its own. It calls on_release with no lock held, one call after the
 // other for all hierarchies; from there everything may be called but WaitEmpty() and Flush()
-// (EDEADLK), and it should be short: what is told next waits. An exception that leaves it is logged.
+// (EDEADLK), and it should be short: what is told next waits. An exception that leaves it is
+// logged.
 //
 // Tasks and groups must be gone before their engine is; the engine's end aborts if not.
 #ifndef CORRAL_ENGINE_H_
@@ -152,12 +154,14 @@ class Group {
   // may be empty) for each that it marked, with no lock held: to cancel it, to wake it; it may
   // have ended by then. A task that is born meanwhile, or later by a marked one, is marked when
   // Begin() returns it, and `end` need not be called. Returns how often it was. The engine cannot
-  // stop a task: it looks at Task::killed() itself. EPERM: a root, which would be everybody. ENODEV.
+  // stop a task: it looks at Task::killed() itself. EPERM: a root, which would be everybody.
+  // ENODEV.
   Result<std::size_t> Kill(const std::function<void(TaskId)>& end) const;
 
   // Returns when neither the group nor one below it has a task. ETIMEDOUT; ENODEV: it is removed
   // meanwhile; EDEADLK: called from on_release. A root is never empty: EINVAL.
-  Result<void> WaitEmpty(std::chrono::milliseconds timeout = std::chrono::milliseconds::max()) const;
+  Result<void> WaitEmpty(
+      std::chrono::milliseconds timeout = std::chrono::milliseconds::max()) const;
 
   // The group goes, and this object is none any more. EBUSY, and nothing happens: tasks, groups
   // or references are in it.
@@ -195,7 +199,8 @@ class Engine {
   Result<void> Register(std::shared_ptr<Subsystem> subsystem);
 
   // One that corral brings itself, of BuiltIns(): those that count and limit any task (numtasks,
-  // debug). Not those that act on the processes of a machine, like freezer. ENOENT: not one of them.
+  // debug). Not those that act on the processes of a machine, like freezer. ENOENT: not one of
+  // them.
   Result<void> RegisterBuiltIn(std::string_view name);
   static std::vector<std::string> BuiltIns();
 

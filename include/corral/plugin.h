@@ -40,12 +40,11 @@ struct Plugin {
 #define CORRAL_PLUGIN(...) CORRAL_PLUGIN_OF_INTERFACE(::corral::kPluginInterface, __VA_ARGS__)
 
 // For tests of the check: a plug-in that says it was built for another interface.
-#define CORRAL_PLUGIN_OF_INTERFACE(number, ...)                                        \
-  extern "C" __attribute__((visibility("default"))) const ::corral::Plugin             \
-      corral_plugin;                                                                   \
-  extern "C" const ::corral::Plugin corral_plugin = {                                  \
-      {'c', 'o', 'r', 'r', 'a', 'l', 'p', 'i'},                                        \
-      (number),                                                                        \
+#define CORRAL_PLUGIN_OF_INTERFACE(number, ...)                                           \
+  extern "C" __attribute__((visibility("default"))) const ::corral::Plugin corral_plugin; \
+  extern "C" const ::corral::Plugin corral_plugin = {                                     \
+      {'c', 'o', 'r', 'r', 'a', 'l', 'p', 'i'},                                           \
+      (number),                                                                           \
       []() -> std::shared_ptr<::corral::Subsystem> { return (__VA_ARGS__)(); }};
 
 #endif  // CORRAL_PLUGIN_H_

@@ -10,11 +10,12 @@
 //   if (!job->WaitEmpty(10s)) (void)job->Kill();                  // whatever it left behind
 //
 // Errors. Every call fails with ECONNREFUSED when no daemon runs for the instance, or it went away;
-// the program goes on, and a later call finds one that was started meanwhile (which knows nothing of
-// earlier groups: ENOENT). EPERM or EACCES: not root. ENOENT: the group is gone, or its hierarchy
-// is. ECONNRESET: the daemon went away while it was at work, and another one is there; what was
-// asked may have been done. ETIMEDOUT: it is stopped, or does not answer for some seconds; what was
-// asked may be done all the same, now or when it goes on. No call starts a daemon, raises a signal or throws.
+// the program goes on, and a later call finds one that was started meanwhile (which knows nothing
+// of earlier groups: ENOENT). EPERM or EACCES: not root. ENOENT: the group is gone, or its
+// hierarchy is. ECONNRESET: the daemon went away while it was at work, and another one is there;
+// what was asked may have been done. ETIMEDOUT: it is stopped, or does not answer for some seconds;
+// what was asked may be done all the same, now or when it goes on. No call starts a daemon, raises
+// a signal or throws.
 //
 // Threads. Any thread, many at once: requests of one object are sent one after the other, but those
 // of WaitEmpty() have a connection of their own and hold up nobody.
@@ -62,7 +63,8 @@ class ProcessGroup {
   // Returns when the group and all below it are empty, and all that left have let go of memory,
   // files and directories; also when it is removed. ETIMEDOUT. EINVAL: a root. ESHUTDOWN: the
   // daemon ends.
-  Result<void> WaitEmpty(std::chrono::milliseconds timeout = std::chrono::milliseconds::max()) const;
+  Result<void> WaitEmpty(
+      std::chrono::milliseconds timeout = std::chrono::milliseconds::max()) const;
 
   // The processes in the group and below it, ascending.
   Result<std::vector<pid_t>> List() const;

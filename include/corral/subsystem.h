@@ -133,8 +133,8 @@ struct SubsystemFile {
   Where where = Where::kEverywhere;
   mode_t mode = 0;  // 0: 0644 with a write handler; without, the dialect's mode for such
   std::function<Result<void>(FileUse&)> open;
-  std::function<Result<std::string>(FileUse&)> read;       // the whole content
-  std::function<Result<std::uint64_t>(FileUse&)> number;   // instead of read: printed as a line
+  std::function<Result<std::string>(FileUse&)> read;      // the whole content
+  std::function<Result<std::uint64_t>(FileUse&)> number;  // instead of read: printed as a line
   std::function<Result<void>(FileUse&, std::string_view bytes)> write;  // one write(2)
   std::function<void(FileUse&)> release;
 };

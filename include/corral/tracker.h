@@ -104,11 +104,11 @@ struct TaskLimits {
 
 // What a comparison of words and counters with the machine's tasks found (I8).
 struct AuditReport {
-  std::uint64_t tasks = 0;        // live tasks the machine has
-  std::uint64_t tracked = 0;      // of those, with a live word
+  std::uint64_t tasks = 0;               // live tasks the machine has
+  std::uint64_t tracked = 0;             // of those, with a live word
   std::vector<std::string> differences;  // one sentence each; empty when all is well
-  std::uint64_t repaired = 0;     // differences that were mended (Resync only)
-  std::uint64_t unsettled = 0;    // tasks inside exec or on their way out: look again later
+  std::uint64_t repaired = 0;            // differences that were mended (Resync only)
+  std::uint64_t unsettled = 0;           // tasks inside exec or on their way out: look again later
 };
 
 // What hooks could not do by themselves since the tracker started. What is owed to processes that
@@ -125,7 +125,9 @@ struct MissCounts {
   bool operator==(const MissCounts&) const = default;
   MissCounts operator-(const MissCounts& earlier) const {
     // What is hidden is taken off, and may be counted a moment after what it is taken off.
-    const auto less = [](std::uint64_t now, std::uint64_t then) { return now - std::min(now, then); };
+    const auto less = [](std::uint64_t now, std::uint64_t then) {
+      return now - std::min(now, then);
+    };
     return {.bells = bells - earlier.bells,
             .out_of_table = out_of_table - earlier.out_of_table,
             .unknown_deaths = less(unknown_deaths, earlier.unknown_deaths),
@@ -195,8 +197,8 @@ class Tracker {
   virtual std::unique_ptr<Standstill> HoldTasks() { return nullptr; }
 
   // From here on births are kept within these limits instead of earlier ones; without any, births
-  // pay nothing for it. A birth beyond a limit fails with EAGAIN, or its newborn is killed before its
-  // first instruction. Counts are read when a task is born, so none can be off by one for good
+  // pay nothing for it. A birth beyond a limit fails with EAGAIN, or its newborn is killed before
+  // its first instruction. Counts are read when a task is born, so none can be off by one for good
   // (docs/concurrency.md, 17.6). ENOTSUP: this tracker cannot, and subsystems are to refuse in
   // CanFork or not at all; ENOSPC: more than it has room for; then what there was before holds.
   virtual Result<void> LimitTasks(const TaskLimits& /*limits*/) {

@@ -88,8 +88,8 @@ Result<Fd> Prepare(const AgentJob& job) {
 // interpreter, which gets a name: a name from a descriptor (/dev/fd/N) would need that descriptor
 // left open and be $0 (spec 10.4). So it is the agent's own name again, and as good: the check went
 // along every directory that this name leads through, and none but root and the agent's user can
-// change what it finds there. (In a sticky directory root's file would have to be removed by root, and
-// another made by somebody else, in the microseconds between.)
+// change what it finds there. (In a sticky directory root's file would have to be removed by root,
+// and another made by somebody else, in the microseconds between.)
 void Exec(const AgentJob& job) {
   char home[] = "HOME=/";
   std::string path = std::string("PATH=") + kAgentPath;

@@ -27,8 +27,7 @@ void AgentLog::Warn(const AgentJob& job, std::string_view kind, std::string_view
                   Shown(job.path), kind, more);
 }
 
-void AgentLog::Ended(const AgentJob& job, wire::ReportKind kind, int value,
-                     std::string_view text) {
+void AgentLog::Ended(const AgentJob& job, wire::ReportKind kind, int value, std::string_view text) {
   switch (kind) {
     case wire::ReportKind::kReady: return;
     case wire::ReportKind::kRefused: return Warn(job, "refused", fmt::format(": {}", text));

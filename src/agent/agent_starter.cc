@@ -43,7 +43,7 @@ constexpr seconds kOutOfDescriptors{1};
 // All agents that may run do, none has ended for so long, and others wait.
 constexpr seconds kStuck{60};
 constexpr seconds kSlow{10};  // to start one agent
-constexpr seconds kLook{5};  // how often that is looked at, and what the log left out
+constexpr seconds kLook{5};   // how often that is looked at, and what the log left out
 
 class Starter final : public AgentStarter {
  public:
@@ -208,14 +208,16 @@ std::string Starter::trouble() const {
   for (const auto& [id, known] : jobs_) {
     const auto since = Clock::now() - known.sent;
     if (known.state != State::kSent || since < kSlow) continue;
-    return fmt::format("the agent spawner (pid {}) has not started an agent for {} s; is it stopped, or does the agent's file system hang?",
-                       current_pid_, std::chrono::duration_cast<seconds>(since).count());
+    return fmt::format(
+        "the agent spawner (pid {}) has not started an agent for {} s; is it stopped, or does the "
+        "agent's file system hang?",
+        current_pid_, std::chrono::duration_cast<seconds>(since).count());
   }
   if (StuckLocked()) {
-    return fmt::format("all {} release agents that may run at once do, and none has ended for {} s; "
-                       "notifications wait",
-                       limit_,
-                       std::chrono::duration_cast<seconds>(Clock::now() - still_since_).count());
+    return fmt::format(
+        "all {} release agents that may run at once do, and none has ended for {} s; "
+        "notifications wait",
+        limit_, std::chrono::duration_cast<seconds>(Clock::now() - still_since_).count());
   }
   return "";
 }
@@ -377,9 +379,9 @@ void Starter::NoteEndLocked(const Known& known, wire::Report& report) {
   still_since_ = Clock::now();
   const bool ended = kind == ReportKind::kExited || kind == ReportKind::kKilled;
   if (known.state == State::kSent && ended) {
-    report.text = fmt::format("ended ({} {}) before it became the agent",
-                              kind == ReportKind::kKilled ? "signal" : "status",
-                              report.header.value);
+    report.text =
+        fmt::format("ended ({} {}) before it became the agent",
+                    kind == ReportKind::kKilled ? "signal" : "status", report.header.value);
     kind = ReportKind::kNotStarted;
   } else if (known.state != State::kSent && !ended) {
     --counts_.started;  // that exec failed
@@ -389,8 +391,7 @@ void Starter::NoteEndLocked(const Known& known, wire::Report& report) {
     case ReportKind::kRefused: ++counts_.refused; break;
     case ReportKind::kNotStarted: ++counts_.not_started; break;
     case ReportKind::kKilled: ++counts_.failed; break;
-    case ReportKind::kExited:
-      ++(report.header.value == 0 ? counts_.succeeded : counts_.failed);
+    case ReportKind::kExited: ++(report.header.value == 0 ? counts_.succeeded : counts_.failed);
   }
 }
 
@@ -484,9 +485,8 @@ void Starter::KeepOneSpawner() {
   }
   current_pid_ = made->pid;
   socket_full_ = false;
-  spawners_.push_back({.number = counts_.spawner_deaths + 1,
-                       .process = std::move(*made),
-                       .began = Clock::now()});
+  spawners_.push_back(
+      {.number = counts_.spawner_deaths + 1, .process = std::move(*made), .began = Clock::now()});
 }
 
 // True: sent; false: the socket is full, or its spawner gone, which the next look will show.

@@ -27,23 +27,23 @@ inline constexpr unsigned kDefaultMaxAgents = 32;
 inline constexpr unsigned kMostAgents = 10000;
 
 struct AgentJob {
-  std::string agent;      // path of the executable, argv[0]
-  std::string path;       // argv[1]: the cgroup, relative to its hierarchy's root
-  std::string hierarchy;  // for the log
-  std::string user;       // run as this user; empty: root
-  bool no_new_privs = true;      // false only in the `linux` dialect (spec 10.11)
+  std::string agent;               // path of the executable, argv[0]
+  std::string path;                // argv[1]: the cgroup, relative to its hierarchy's root
+  std::string hierarchy;           // for the log
+  std::string user;                // run as this user; empty: root
+  bool no_new_privs = true;        // false only in the `linux` dialect (spec 10.11)
   std::uint64_t notification = 0;  // for AgentOwner::settled
 };
 
 struct AgentCounts {
-  std::uint64_t started = 0;    // exec succeeded
-  std::uint64_t refused = 0;    // somebody else could change what runs (spec 10.11)
+  std::uint64_t started = 0;      // exec succeeded
+  std::uint64_t refused = 0;      // somebody else could change what runs (spec 10.11)
   std::uint64_t not_started = 0;  // missing, not executable, unknown user, ...
-  std::uint64_t succeeded = 0;  // exit status 0
-  std::uint64_t failed = 0;     // another exit status or a signal
-  std::uint64_t unseen = 0;     // ended when the spawner that would have told how was dead
-  std::uint64_t running = 0;    // now, those that are being started among them
-  std::uint64_t limit = 0;      // of running
+  std::uint64_t succeeded = 0;    // exit status 0
+  std::uint64_t failed = 0;       // another exit status or a signal
+  std::uint64_t unseen = 0;       // ended when the spawner that would have told how was dead
+  std::uint64_t running = 0;      // now, those that are being started among them
+  std::uint64_t limit = 0;        // of running
   std::uint64_t spawner_deaths = 0;
 };
 
@@ -51,7 +51,7 @@ struct AgentCounts {
 struct AgentOwner {
   std::function<void()> place_spawner = [] {};  // before each job: it must be in every root
   std::function<void(const AgentJob&)> settled = [](const AgentJob&) {};  // runs, or never will
-  std::function<void()> room = [] {};           // HasRoom() has become true
+  std::function<void()> room = [] {};  // HasRoom() has become true
 };
 
 // EPERM: somebody beside root and `user` (empty: root alone) could change what runs, and how;

@@ -97,9 +97,9 @@ void Spawner::Reap() {
   while (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0) {
     if (auto found = running_.find(info.si_pid); found != running_.end()) {
       const bool exited = info.si_code == CLD_EXITED;
-      (void)wire::SendReport(
-          wire::kSocket, found->second,
-          exited ? wire::ReportKind::kExited : wire::ReportKind::kKilled, info.si_status);
+      (void)wire::SendReport(wire::kSocket, found->second,
+                             exited ? wire::ReportKind::kExited : wire::ReportKind::kKilled,
+                             info.si_status);
       running_.erase(found);
     }
     info.si_pid = 0;
@@ -108,7 +108,8 @@ void Spawner::Reap() {
 
 void Spawner::Run() {
   while (!closed_ || waiting_) {
-    pollfd polled[] = {{signals_, POLLIN, 0}, {closed_ || waiting_ ? -1 : wire::kSocket, POLLIN, 0}};
+    pollfd polled[] = {{signals_, POLLIN, 0},
+                       {closed_ || waiting_ ? -1 : wire::kSocket, POLLIN, 0}};
     if (::poll(polled, 2, waiting_ ? kForkPauseMs : -1) < 0) continue;
     if (polled[0].revents != 0) Reap();
     if (polled[1].revents != 0) TakeJob();

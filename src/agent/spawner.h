@@ -27,9 +27,9 @@ struct SpawnerProcess {
   Fd socket;  // the daemon's end
 };
 
-// `program` is open on this program's file (O_PATH), which may have been replaced since. The spawner
-// inherits environment, limits, priority and place of the caller, and nothing else.
-// EMFILE, EAGAIN, ENOMEM: the machine is out of something.
+// `program` is open on this program's file (O_PATH), which may have been replaced since. The
+// spawner inherits environment, limits, priority and place of the caller, and nothing else. EMFILE,
+// EAGAIN, ENOMEM: the machine is out of something.
 Result<SpawnerProcess> StartSpawner(int program);
 
 }  // namespace corral

@@ -34,16 +34,15 @@ Result<pid_t> Execute(int program, int socket) {
   ::sigfillset(&all);
   ::posix_spawnattr_setsigmask(&attributes, &all);
   ::posix_spawnattr_setsigdefault(&attributes, &all);
-  ::posix_spawnattr_setflags(
-      &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+  ::posix_spawnattr_setflags(&attributes,
+                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
 
   const std::string file = fmt::format("/proc/self/fd/{}", program);
   char name[] = "corral-spawner";
   std::string argument = kArgument;
   char* const arguments[] = {name, argument.data(), nullptr};
   pid_t pid = 0;
-  const int error =
-      ::posix_spawn(&pid, file.c_str(), &actions, &attributes, arguments, environ);
+  const int error = ::posix_spawn(&pid, file.c_str(), &actions, &attributes, arguments, environ);
   ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
   if (error != 0) return Fail(error, "cannot start the agent spawner: {}", std::strerror(error));
@@ -52,9 +51,7 @@ Result<pid_t> Execute(int program, int socket) {
 
 }  // namespace
 
-bool IsSpawner(int argc, char** argv) {
-  return argc == 2 && std::strcmp(argv[1], kArgument) == 0;
-}
+bool IsSpawner(int argc, char** argv) { return argc == 2 && std::strcmp(argv[1], kArgument) == 0; }
 
 Result<SpawnerProcess> StartSpawner(int program) {
   int ends[2];

@@ -97,8 +97,7 @@ std::optional<Report> ReceiveReport(int socket) {
   if (const cmsghdr* rights = CMSG_FIRSTHDR(&message);
       rights != nullptr && rights->cmsg_type == SCM_RIGHTS) {
     int both[] = {-1, -1};
-    std::memcpy(both, CMSG_DATA(rights),
-                std::min(sizeof both, rights->cmsg_len - CMSG_LEN(0)));
+    std::memcpy(both, CMSG_DATA(rights), std::min(sizeof both, rights->cmsg_len - CMSG_LEN(0)));
     report.go.reset(both[0]);
     report.process.reset(both[1]);
   }

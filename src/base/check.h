@@ -5,12 +5,12 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define CORRAL_CHECK(condition)                                                         \
-  do {                                                                                  \
-    if (!(condition)) {                                                                 \
+#define CORRAL_CHECK(condition)                                                                  \
+  do {                                                                                           \
+    if (!(condition)) {                                                                          \
       std::fprintf(stderr, "corral: %s:%d: check failed: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                     \
-    }                                                                                   \
+      std::abort();                                                                              \
+    }                                                                                            \
   } while (0)
 
 #endif  // CORRAL_BASE_CHECK_H_

@@ -85,7 +85,8 @@ class Output final : public spdlog::sinks::base_sink<std::mutex> {
 
   void RotateLocked() {
     for (int i = kKeptFiles; i > 0; --i) ::rename(NameLocked(i - 1).c_str(), NameLocked(i).c_str());
-    if (OpenLocked() != 0) size_ = 0;  // goes on in the old one, and tries again when it has doubled
+    if (OpenLocked() != 0)
+      size_ = 0;  // goes on in the old one, and tries again when it has doubled
   }
 
   void sink_it_(const spdlog::details::log_msg& msg) override {
@@ -139,7 +140,8 @@ void Open(const std::string& path, Level least) {
 
 void Reopen() {
   if (const int error = Out()->Reopen(); error != 0) {
-    Logger().error("cannot open the log anew, the old file is written on: {}", std::strerror(error));
+    Logger().error("cannot open the log anew, the old file is written on: {}",
+                   std::strerror(error));
   }
 }
 

@@ -79,7 +79,7 @@ class Limit {
 
   const unsigned lines_;
   const std::chrono::seconds period_;
-  Mutex limit_mu_;  // a leaf
+  Mutex limit_mu_;                                                             // a leaf
   Clock::time_point began_ GUARDED_BY(limit_mu_){Clock::duration::min() / 2};  // long ago
   unsigned written_ GUARDED_BY(limit_mu_) = 0;
   std::uint64_t left_out_ GUARDED_BY(limit_mu_) = 0;

@@ -31,10 +31,11 @@ std::string Objection(const struct stat& found, mode_t type) {
 Result<void> CheckOwn(const std::string& path, const struct stat& found, mode_t type) {
   const std::string wrong = Objection(found, type);
   if (wrong.empty()) return {};
-  return Fail(EPERM,
-              "{} {}: it is not used, for others could decide what is in it. See what it is, remove "
-              "it, and try again",
-              path, wrong);
+  return Fail(
+      EPERM,
+      "{} {}: it is not used, for others could decide what is in it. See what it is, remove "
+      "it, and try again",
+      path, wrong);
 }
 
 // What opening found out, or, where it could not be opened, what is there instead.

@@ -49,7 +49,8 @@ void AppendEscaped(std::string& to, std::string_view sequence, std::uint32_t cod
 
 // `also`: characters that get a backslash before them.
 std::string Escape(std::string_view text, std::string_view also) {
-  const bool plain = std::ranges::all_of(text, [&](char c) { return IsPlain(c) && !also.contains(c); });
+  const bool plain =
+      std::ranges::all_of(text, [&](char c) { return IsPlain(c) && !also.contains(c); });
   if (plain) return std::string(text);
   std::string escaped;
   escaped.reserve(text.size());

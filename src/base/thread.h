@@ -15,8 +15,8 @@
 
 namespace corral {
 
-// The exception under way, as what is told to who asked. Where memory is short the sentence is short
-// as well: it must not need any. REQUIRES: called within a catch block.
+// The exception under way, as what is told to who asked. Where memory is short the sentence is
+// short as well: it must not need any. REQUIRES: called within a catch block.
 inline Error CaughtError() {
   try {
     throw;

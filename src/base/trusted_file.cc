@@ -17,7 +17,7 @@
 namespace corral {
 namespace {
 
-constexpr int kMostLinks = 40;  // as the kernel
+constexpr int kMostLinks = 40;           // as the kernel
 constexpr long kFuseMagic = 0x65735546;  // in no header that user space has
 
 bool OthersWrite(const struct stat& st) { return (st.st_mode & (S_IWGRP | S_IWOTH)) != 0; }

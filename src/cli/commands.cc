@@ -10,8 +10,7 @@ constexpr Command kCommands[] = {
      "  corral run --kill -- make -j8\n"
      "  Builds, ends what the build left behind, and has make's exit status.",
      SetUpRun, true},
-    {"exec", "PATH [--] COMMAND [ARGUMENT...]",
-     "Become a command inside a group that is there",
+    {"exec", "PATH [--] COMMAND [ARGUMENT...]", "Become a command inside a group that is there",
      "  corral exec jobs:/build -- gdb -p 4711\n"
      "  Starts gdb in jobs:/build, with the process number and the terminal of corral itself.",
      SetUpExec, true},
@@ -59,8 +58,7 @@ constexpr Command kCommands[] = {
      "  corral stat jobs:/night --json | jq .subtree.cpu.total_ns\n"
      "  The CPU time of the group and all below it, where that is metered.",
      SetUpStat},
-    {"top", "[--once] [--sort KEY] [--interval SECONDS] [PATH]",
-     "Watch what groups use",
+    {"top", "[--once] [--sort KEY] [--interval SECONDS] [PATH]", "Watch what groups use",
      "  corral top --sort cpu jobs:/\n"
      "  Tasks and CPU time of each group, every second, until q is pressed.",
      SetUpTop},

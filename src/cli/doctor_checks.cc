@@ -157,17 +157,19 @@ Finding TaskLimits(const Facts& facts) {
   if (are.empty()) {
     are = ListsModule(SecurityModules(), "bpf") ? "refused"
           : KernelHas("bpf_send_signal_task")   ? "killed"
-                                              : "allowed";
+                                                : "allowed";
   }
   if (are == "refused") return {kOk, "a fork beyond numtasks.max fails with EAGAIN"};
   if (are == "killed") {
-    return {kDegraded,
-            "no fork is refused: what is born beyond numtasks.max is killed before its first "
-            "instruction (a thread: its whole process); EAGAIN needs the BPF LSM (lsm=...,bpf at "
-            "boot, securityfs mounted) and a kernel that takes such programs: see the daemon's log"};
+    return {
+        kDegraded,
+        "no fork is refused: what is born beyond numtasks.max is killed before its first "
+        "instruction (a thread: its whole process); EAGAIN needs the BPF LSM (lsm=...,bpf at "
+        "boot, securityfs mounted) and a kernel that takes such programs: see the daemon's log"};
   }
   return {kDegraded,
-          "numtasks.max is kept and not enforced: it needs the BPF LSM (boot with lsm=...,bpf) or Linux "
+          "numtasks.max is kept and not enforced: it needs the BPF LSM (boot with lsm=...,bpf) or "
+          "Linux "
           "6.13"};
 }
 

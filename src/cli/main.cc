@@ -53,7 +53,8 @@ void CutCommand(int& argc, char** argv, Context& context) {
 
 constexpr char kFooter[] =
     "A group is named by a directory inside a mount, or as HIERARCHY:/path; `corral tree` shows\n"
-    "them all. The hierarchy `corral` is always there. `corral COMMAND --help` shows options and an\n"
+    "them all. The hierarchy `corral` is always there. `corral COMMAND --help` shows options and "
+    "an\n"
     "example of each command; corral(1) has the rest.\n\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon runs for this instance.\n"
     "`run` and `exec` end with their command's status: 128+N signal N, 127 not found, 126 not\n"

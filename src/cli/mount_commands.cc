@@ -38,14 +38,17 @@ int Umount(const Context& context, const std::string& dir, bool lazy) {
   if (!point) return Complain(point.error());
   const MountedOn mount = MountOf(*point);
   if (mount.type != kMountType) {
-    return fail(EINVAL, fmt::format("is of type {}, not {}; use umount(8)", mount.type, kMountType));
+    return fail(EINVAL,
+                fmt::format("is of type {}, not {}; use umount(8)", mount.type, kMountType));
   }
   if (mount.point != *point) return fail(EINVAL, "is a group, not where its hierarchy is mounted");
   if (::umount2(point->c_str(), (lazy ? MNT_DETACH : 0) | UMOUNT_NOFOLLOW) != 0) {
-    if (errno != EBUSY) return fail(errno, fmt::format("cannot be unmounted: {}", std::strerror(errno)));
-    return fail(EBUSY, fmt::format("is in use: `fuser -vm {}` shows by whom, --lazy detaches it now "
-                                   "and ends it later",
-                                   Printable(dir)));
+    if (errno != EBUSY)
+      return fail(errno, fmt::format("cannot be unmounted: {}", std::strerror(errno)));
+    return fail(EBUSY,
+                fmt::format("is in use: `fuser -vm {}` shows by whom, --lazy detaches it now "
+                            "and ends it later",
+                            Printable(dir)));
   }
   if (context.json) PrintJson({{"dir", ToJsonText(dir)}});
   return kOk;

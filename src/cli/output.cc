@@ -68,15 +68,11 @@ int Complain(const Error& error) {
   return error.code == ECONNREFUSED ? kNoDaemon : kFailed;
 }
 
-void PrintJson(const nlohmann::json& value) {
-  std::puts(JsonLine(value, 2).c_str());
-}
+void PrintJson(const nlohmann::json& value) { std::puts(JsonLine(value, 2).c_str()); }
 
 std::string JsonText(const nlohmann::json& value) { return JsonLine(value, -1); }
 
-void JsonWriter::Put(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-}
+void JsonWriter::Put(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
 void JsonWriter::Next() {
   if (!first_) Put(",");

@@ -73,7 +73,8 @@ class JsonWriter {
   void Member(const char* name, const nlohmann::json& value);
   void Begin(const char* list);
   void Item(const nlohmann::json& item) { ItemText(JsonText(item)); }
-  void ItemText(std::string_view text);  // JSON already: a hundred thousand take a fifth of the time
+  void ItemText(
+      std::string_view text);  // JSON already: a hundred thousand take a fifth of the time
   // An item that has these members and then a list.
   void BeginItem(const nlohmann::json& members, const char* list);
   void End();  // of the list, and of the item it is in
@@ -82,8 +83,8 @@ class JsonWriter {
   void Next();
   void Put(std::string_view text);
 
-  std::string closing_;       // what ends the lists that have begun, innermost last
-  bool first_ = true;         // in what began last
+  std::string closing_;  // what ends the lists that have begun, innermost last
+  bool first_ = true;    // in what began last
 };
 
 // One JSON value on one line, at once.

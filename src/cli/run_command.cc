@@ -288,8 +288,8 @@ Action SetUpRun(CLI::App& parser) {
                                "When the command ends, kill what is left in the group");
   auto* detach = parser.add_flag("--detach", options->detach,
                                  "Start it away from the terminal, print the group and return");
-  parser.add_flag("--bill", options->bill,
-                  "At the end, say what CPU time the whole group has used")
+  parser
+      .add_flag("--bill", options->bill, "At the end, say what CPU time the whole group has used")
       ->excludes(detach);
   wait->excludes(kill, detach);
   kill->excludes(detach);

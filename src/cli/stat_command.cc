@@ -16,10 +16,9 @@ namespace {
 using nlohmann::json;
 
 std::string TasksText(const json& of) {
-  return fmt::format("{} in {}",
-                     Counted(static_cast<std::size_t>(Number(of, "tasks")), "task", "tasks"),
-                     Counted(static_cast<std::size_t>(Number(of, "processes")), "process",
-                             "processes"));
+  return fmt::format(
+      "{} in {}", Counted(static_cast<std::size_t>(Number(of, "tasks")), "task", "tasks"),
+      Counted(static_cast<std::size_t>(Number(of, "processes")), "process", "processes"));
 }
 
 std::string CpuOf(const json& of) {

@@ -76,8 +76,8 @@ void Sort(std::vector<Row>& rows, const Listing& listing, const std::string& by)
 
 std::vector<std::string> LinesOf(const std::vector<Row>& rows, const Listing& listing) {
   std::vector<std::string> lines;
-  lines.push_back(fmt::format("{:>7} {:>7} {:>7} {:>12}  {}", "TASKS", "CPU%", "+BELOW", "TIME",
-                              "GROUP"));
+  lines.push_back(
+      fmt::format("{:>7} {:>7} {:>7} {:>12}  {}", "TASKS", "CPU%", "+BELOW", "TIME", "GROUP"));
   for (const Row& row : rows) {
     const Listing::Group& group = listing[row.group];
     lines.push_back(fmt::format("{:>7} {:>7.1f} {:>7.1f} {:>12}  {}", group.tasks, row.own,

@@ -80,8 +80,8 @@ void TopScreen::Show(const std::vector<std::string>& lines) {
 bool TopScreen::Pause(std::chrono::milliseconds time) {
   const auto end = std::chrono::steady_clock::now() + time;
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-        end - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
     if (g_leave != 0 || std::ferror(stdout)) return false;
     if (left.count() <= 0) return true;
     // Keys are ours only where we set the terminal up.

@@ -51,9 +51,10 @@ bool SharesMounts(pid_t pid) {
 }
 
 Error SomewhereElse(const std::string& instance) {
-  return {EXDEV, fmt::format("the daemon of instance {} runs, but {} is not here: it is in init's mount "
-                             "namespace, and this one has another /run. Try: nsenter --target 1 --mount",
-                             instance, SocketPath(instance))};
+  return {EXDEV,
+          fmt::format("the daemon of instance {} runs, but {} is not here: it is in init's mount "
+                      "namespace, and this one has another /run. Try: nsenter --target 1 --mount",
+                      instance, SocketPath(instance))};
 }
 
 // There is no socket, or nobody listens. A daemon that has locked the instance's tables lives all
@@ -66,9 +67,10 @@ Error NobodyAnswers(const std::string& instance) {
                         instance)};
   }
   if (LockHolder(LockPath(instance)) == holder) {
-    return {ECONNREFUSED, fmt::format("the daemon of instance {} (pid {}) does not answer: it starts or "
-                                      "ends, or its socket {} was removed",
-                                      instance, *holder, SocketPath(instance))};
+    return {ECONNREFUSED,
+            fmt::format("the daemon of instance {} (pid {}) does not answer: it starts or "
+                        "ends, or its socket {} was removed",
+                        instance, *holder, SocketPath(instance))};
   }
   if (!SharesMounts(*holder)) return SomewhereElse(instance);
   return {ECONNREFUSED, OutOfReachText(instance, *holder)};
@@ -80,9 +82,10 @@ Error NotConnected(const std::string& instance, int error) {
     return {error, fmt::format("only root may speak to the daemon of instance {}", instance)};
   }
   if (error == EAGAIN) {
-    return {ETIMEDOUT, fmt::format("the daemon of instance {} hangs: it takes no connection, and so "
-                                   "many wait already that no further one can",
-                                   instance)};
+    return {ETIMEDOUT,
+            fmt::format("the daemon of instance {} hangs: it takes no connection, and so "
+                        "many wait already that no further one can",
+                        instance)};
   }
   return {error,
           fmt::format("cannot connect to {}: {}", SocketPath(instance), std::strerror(error))};
@@ -126,7 +129,9 @@ std::string DaemonText(const std::string& instance, pid_t pid) {
 }
 
 Client::Client(Fd socket, std::string instance)
-    : socket_(std::move(socket)), instance_(std::move(instance)), daemon_(PidOfPeer(socket_.get())) {
+    : socket_(std::move(socket)),
+      instance_(std::move(instance)),
+      daemon_(PidOfPeer(socket_.get())) {
   SetTimeouts(socket_.get(), kSilence);
 }
 
@@ -136,8 +141,8 @@ Result<Client> Client::Connect(const std::string& instance) {
   return Client(*std::move(socket), instance);
 }
 
-// A daemon that is being killed, or ends in order, may take a connection and never look at it: whoever
-// can start another one does not fail for that.
+// A daemon that is being killed, or ends in order, may take a connection and never look at it:
+// whoever can start another one does not fail for that.
 Result<Client> Client::ConnectToLiving(const std::string& instance) {
   constexpr int kTries = 500;
   for (int i = 0;; ++i) {
@@ -167,7 +172,8 @@ Result<Client> Client::ConnectOrStart(const std::string& instance) {
   // Another one may have been quicker: then ours has failed and there is a daemon all the same.
   if (!client && !started) return Fail(started.error());
   if (!client && client.error().code == ECONNREFUSED) {
-    return Fail(ECONNREFUSED, "the daemon of instance {} started, and ended again at once; see its log",
+    return Fail(ECONNREFUSED,
+                "the daemon of instance {} started, and ended again at once; see its log",
                 instance);
   }
   if (started && !started->empty()) {
@@ -273,12 +279,14 @@ Error Client::Hangs(std::chrono::seconds since) const {
   const std::string advice =
       daemon_ <= 0 ? "see its log"
       : stopped    ? fmt::format("`kill -CONT {}` lets it go on", daemon_)
-                   : fmt::format("see its log; after `kill -9 {}` the next command starts another "
-                                 "one, which takes over",
-                                 daemon_);
-  return {ETIMEDOUT, fmt::format("{} does not answer for {} s: {}. What was asked of it may be done "
-                                 "all the same, now or when it goes on",
-                                 DaemonText(instance_, daemon_), since.count(), advice)};
+                   : fmt::format(
+                         "see its log; after `kill -9 {}` the next command starts another "
+                            "one, which takes over",
+                         daemon_);
+  return {ETIMEDOUT,
+          fmt::format("{} does not answer for {} s: {}. What was asked of it may be done "
+                      "all the same, now or when it goes on",
+                      DaemonText(instance_, daemon_), since.count(), advice)};
 }
 
 Result<void> Client::CheckNotStopped() const {

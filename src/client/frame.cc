@@ -60,7 +60,8 @@ void TakeDescriptors(msghdr& message, Fd& fd) {
 }
 
 // Reads up to `size` bytes; fewer only at the end of the stream.
-Result<std::size_t> ReadAll(int socket, char* to, std::size_t size, Fd& fd, const Silence& silence) {
+Result<std::size_t> ReadAll(int socket, char* to, std::size_t size, Fd& fd,
+                            const Silence& silence) {
   std::size_t got = 0;
   while (got < size) {
     alignas(cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))];

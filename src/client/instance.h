@@ -25,8 +25,8 @@ std::string ProcDir(std::string_view instance);
 // RuntimeDir/store: what outlives a crash of the daemon
 std::string StoreDir(std::string_view instance);
 
-// /sys/fs/bpf/corral/NAME, with a plus sign for a dot: that file system has no dots in names. Locked
-// (flock) by the daemon, for as long as it lives.
+// /sys/fs/bpf/corral/NAME, with a plus sign for a dot: that file system has no dots in names.
+// Locked (flock) by the daemon, for as long as it lives.
 std::string PinDir(std::string_view instance);
 
 // RuntimeDir/lock: flock'ed by the daemon, too

@@ -22,8 +22,8 @@ class Listing {
  public:
   struct Group {
     std::size_t parent = 0;  // its row; of one that a listing begins with its own
-    std::size_t depth = 0;  // below the one that the listing begins with
-    std::size_t level = 0;  // below the root of its hierarchy
+    std::size_t depth = 0;   // below the one that the listing begins with
+    std::size_t level = 0;   // below the root of its hierarchy
     std::uint64_t id = 0;
     std::string name;  // bytes; of one that a listing begins with its whole path
     std::uint64_t tasks = 0;

@@ -30,9 +30,10 @@ std::optional<pid_t> LockHolder(const std::string& path) {
 }
 
 std::string OutOfReachText(const std::string& instance, pid_t daemon) {
-  return fmt::format("a daemon of instance {0} runs (pid {1}), but {2} was removed while it did: nobody "
-                     "can reach it. End it with kill {1}, and start again; its groups cannot be kept",
-                     instance, daemon, RuntimeDir(instance));
+  return fmt::format(
+      "a daemon of instance {0} runs (pid {1}), but {2} was removed while it did: nobody "
+      "can reach it. End it with kill {1}, and start again; its groups cannot be kept",
+      instance, daemon, RuntimeDir(instance));
 }
 
 }  // namespace corral

@@ -1,4 +1,5 @@
-// Who holds the flock of a file or directory: how a daemon is found that its socket does not lead to.
+// Who holds the flock of a file or directory: how a daemon is found that its socket does not lead
+// to.
 #ifndef CORRAL_CLIENT_LOCK_HOLDER_H_
 #define CORRAL_CLIENT_LOCK_HOLDER_H_
 

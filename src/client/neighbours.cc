@@ -29,9 +29,10 @@ struct Neighbour {
 };
 
 std::string NotLeft(const std::string& instance, const std::string& why) {
-  return fmt::format("this daemon may still be in groups of instance {}, whose owner may wait for it "
-                     "or kill it: {}",
-                     instance, why);
+  return fmt::format(
+      "this daemon may still be in groups of instance {}, whose owner may wait for it "
+      "or kill it: {}",
+      instance, why);
 }
 
 // Empty: done.

@@ -65,8 +65,8 @@ Result<std::string> FoundByOther(const std::string& path,
   std::string found;
   const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-        end - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
     pollfd ready = {.fd = reading.get(), .events = POLLIN, .revents = 0};
     const int polled = left.count() > 0 ? ::poll(&ready, 1, static_cast<int>(left.count())) : 0;
     if (polled < 0 && errno == EINTR) continue;
@@ -118,7 +118,8 @@ Result<std::string> RealPathPatiently(const std::string& path) {
   });
 }
 
-// "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAGS...] - TYPE SOURCE OPTIONS"; later ones are on top.
+// "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAGS...] - TYPE SOURCE OPTIONS"; later ones are on
+// top.
 MountedOn MountOf(const std::string& path) {
   MountedOn found;
   std::ifstream info("/proc/self/mountinfo");
@@ -130,8 +131,8 @@ MountedOn MountOf(const std::string& path) {
     words >> id >> parent >> device >> root >> point;
     std::istringstream(line.substr(dash + 3)) >> type;
     point = WithoutOctal(point);
-    const bool holds = point == "/" || path == point ||
-                       (path.starts_with(point) && path[point.size()] == '/');
+    const bool holds =
+        point == "/" || path == point || (path.starts_with(point) && path[point.size()] == '/');
     if (holds && point.size() >= found.point.size()) found = {point, type};
   }
   return found;

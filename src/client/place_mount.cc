@@ -25,9 +25,8 @@ struct Attribute {
   const char* key;
   std::uint64_t bit;
 };
-constexpr Attribute kAttributes[] = {{"read_only", MOUNT_ATTR_RDONLY},
-                                     {"nosuid", MOUNT_ATTR_NOSUID},
-                                     {"nodev", MOUNT_ATTR_NODEV}};
+constexpr Attribute kAttributes[] = {
+    {"read_only", MOUNT_ATTR_RDONLY}, {"nosuid", MOUNT_ATTR_NOSUID}, {"nodev", MOUNT_ATTR_NODEV}};
 
 Result<void> SetAttributes(const std::string& dir, const json& wanted) {
   mount_attr change = {};

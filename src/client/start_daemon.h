@@ -9,13 +9,13 @@
 
 namespace corral {
 
-// Runs `corrald --instance NAME --ready-fd N`, with `options` after that (`--plugin FILE`, ...): the
-// one beside the running executable, else the first on PATH or in the usual system directories. The daemon writes one line to N:
-// `ok`, `ok` and what its starter should know (that groups were lost, say), or a sentence that says
-// why not. It belongs to a session of its own, has /dev/null as standard input, output and error, no
-// other descriptor of the caller and nothing of its environment; what else it leaves behind:
-// daemon/surroundings.h. Returns what is to be known, empty for nothing.
-// ENOENT: no corrald found. ETIMEDOUT: not ready within a minute.
+// Runs `corrald --instance NAME --ready-fd N`, with `options` after that (`--plugin FILE`, ...):
+// the one beside the running executable, else the first on PATH or in the usual system directories.
+// The daemon writes one line to N: `ok`, `ok` and what its starter should know (that groups were
+// lost, say), or a sentence that says why not. It belongs to a session of its own, has /dev/null as
+// standard input, output and error, no other descriptor of the caller and nothing of its
+// environment; what else it leaves behind: daemon/surroundings.h. Returns what is to be known,
+// empty for nothing. ENOENT: no corrald found. ETIMEDOUT: not ready within a minute.
 Result<std::string> StartDaemon(const std::string& instance,
                                 const std::vector<std::string>& options = {});
 

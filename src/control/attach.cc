@@ -106,8 +106,8 @@ Result<void> AttachHeld(const ControlContext& context, const Movers& movers, Nam
   if (!movers.may_all()) {
     if (auto allowed = CheckLeader(context, **task, movers, named.tid); !allowed) return allowed;
   }
-  auto moved = (context.registry.*attach)(context.cgroup, named.tid,
-                                          [&] { return (*task)->StillThere(); });
+  auto moved =
+      (context.registry.*attach)(context.cgroup, named.tid, [&] { return (*task)->StillThere(); });
   const bool exited = !moved && moved.error().code == ESRCH && (*task)->StillThere();
   if (exited && context.dialect.exiting_is_no_error) return {};
   return moved;

@@ -8,7 +8,8 @@
 namespace corral {
 namespace {
 
-// Instead of an uid or gid: that of the directory which AsMade names, as it is then. No user has it.
+// Instead of an uid or gid: that of the directory which AsMade names, as it is then. No user has
+// it.
 constexpr std::uint32_t kParents = UINT32_MAX;
 
 timespec Now() {

@@ -45,7 +45,8 @@ struct AttrChange {
 // What a node has until it is changed.
 struct AsMade {
   mode_t mode = 0;
-  Inode owner = {};  // a directory whose owner it has, also later; 0: the cgroup's maker is its owner
+  Inode owner =
+      {};  // a directory whose owner it has, also later; 0: the cgroup's maker is its owner
 };
 
 // Whether a directory lets him do what `want` says (R_OK, W_OK, X_OK).

@@ -46,7 +46,7 @@ using Scope = SubsystemFile::Where;
 using TaskNumbers = std::vector<std::uint32_t>;  // ascending
 
 struct ControlFile {
-  std::string_view name;          // with its subsystem's prefix
+  std::string_view name;  // with its subsystem's prefix
   Scope scope = Scope::kEverywhere;
   bool pollable = false;  // POLLPRI|POLLERR after each change
   // Missing handlers: read gives EINVAL, write gives EINVAL (spec 9.3, 13.4).

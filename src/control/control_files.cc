@@ -68,8 +68,8 @@ Result<std::string> ReadAgent(const ControlContext& context) {
 
 Result<void> WriteAgent(const ControlContext& context, const Caller& caller,
                         std::string_view bytes) {
-  const bool allowed = context.opener_may && (!context.dialect.writer_fits_too ||
-                                              context.host.IsSysAdmin(caller.tid));
+  const bool allowed = context.opener_may &&
+                       (!context.dialect.writer_fits_too || context.host.IsSysAdmin(caller.tid));
   if (!allowed) return Fail(EPERM, "only CAP_SYS_ADMIN sets a release agent");
   const auto agent = ParseAgent(bytes, context.dialect.agent_text);
   if (!agent) return Fail(agent.error());
@@ -94,8 +94,8 @@ Result<std::string> ReadEvents(const ControlContext& context) {
 // Nothing, rather than EINVAL: so that cp -r and Python's copytree go through a group.
 Result<std::string> ReadKill(const ControlContext&) { return std::string(); }
 
-// Not the opener's right over each process: a group is ended whole, or it is not ended. Who is in it
-// was born there, or was moved there by somebody with the right to (spec 8.2).
+// Not the opener's right over each process: a group is ended whole, or it is not ended. Who is in
+// it was born there, or was moved there by somebody with the right to (spec 8.2).
 Result<void> WriteKill(const ControlContext& context, const Caller&, std::string_view bytes) {
   if (Trim(bytes) != "1") return Fail(EINVAL, "only 1 may be written to cgroup.kill");
   const auto killed = KillSubtree(context.registry, context.host, context.cgroup);
@@ -103,14 +103,14 @@ Result<void> WriteKill(const ControlContext& context, const Caller&, std::string
   return {};
 }
 
-template <std::uint64_t Quotas::* which>
+template <std::uint64_t Quotas::*which>
 Result<std::string> ReadQuota(const ControlContext& context) {
   return Map(context.registry.QuotasOf(context.cgroup), [](const Quotas& quotas) {
     return quotas.*which == kNoQuota ? std::string("max\n") : fmt::format("{}\n", quotas.*which);
   });
 }
 
-template <std::uint64_t Quotas::* which>
+template <std::uint64_t Quotas::*which>
 Result<void> WriteQuota(const ControlContext& context, const Caller&, std::string_view bytes) {
   if (!context.opener_may) {
     return Fail(EACCES, "a quota is set by who may write in the directory above");

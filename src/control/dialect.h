@@ -40,32 +40,32 @@ enum class LongPath { kNoAgent, kWhole, kCut };
 
 struct Dialect {
   std::string_view name;
-  DialectSet bit;                // in ControlFile::dialects
-  bool one_hierarchy;            // one per instance; subsystem and name options are ignored
+  DialectSet bit;                  // in ControlFile::dialects
+  bool one_hierarchy;              // one per instance; subsystem and name options are ignored
   std::string_view default_agent;  // when none is set
   Numbers numbers;
-  std::size_t max_write;         // longest write to a control file, else E2BIG ...
-  std::size_t max_write_per_cpu; // ... and so much more for each processor
-  mode_t read_only_mode;         // of a file without a write handler
-  bool serves_after_removal;     // reads of a removed cgroup's files; else ENODEV
-  bool writer_fits_too;          // to move tasks and to set the agent, beside the opener
-  bool zero_needs_right;         // `0` needs the right to the caller; else it always moves
-  bool exiting_is_no_error;      // moving a zombie succeeds and does nothing; else ESRCH
-  bool bound_kthreads_stay;      // kthreadd and threads of fixed affinity: EINVAL; else moved
-  bool shared_lists;             // lists are made at the first read and shared by descriptors
+  std::size_t max_write;          // longest write to a control file, else E2BIG ...
+  std::size_t max_write_per_cpu;  // ... and so much more for each processor
+  mode_t read_only_mode;          // of a file without a write handler
+  bool serves_after_removal;      // reads of a removed cgroup's files; else ENODEV
+  bool writer_fits_too;           // to move tasks and to set the agent, beside the opener
+  bool zero_needs_right;          // `0` needs the right to the caller; else it always moves
+  bool exiting_is_no_error;       // moving a zombie succeeds and does nothing; else ESRCH
+  bool bound_kthreads_stay;       // kthreadd and threads of fixed affinity: EINVAL; else moved
+  bool shared_lists;              // lists are made at the first read and shared by descriptors
   ReleaseRules releases;
   LongPath long_path;
-  bool agent_loses_privileges;   // no_new_privs is set (spec 10.11)
+  bool agent_loses_privileges;  // no_new_privs is set (spec 10.11)
   EmptyAgent empty_agent;
   AgentText agent_text;
-  bool noprefix_for_all;         // else with cpuset alone
-  bool css_inherit;              // a new cgroup starts with its parent's settings; else with none
-  mode_t root_mode;              // of the top directory
-  bool newline_in_names;         // allowed in a cgroup's name, else EINVAL
-  std::size_t max_name;          // bytes of a cgroup's name, else ENAMETOOLONG
-  bool set_group_id;             // a set-group-ID directory hands its group and bit on
-  bool rename_takes_flags;       // RENAME_NOREPLACE; else EINVAL for any
-  bool directories_sync;         // fsync of a directory; else EINVAL
+  bool noprefix_for_all;    // else with cpuset alone
+  bool css_inherit;         // a new cgroup starts with its parent's settings; else with none
+  mode_t root_mode;         // of the top directory
+  bool newline_in_names;    // allowed in a cgroup's name, else EINVAL
+  std::size_t max_name;     // bytes of a cgroup's name, else ENAMETOOLONG
+  bool set_group_id;        // a set-group-ID directory hands its group and bit on
+  bool rename_takes_flags;  // RENAME_NOREPLACE; else EINVAL for any
+  bool directories_sync;    // fsync of a directory; else EINVAL
   bool rename_looks_at_parent_first;  // another directory: EIO though the name exists there
 };
 

@@ -45,8 +45,8 @@ class TaskHandle {
     uid_t real_uid;
     uid_t saved_uid;
   };
-  virtual Result<Owner> owner() const = 0;    // ESRCH
-  virtual Result<Tgid> process() const = 0;   // ESRCH
+  virtual Result<Owner> owner() const = 0;   // ESRCH
+  virtual Result<Tgid> process() const = 0;  // ESRCH
   // When it began: tells it from others that had its number. ESRCH.
   virtual Result<std::uint64_t> started() const = 0;
   // Whether ptrace(2) would let him read its memory, his own process apart.

@@ -1,5 +1,5 @@
-// OpenBudget: what open descriptors may cost us. A descriptor is cheap for who has it and may hold a
-// long list here; one user may have many, in many processes. Root's are counted for nobody.
+// OpenBudget: what open descriptors may cost us. A descriptor is cheap for who has it and may hold
+// a long list here; one user may have many, in many processes. Root's are counted for nobody.
 //
 // Owned by the Tree; any thread.
 //
@@ -22,7 +22,7 @@ namespace corral {
 
 class OpenBudget {
  public:
-  static constexpr std::size_t kEach = 1024;            // of any descriptor, whatever it holds
+  static constexpr std::size_t kEach = 1024;  // of any descriptor, whatever it holds
   static constexpr std::size_t kOneUser = 32u << 20;
   static constexpr std::size_t kAllUsers = 512u << 20;  // a user may have uids to spare
 

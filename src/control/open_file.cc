@@ -86,7 +86,8 @@ Result<void> OpenFile::ExtendLocked(Tid reader, std::uint64_t wanted) {
     auto next = std::upper_bound((*list)->begin(), (*list)->end(), last_listed_);
     const auto left = static_cast<std::size_t>((*list)->end() - next);
     if (left == 0) return {};
-    const TaskNumbers piece(next, next + static_cast<std::ptrdiff_t>(std::min(left, kPageOfNumbers)));
+    const TaskNumbers piece(next,
+                            next + static_cast<std::ptrdiff_t>(std::min(left, kPageOfNumbers)));
     const std::string lines = Lines(piece);
     if (auto fits = charge_.Resize(snapshot_.size() + lines.size()); !fits) return fits;
     snapshot_ += lines;

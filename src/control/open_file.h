@@ -73,7 +73,7 @@ class OpenFile {
   FileUse use_;
   bool begun_ = false;
   SharedLists& lists_;
-  mutable Mutex file_mu_;  // before the registry's locks
+  mutable Mutex file_mu_;                           // before the registry's locks
   OpenBudget::Charge charge_ GUARDED_BY(file_mu_);  // for the snapshot
   std::string snapshot_ GUARDED_BY(file_mu_);
   std::uint64_t next_offset_ GUARDED_BY(file_mu_) = 0;  // where a reader in order goes on

@@ -125,7 +125,8 @@ Result<std::string> ParseAgent(std::string_view text, AgentText form) {
     return std::string(Trim(UpToNul(text)));
   }
   if (form == AgentText::kLine && text.ends_with('\n')) text.remove_suffix(1);
-  if (text.size() > kMaxPath) return Fail(ENOSPC, "a release agent's path of {} bytes", text.size());
+  if (text.size() > kMaxPath)
+    return Fail(ENOSPC, "a release agent's path of {} bytes", text.size());
   if (form == AgentText::kLineCounted && text.ends_with('\n')) text.remove_suffix(1);
   return std::string(UpToNul(text));
 }

@@ -41,7 +41,8 @@ Result<std::string> ParseAgent(std::string_view text, AgentText form);
 // of Latin-1, as the kernel does.
 std::string_view Trim(std::string_view text);
 
-// Whether a cgroup may have this name (spec 5.1). ENAMETOOLONG: too many bytes. EINVAL: empty, ".", "..", or with '/', NUL or, where the dialect says so, a newline.
+// Whether a cgroup may have this name (spec 5.1). ENAMETOOLONG: too many bytes. EINVAL: empty, ".",
+// "..", or with '/', NUL or, where the dialect says so, a newline.
 Result<void> CheckName(std::string_view name, const Dialect& dialect);
 
 }  // namespace corral

@@ -290,8 +290,8 @@ Result<std::string> ProcView::ContainerLine(Tid tid, const Reader& reader) const
   int chosen_rank = 0;
   for (const HierarchyInfo& info : registry_.Hierarchies()) {
     // Only v6's stays when nobody uses it.
-    const bool v6 = DialectOf(info.dialect).one_hierarchy &&
-                    (info.cgroups > 1 || source_.is_mounted(info.id));
+    const bool v6 =
+        DialectOf(info.dialect).one_hierarchy && (info.cgroups > 1 || source_.is_mounted(info.id));
     const bool no_options = info.name.empty() && info.subsystems == registry_.AllSubsystems();
     const int rank = v6 ? 3 : no_options ? 2 : info.id == built_in_ ? 1 : 0;
     if (rank <= chosen_rank) continue;

@@ -5,8 +5,8 @@
 //   cgroups, mounts              tables
 //
 // It shows nobody more than /proc would, and no path below a directory that he may not enter, but
-// for tasks of his own (sight.h). Knows nothing of FUSE and keeps nothing: a node's number says what
-// it is. Numbers of tasks are the host's. Owned by the daemon; any thread.
+// for tasks of his own (sight.h). Knows nothing of FUSE and keeps nothing: a node's number says
+// what it is. Numbers of tasks are the host's. Owned by the daemon; any thread.
 #ifndef CORRAL_CONTROL_PROC_VIEW_H_
 #define CORRAL_CONTROL_PROC_VIEW_H_
 
@@ -36,15 +36,15 @@ struct ProcNode {
     kThreadSelf,
     kCgroups,
     kMounts,
-    kProcess,     // PID
-    kTasks,       // PID/task
-    kThread,      // PID/task/TID
-    kContainer,   // in either
+    kProcess,    // PID
+    kTasks,      // PID/task
+    kThread,     // PID/task/TID
+    kContainer,  // in either
     kCgroup,
   };
   Kind kind = kRoot;
   Tid tid;
-  Tgid tgid;           // 0: below PID, not below PID/task
+  Tgid tgid;  // 0: below PID, not below PID/task
   std::uint64_t number() const;
   static ProcNode Of(std::uint64_t number);
   bool is_directory() const;

@@ -285,14 +285,13 @@ Result<std::unique_ptr<OpenFile>> Tree::Open(const Caller& opener, Inode inode, 
     css = registry_.CssOf(inode.cgroup(), *row.subsystem);
     if (!css) return Fail(ENODEV, "cgroup {} is gone", inode.cgroup().value);
   }
-  auto file = std::make_unique<OpenFile>(
-      ControlContext{.registry = registry_,
-                     .host = host_,
-                     .dialect = node->dialect,
-                     .cgroup = inode.cgroup(),
-                     .opener = opener,
-                     .opener_may = MayWrite(opener, *node)},
-      row, std::move(css), lists_, budget_.For(opener.uid));
+  auto file = std::make_unique<OpenFile>(ControlContext{.registry = registry_,
+                                                        .host = host_,
+                                                        .dialect = node->dialect,
+                                                        .cgroup = inode.cgroup(),
+                                                        .opener = opener,
+                                                        .opener_may = MayWrite(opener, *node)},
+                                         row, std::move(css), lists_, budget_.For(opener.uid));
   if (auto begun = file->Begin(); !begun) return Fail(begun.error());
   if (readable) {
     if (auto loaded = file->Load(); !loaded) return Fail(loaded.error());

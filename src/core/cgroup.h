@@ -46,10 +46,11 @@ struct Cgroup {
   std::map<std::string, std::unique_ptr<Cgroup>, std::less<>> children;
   std::map<CgroupId, Cgroup*> by_age;  // the same; a listing goes on after an id
   Quotas quotas;
-  std::uint64_t level = 0;        // a root's is 0
-  Cgroup* bound = nullptr;        // the nearest above with quotas, at last the root: who is asked at mkdir
+  std::uint64_t level = 0;  // a root's is 0
+  Cgroup* bound =
+      nullptr;  // the nearest above with quotas, at last the root: who is asked at mkdir
   std::uint64_t descendants = 0;  // all below it; counted for who has quotas, and roots
-  CssList css;  // empty when no subsystem is bound
+  CssList css;                    // empty when no subsystem is bound
 
   bool notify_on_release = false;
   bool clone_children = false;  // kept and inherited; a matter of subsystems
@@ -65,25 +66,25 @@ struct Cgroup {
   std::unordered_set<CssSetId> in_use;
 
   // Decided, not yet announced: told once nobody who left is still on the way out.
-  bool settling = false;          // in Registry::settling_
+  bool settling = false;            // in Registry::settling_
   std::uint64_t settle_serial = 0;  // grows with every decision
-  bool release_decided = false;   // a release is to be announced
+  bool release_decided = false;     // a release is to be announced
   // Notifications decided: notify_on_release was set then (spec 10.9). Each is the path it will
   // be told with; empty: the one it has when the agent starts.
   std::vector<std::string> notify_decided;
-  bool awaited_known = false;     // `awaited` was taken
-  std::vector<Tid> awaited;       // who was on the way out when we first looked
+  bool awaited_known = false;           // `awaited` was taken
+  std::vector<Tid> awaited;             // who was on the way out when we first looked
   std::unordered_set<CssSetId> ghosts;  // its sets that are to be retired, and removed children's
 
-  std::uint32_t limit_number = 0;   // TaskLimit::number; 0: no limit of it was ever in force
-  std::uint64_t refused_before = 0; // births that this number counted before it was this cgroup's
+  std::uint32_t limit_number = 0;    // TaskLimit::number; 0: no limit of it was ever in force
+  std::uint64_t refused_before = 0;  // births that this number counted before it was this cgroup's
 
-  CpuTime cpu_spent;              // in sets that are retired
-  CpuTime cpu_spent_below;        // by children that are removed
-  bool queued = false;            // waits in the ReleaseQueue (spec 10.7)
-  std::uint64_t releases = 0;     // announced releases (spec 4.6)
-  std::uint64_t event_serial = 0; // changes of what cgroup.events shows
-  bool populated_self = false;    // has tasks, or some on their way out
+  CpuTime cpu_spent;               // in sets that are retired
+  CpuTime cpu_spent_below;         // by children that are removed
+  bool queued = false;             // waits in the ReleaseQueue (spec 10.7)
+  std::uint64_t releases = 0;      // announced releases (spec 4.6)
+  std::uint64_t event_serial = 0;  // changes of what cgroup.events shows
+  bool populated_self = false;     // has tasks, or some on their way out
   std::size_t populated_children = 0;
 
   bool has_quotas() const { return quotas.depth != kNoQuota || quotas.descendants != kNoQuota; }
@@ -98,9 +99,9 @@ struct Cgroup {
 struct Hierarchy {
   HierarchyId id;
   std::string name;
-  bool built_in = false;      // never destroyed (spec 3.13)
+  bool built_in = false;  // never destroyed (spec 3.13)
   bool noprefix = false;
-  bool css_inherit = true;    // a new cgroup's css starts with its parent's settings
+  bool css_inherit = true;  // a new cgroup's css starts with its parent's settings
   SubsystemSet subsystems = 0;
   const Dialect* dialect = nullptr;
   ReleaseRules rules;

@@ -8,9 +8,9 @@
 namespace corral {
 
 SetTuple WithPlace(SetTuple tuple, HierarchyId hierarchy, CgroupId cgroup) {
-  const auto at = std::lower_bound(
-      tuple.begin(), tuple.end(), hierarchy,
-      [](const Member& member, HierarchyId id) { return member.hierarchy < id; });
+  const auto at =
+      std::lower_bound(tuple.begin(), tuple.end(), hierarchy,
+                       [](const Member& member, HierarchyId id) { return member.hierarchy < id; });
   const bool has = at != tuple.end() && at->hierarchy == hierarchy;
   if (cgroup.value == 0) {
     if (has) tuple.erase(at);
@@ -92,9 +92,9 @@ void CssSetTable::ForEachTaskIn(HierarchyId hierarchy, const Wanted& wanted,
     Choice& choice = choices_[place.set.value];
     if (choice.pass != pass_) {
       const auto tuple = tuples_.find(place.set);
-      choice = {.pass = pass_,
-                .wanted = tuple != tuples_.end() &&
-                          wanted(corral::PlaceIn(tuple->second, hierarchy))};
+      choice = {
+          .pass = pass_,
+          .wanted = tuple != tuples_.end() && wanted(corral::PlaceIn(tuple->second, hierarchy))};
     }
     if (choice.wanted) fn(tid, place);
   });

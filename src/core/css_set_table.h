@@ -6,7 +6,8 @@
 // or destroying a hierarchy rewrites nothing.
 //
 // Owned by the Registry; `set_mu_` is the second of its two locks. Listing tasks and
-// telling of births and deaths take only this one; everything that changes a place holds the tree lock as well.
+// telling of births and deaths take only this one; everything that changes a place holds the tree
+// lock as well.
 #ifndef CORRAL_CORE_CSS_SET_TABLE_H_
 #define CORRAL_CORE_CSS_SET_TABLE_H_
 
@@ -102,7 +103,7 @@ class CssSetTable {
   mutable Mutex set_mu_;
   std::map<SetTuple, CssSetId> by_tuple_ GUARDED_BY(set_mu_);
   std::unordered_map<CssSetId, SetTuple> tuples_ GUARDED_BY(set_mu_);  // interned and retiring
-  std::unordered_map<CssSetId, CssList> css_ GUARDED_BY(set_mu_);  // of those that have any
+  std::unordered_map<CssSetId, CssList> css_ GUARDED_BY(set_mu_);      // of those that have any
   std::vector<CssSetId> free_ GUARDED_BY(set_mu_);
   std::uint32_t next_fresh_ GUARDED_BY(set_mu_);
   mutable std::vector<Choice> choices_ GUARDED_BY(set_mu_);  // by set id

@@ -58,8 +58,7 @@ void Unpack(std::uint64_t packed, Bits&... bits) {
 
 }  // namespace
 
-Registry::Operation::Operation(Registry& registry) NO_THREAD_SAFETY_ANALYSIS
-    : registry_(registry) {
+Registry::Operation::Operation(Registry& registry) NO_THREAD_SAFETY_ANALYSIS : registry_(registry) {
   registry_.tree_mu_.Lock();
 }
 
@@ -74,8 +73,7 @@ void Registry::EndLocked() {
   if (auto kept = CommitRowsLocked(); kept) {
     behind_ = false;
   } else if (!std::exchange(behind_, true)) {
-    log::Error("changes cannot be kept, and would be lost with a crash: {}",
-               kept.error().message);
+    log::Error("changes cannot be kept, and would be lost with a crash: {}", kept.error().message);
   }
   if (emitted_.empty()) return;
   {
@@ -204,9 +202,8 @@ Result<void> Registry::CommitRowsLocked() {
   SortOut(marked_.last_paths);
   for (const CgroupId id : marked_.last_paths) {
     const auto path = last_paths_.find(id);
-    changes.push_back({Key(kLastPath, id.value), path == last_paths_.end()
-                                                     ? std::nullopt
-                                                     : std::optional(path->second)});
+    changes.push_back({Key(kLastPath, id.value),
+                       path == last_paths_.end() ? std::nullopt : std::optional(path->second)});
   }
   for (const auto& [id, note] : marked_.notes) {
     if (id.value == 0 || cgroups_.contains(id)) changes.push_back({Key(kNote, id.value), note});
@@ -260,16 +257,10 @@ Result<void> Registry::TakeRowLocked(std::string_view key, std::string_view valu
         taken = TakeHierarchyLocked(HierarchyId{static_cast<std::uint32_t>(id)}, row);
         break;
       case kCgroup: taken = TakeCgroupLocked(CgroupId{id}, row); break;
-      case kSet:
-        taken = TakeSetLocked(CssSetId{static_cast<std::uint32_t>(id)}, row);
-        break;
+      case kSet: taken = TakeSetLocked(CssSetId{static_cast<std::uint32_t>(id)}, row); break;
       case kNotification: taken = TakeNotificationLocked(id, row); break;
-      case kLastPath:
-        last_paths_[CgroupId{id}] = value;
-        return {};
-      case kNote:
-        notes_[CgroupId{id}] = value;
-        return {};
+      case kLastPath: last_paths_[CgroupId{id}] = value; return {};
+      case kNote: notes_[CgroupId{id}] = value; return {};
       default: break;
     }
     if (taken && !row.good()) taken = Fail(EBADMSG, "it has too few or too many bytes");
@@ -307,8 +298,9 @@ Result<void> Registry::TakeHierarchyLocked(HierarchyId id, RowReader& row) {
     const auto subsystem = subsystems_.Find(name);
     begin = end + 1;
     if (!subsystem) {
-      return Fail(ENODEV, "hierarchy '{}' is bound to subsystem '{}', which is not here; start "
-                          "corrald with the plug-in that has it (--plugin)",
+      return Fail(ENODEV,
+                  "hierarchy '{}' is bound to subsystem '{}', which is not here; start "
+                  "corrald with the plug-in that has it (--plugin)",
                   hierarchy->name, name);
     }
     hierarchy->subsystems |= SubsystemSet{1} << *subsystem;

@@ -76,8 +76,7 @@ Result<Registry::Agreed> Registry::AskLocked(Cgroup& to, const std::vector<Tid>&
   for (const Tid tid : tids) {
     const auto place = tracker_.Describe(tid);
     if (!place || place->tgid != tgid) continue;
-    const Cgroup& from =
-        CgroupInLocked(*to.hierarchy, sets_.PlaceIn(place->set, to.hierarchy->id));
+    const Cgroup& from = CgroupInLocked(*to.hierarchy, sets_.PlaceIn(place->set, to.hierarchy->id));
     if (&from == &to) continue;
     IntroduceLocked(tid, *place);
     if (auto asked = subsystems_.CanAttach(to.css, from.css, tid); !asked) {
@@ -131,11 +130,8 @@ Result<void> Registry::MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, const Cgro
     auto target = InternLocked(WithPlace(from, to.hierarchy->id, to.place()));
     auto done = target ? tracker_.Move(tid, *place, *target) : Result<void>(Fail(target.error()));
     if (done) {
-      moved->push_back({.tid = tid,
-                        .tgid = tgid,
-                        .from = from,
-                        .from_css = std::move(from_css),
-                        .to = *target});
+      moved->push_back(
+          {.tid = tid, .tgid = tgid, .from = from, .from_css = std::move(from_css), .to = *target});
       return {};
     }
     // EAGAIN: a birth moved its newborn along with the parent meanwhile (I5).
@@ -157,8 +153,8 @@ std::vector<Registry::Moved> Registry::UndoLocked(Cgroup& to, const std::vector<
     // Interned anew: the set it came from may have been idle and reclaimed since.
     auto back = InternLocked(move->from);
     const Place there{move->tgid, move->to};
-    auto returned = back ? tracker_.Move(move->tid, there, *back)
-                         : Result<void>(Fail(back.error()));
+    auto returned =
+        back ? tracker_.Move(move->tid, there, *back) : Result<void>(Fail(back.error()));
     if (!returned && returned.error().code == ESRCH && move->tid.value != move->tgid.value) {
       bool execed = false;  // by a list, which a handover under way makes look again
       tracker_.ForEachTask([&](Tid tid, Place place) {
@@ -362,7 +358,7 @@ std::size_t Registry::RetireUnlinkedLocked(const LeaversBySet& leavers,
     // Another serial: the id was retired, used and unlinked again meanwhile.
     if (unlinked == unlinked_.end() || unlinked->second.serial != serial) continue;
     if (leavers.contains(set)) continue;
-    if (tracker_.Count(set).count != 0) continue;  // a birth is about to take its raise back
+    if (tracker_.Count(set).count != 0) continue;    // a birth is about to take its raise back
     if (meter_ && meter_->Owed(set) != 0) continue;  // its cgroups are not billed in full yet
     SetRetiredLocked(set, unlinked->second);
     for (const CgroupId id : unlinked->second.waiting) {

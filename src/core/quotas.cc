@@ -1,5 +1,5 @@
-// Quotas of delegated trees (spec 4.6). A mkdir asks those above that have any, and counts with them:
-// it costs as many steps as there are quotas above, however deep the tree is.
+// Quotas of delegated trees (spec 4.6). A mkdir asks those above that have any, and counts with
+// them: it costs as many steps as there are quotas above, however deep the tree is.
 #include <cerrno>
 #include <vector>
 
@@ -8,7 +8,8 @@
 namespace corral {
 namespace {
 
-// Calls fn for all below it, parents before their children, and for those below a child where fn said so.
+// Calls fn for all below it, parents before their children, and for those below a child where fn
+// said so.
 template <typename Fn>
 void ForEachBelow(Cgroup& top, Fn fn) {
   std::vector<Cgroup*> todo{&top};
@@ -45,7 +46,7 @@ Result<Quotas> Registry::QuotasOf(CgroupId id) const {
   return (*found)->quotas;
 }
 
-Result<void> Registry::SetQuota(CgroupId id, std::uint64_t Quotas::* which, std::uint64_t most) {
+Result<void> Registry::SetQuota(CgroupId id, std::uint64_t Quotas::*which, std::uint64_t most) {
   Operation lock(*this);
   auto found = FindLocked(id, ENODEV);
   if (!found) return Fail(found.error());

@@ -232,8 +232,7 @@ Result<void> Registry::SetAgentUser(HierarchyId id, std::string_view user) {
 
 // ---- cgroups
 
-Result<CgroupId> Registry::Mkdir(CgroupId parent_id, std::string_view name,
-                                 MkdirOptions options) {
+Result<CgroupId> Registry::Mkdir(CgroupId parent_id, std::string_view name, MkdirOptions options) {
   Operation lock(*this);
   auto found = FindLocked(parent_id, ENOENT);
   if (!found) return Fail(found.error());
@@ -247,8 +246,8 @@ Result<CgroupId> Registry::Mkdir(CgroupId parent_id, std::string_view name,
   return (*made)->id;
 }
 
-Result<Cgroup*> Registry::MkdirLocked(Cgroup& parent, std::string_view name,
-                                      MkdirOptions options, bool clone) {
+Result<Cgroup*> Registry::MkdirLocked(Cgroup& parent, std::string_view name, MkdirOptions options,
+                                      bool clone) {
   JudgeLocked(parent);  // a child that comes now does not hide that it was idle (I7)
   if (parent.children.contains(name)) {
     return Fail(EEXIST, "'{}' exists in {}", Printable(name), ShownPath(parent));
@@ -533,8 +532,9 @@ Result<std::vector<Tid>> Registry::Tasks(CgroupId id) const {
 
 std::vector<Tid> Registry::TasksAt(HierarchyId hierarchy, CgroupId place) const {
   std::vector<Tid> tids;
-  sets_.ForEachTaskIn(hierarchy, [&](CgroupId at) { return at == place; },
-                      [&](Tid tid, Place) { tids.push_back(tid); });
+  sets_.ForEachTaskIn(
+      hierarchy, [&](CgroupId at) { return at == place; },
+      [&](Tid tid, Place) { tids.push_back(tid); });
   return tids;
 }
 
@@ -550,8 +550,11 @@ Result<std::vector<Tgid>> Registry::Processes(CgroupId id) const {
   auto place = PlaceOf(id);
   if (!place) return Fail(place.error());
   std::vector<TaskMember> tasks;
-  sets_.ForEachTaskIn(place->first, [&](CgroupId at) { return at == place->second; },
-                      [&](Tid tid, Place at) { tasks.push_back({tid, at.tgid, at.set}); });
+  sets_.ForEachTaskIn(
+      place->first, [&](CgroupId at) { return at == place->second; },
+      [&](Tid tid, Place at) {
+        tasks.push_back({tid, at.tgid, at.set});
+      });
   return ProcessesOf(tasks);
 }
 

@@ -56,9 +56,9 @@ struct HierarchyOptions {
   std::string release_agent;  // empty: none
   std::string agent_user;     // empty: root
   bool built_in = false;
-  bool clone_children = false;       // of the root
-  bool noprefix = false;             // this and the dialect are kept for `control`
-  bool css_inherit = true;           // NewCss::inherits
+  bool clone_children = false;  // of the root
+  bool noprefix = false;        // this and the dialect are kept for `control`
+  bool css_inherit = true;      // NewCss::inherits
   // Below the root there are `descendants` at most; each cgroup directly below it begins with
   // `depth`, which whoever may write the root's files changes.
   Quotas quotas = {};
@@ -101,7 +101,7 @@ struct CgroupInfo {
   CgroupId parent;  // 0 for a root
   HierarchyId hierarchy;
   std::string hierarchy_name;  // its label
-  std::string path;  // begins with '/'
+  std::string path;            // begins with '/'
   std::size_t children = 0;
   bool notify_on_release = false;
   bool auto_remove = false;
@@ -135,8 +135,9 @@ struct TreeTask {
 };
 
 struct ListOptions {
-  std::size_t depth = SIZE_MAX;            // levels below the first one
-  std::vector<TreeTask>* tasks = nullptr;  // filled with those of the listed cgroups, tids ascending
+  std::size_t depth = SIZE_MAX;  // levels below the first one
+  std::vector<TreeTask>* tasks =
+      nullptr;  // filled with those of the listed cgroups, tids ascending
 };
 
 struct TaskMember {
@@ -155,8 +156,8 @@ struct Event {
   Kind kind;
   CgroupId cgroup;
   HierarchyId hierarchy;
-  // As it was when this happened; empty for kChanged, where nobody asks (TellPaths), and where it is
-  // longer than kMostTold, or has more than kMostLevelsTold.
+  // As it was when this happened; empty for kChanged, where nobody asks (TellPaths), and where it
+  // is longer than kMostTold, or has more than kMostLevelsTold.
   std::string path;
   bool auto_remove = false;
   std::optional<bool> populated;  // kChanged: it became so; nothing: only `releases` changed
@@ -278,7 +279,7 @@ class Registry : private CssOwner {
   bool IsRoot(CgroupId id) const;
   // Spec 4.6. ENODEV. What is there already stays.
   Result<Quotas> QuotasOf(CgroupId id) const;
-  Result<void> SetQuota(CgroupId id, std::uint64_t Quotas::* which, std::uint64_t most);
+  Result<void> SetQuota(CgroupId id, std::uint64_t Quotas::*which, std::uint64_t most);
 
   // ---- tasks
   // These processes, instead of those named before, serve all groups: no task of theirs goes
@@ -465,15 +466,13 @@ class Registry : private CssOwner {
   CssList CssOfLocked(const SetTuple& tuple) const REQUIRES(tree_mu_);
   void IntroduceLocked(Tid tid, const Place& place) REQUIRES(tree_mu_);
   Cgroup& CgroupInLocked(Hierarchy& hierarchy, CgroupId id) const REQUIRES(tree_mu_);
-  Result<Agreed> AskLocked(Cgroup& to, const std::vector<Tid>& tids, Tgid tgid)
-      REQUIRES(tree_mu_);
+  Result<Agreed> AskLocked(Cgroup& to, const std::vector<Tid>& tids, Tgid tgid) REQUIRES(tree_mu_);
   void CallOffLocked(Cgroup& to, const Agreed& agreed) REQUIRES(tree_mu_);
   Result<void> MoveTaskLocked(Cgroup& to, Tid tid, Tgid tgid, const Cgroup* agreed,
                               std::vector<Moved>* moved) REQUIRES(tree_mu_);
   Result<void> MoveProcessLocked(Cgroup& to, Tgid tgid, std::vector<Moved>* moved)
       REQUIRES(tree_mu_);
-  std::vector<Moved> UndoLocked(Cgroup& to, const std::vector<Moved>& moved)
-      REQUIRES(tree_mu_);
+  std::vector<Moved> UndoLocked(Cgroup& to, const std::vector<Moved>& moved) REQUIRES(tree_mu_);
   Result<void> FinishLocked(Cgroup& to, Result<void> done, const std::vector<Moved>& moved,
                             const AttachGuard& guard) REQUIRES(tree_mu_);
   void CommitLocked(Cgroup& to, const std::vector<Moved>& moved) REQUIRES(tree_mu_);
@@ -532,7 +531,7 @@ class Registry : private CssOwner {
   SubsystemTable subsystems_ GUARDED_BY(tree_mu_);
   const std::unique_ptr<Groups> groups_;
   struct PutNote;
-  std::atomic<PutNote*> puts_ = nullptr;  // cgroups that lost their last reference (13.5)
+  std::atomic<PutNote*> puts_ = nullptr;            // cgroups that lost their last reference (13.5)
   std::vector<CgroupId> put_ GUARDED_BY(tree_mu_);  // of those, whom Settle() is to judge
   std::unordered_map<HierarchyId, std::unique_ptr<Hierarchy>> hierarchies_ GUARDED_BY(tree_mu_);
   std::unordered_map<CgroupId, Cgroup*> cgroups_ GUARDED_BY(tree_mu_);
@@ -572,7 +571,7 @@ class Registry : private CssOwner {
   // What a move tells it, under the tracker's lock; null until a subsystem wants forks.
   std::unique_ptr<TaskCallbacks> callbacks_ GUARDED_BY(tree_mu_);
   std::vector<std::size_t> untold_ GUARDED_BY(tree_mu_);  // subsystems, until TellOfBirths()
-  ReleaseQueue queue_;  // own lock
+  ReleaseQueue queue_;                                    // own lock
   mutable Mutex events_mu_;
   std::vector<Event> events_ GUARDED_BY(events_mu_);
 };

@@ -20,7 +20,7 @@ namespace corral {
 struct Waiting {
   CgroupId cgroup;
   HierarchyId hierarchy;
-  std::string path;  // as it was at the emptying; empty: as it is when the agent starts
+  std::string path;          // as it was at the emptying; empty: as it is when the agent starts
   std::uint64_t number = 0;  // of the notification, where they are kept
 };
 

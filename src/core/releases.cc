@@ -22,8 +22,9 @@ bool Registry::HasLiveTaskLocked(const Cgroup& cgroup) const {
   for (int look = 0; look < kLooks; ++look) {
     if (!HasCountLocked(cgroup)) return false;
     bool live = false;
-    sets_.ForEachTaskIn(cgroup.hierarchy->id, [&](CgroupId at) { return at == cgroup.id; },
-                        [&](Tid, Place) { live = true; });
+    sets_.ForEachTaskIn(
+        cgroup.hierarchy->id, [&](CgroupId at) { return at == cgroup.id; },
+        [&](Tid, Place) { live = true; });
     if (live) return true;
     std::this_thread::yield();
   }
@@ -315,9 +316,8 @@ bool Registry::JudgePopulatedLocked(Cgroup& top) {
 }
 
 EventsInfo Registry::EventsLocked(const Cgroup& cgroup) const {
-  return {.populated = cgroup.populated(),
-          .releases = cgroup.releases,
-          .serial = cgroup.event_serial};
+  return {
+      .populated = cgroup.populated(), .releases = cgroup.releases, .serial = cgroup.event_serial};
 }
 
 // Whoever asks looks for himself: after waitpid() nobody is on the way out any more, and that

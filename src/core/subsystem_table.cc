@@ -163,8 +163,7 @@ void SubsystemTable::Destroy(const CssList& all) {
     if (!all[i]) continue;
     Subsystem& subsystem = *slots_[i].subsystem;
     all[i]->references_ = Css::kRemoved;
-    const bool told =
-        GuardedTell(subsystem, "Destroy", [&] { subsystem.Destroy(*all[i]); });
+    const bool told = GuardedTell(subsystem, "Destroy", [&] { subsystem.Destroy(*all[i]); });
     if (!told) slots_[i].undestroyed.push_back(all[i]);
   }
 }

@@ -105,9 +105,8 @@ Registry::Registry(Tracker& tracker, std::function<void()> wake)
     : tracker_(tracker),
       wake_(std::move(wake)),
       groups_(std::make_unique<RegistryGroups>(*this)),
-      sets_(tracker, [this](const SetTuple& tuple) NO_THREAD_SAFETY_ANALYSIS {
-        return CssOfLocked(tuple);
-      }) {}
+      sets_(tracker, [this](const SetTuple& tuple)
+                         NO_THREAD_SAFETY_ANALYSIS { return CssOfLocked(tuple); }) {}
 
 Registry::~Registry() {
   for (std::size_t i = 0; const auto subsystem = SubsystemAt(i); ++i) {

@@ -72,9 +72,8 @@ Result<void> Registry::PushLimitsLocked() {
     if (!max) return Fail(max.error());
     if (*max) {
       any = true;
-      all.limits.push_back({.max = **max,
-                            .outer = limit,
-                            .first = static_cast<std::uint32_t>(all.sets.size())});
+      all.limits.push_back(
+          {.max = **max, .outer = limit, .first = static_cast<std::uint32_t>(all.sets.size())});
       limit = static_cast<std::uint32_t>(all.limits.size());
       steps.push_back({&cgroup, limit, true});
     }

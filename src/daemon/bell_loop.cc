@@ -128,7 +128,8 @@ void BellLoop::Dispatch(const Event& event) {
       break;
     case Event::Kind::kReleased:
       log::Debug("{} released", event.path);
-      if (event.auto_remove && !billing_.Holds(event.cgroup)) (void)registry_.Remove(event.cgroup);  // EBUSY: used again
+      if (event.auto_remove && !billing_.Holds(event.cgroup))
+        (void)registry_.Remove(event.cgroup);  // EBUSY: used again
       break;
     case Event::Kind::kRemoved:
       tree_.Forget(event.cgroup);

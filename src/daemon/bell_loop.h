@@ -1,8 +1,9 @@
 // BellLoop: the thread that looks when the tracker rings.
 //
 // It passes hints to the registry, announces what settled, tells subscribers, wakes pollers and
-// waiters, removes groups made for one run, and has a second thread compare everything (resync) when a hook
-// missed something. Both serve no requests and hold no lock of the registry while acting.
+// waiters, removes groups made for one run, and has a second thread compare everything (resync)
+// when a hook missed something. Both serve no requests and hold no lock of the registry while
+// acting.
 #ifndef CORRAL_DAEMON_BELL_LOOP_H_
 #define CORRAL_DAEMON_BELL_LOOP_H_
 
@@ -35,8 +36,8 @@ class BellLoop final : public Tracker::Listener {
   void ResyncNeeded() override;
 
  private:
-  // `work` until it returns, again and again: what flies out of it is a lack of memory or descriptors,
-  // and ends nothing. What it was at is looked at anew.
+  // `work` until it returns, again and again: what flies out of it is a lack of memory or
+  // descriptors, and ends nothing. What it was at is looked at anew.
   void Persist(const char* name, void (BellLoop::*work)());
   void Run();
   void Dispatch(const Event& event);

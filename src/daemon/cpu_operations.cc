@@ -53,8 +53,8 @@ Result<Json> OpenBill(Request& rq) {
 Result<Json> Bill(Request& rq) {
   if (!rq.session.bill) return Fail(EINVAL, "no bill is open on this connection");
   const CgroupId cgroup = rq.session.bill->cgroup();
-  Result<std::uint64_t> uncharged = Flag(rq, "settle") ? AwaitCharges(rq, cgroup)
-                                                       : rq.daemon.billing().Uncharged(cgroup);
+  Result<std::uint64_t> uncharged =
+      Flag(rq, "settle") ? AwaitCharges(rq, cgroup) : rq.daemon.billing().Uncharged(cgroup);
   if (!uncharged) return Fail(uncharged.error());
   auto time = rq.session.bill->SoFar();
   if (!time) return Fail(time.error());
@@ -71,8 +71,8 @@ Json FilesOf(Request& rq, CgroupId cgroup) {
   for (const DirEntry& entry : rq.daemon.tree().SubsystemFiles(cgroup)) {
     Json file = {{"name", ToJsonText(entry.name)}};
     auto opened = rq.daemon.tree().Open(root, Inode{entry.ino}, /*readable=*/true);
-    auto content = opened ? (*opened)->Read(root.tid, kLongest, 0)
-                          : Result<std::string>(Fail(opened.error()));
+    auto content =
+        opened ? (*opened)->Read(root.tid, kLongest, 0) : Result<std::string>(Fail(opened.error()));
     if (content) {
       file["content"] = ToJsonText(*content);
     } else {

@@ -70,11 +70,11 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   if (d.tracker_->taken_over()) d.bells_->ResyncNeeded();
   d.TellLostSettings();
   d.PlaceProcView(*built_in);
-  if (auto ok = d.agents_->Serve({.place_spawner = [&d] { d.KeepSpawnerInRoots(); },
-                                  .settled = [&d](const AgentJob& job) {
-                                    d.registry_->FinishNotification(job.notification);
-                                  },
-                                  .room = [&d] { d.registry_->queue().Wake(); }});
+  if (auto ok = d.agents_->Serve(
+          {.place_spawner = [&d] { d.KeepSpawnerInRoots(); },
+           .settled =
+               [&d](const AgentJob& job) { d.registry_->FinishNotification(job.notification); },
+           .room = [&d] { d.registry_->queue().Wake(); }});
       !ok) {
     return Fail(ok.error());
   }
@@ -92,8 +92,8 @@ Result<void> Daemon::StartTracking() {
   if (!pins && pins.error().code == EBUSY) return Fail(HeldByAnother(instance_, pins.error()));
   if (!pins && pins.error().code == EPERM) return Fail(pins.error());
   if (!pins) why_not_kept_ = pins.error().message;
-  auto tracker = BpfTracker::Create(
-      {}, pins ? std::optional<Pins>(std::move(*pins)) : std::nullopt);
+  auto tracker =
+      BpfTracker::Create({}, pins ? std::optional<Pins>(std::move(*pins)) : std::nullopt);
   if (!tracker) return Fail(tracker.error());
   tracker_ = std::move(*tracker);
   if (!tracker_->pinned()) {
@@ -129,7 +129,8 @@ void Daemon::StartedAfresh(const std::string& why) {
   if (incidents_.Has(kName)) return;
   log::Error("starting afresh, every task in the roots: {}", why);
   incidents_.Add(kName, fmt::format("started afresh: all groups are forgotten and every task is in "
-                                    "the roots, because {}", why));
+                                    "the roots, because {}",
+                                    why));
 }
 
 // What was written to the files of subsystems is known to them only.
@@ -144,10 +145,11 @@ void Daemon::TellLostSettings() {
   for (const HierarchyInfo& info : registry_->Hierarchies()) {
     const auto children = registry_->Children(info.root);
     if (!children || children->empty() || !has_settings(children->front().second)) continue;
-    incidents_.Add("settings_not_restored",
-                   fmt::format("hierarchy '{}' was taken over from an earlier daemon, but not what was "
-                               "written to the files of its subsystems ({}): write it again",
-                               info.label, registry_->NamesOf(info.subsystems)));
+    incidents_.Add(
+        "settings_not_restored",
+        fmt::format("hierarchy '{}' was taken over from an earlier daemon, but not what was "
+                    "written to the files of its subsystems ({}): write it again",
+                    info.label, registry_->NamesOf(info.subsystems)));
   }
 }
 
@@ -161,16 +163,15 @@ Result<void> Daemon::OpenStore() {
 }
 
 Result<void> Daemon::StartRegistry(const Plugins& plugins) {
-  registry_ = std::make_unique<Registry>(
-      *tracker_, [wake = wake_.get()] { (void)::eventfd_write(wake, 1); });
+  registry_ = std::make_unique<Registry>(*tracker_,
+                                         [wake = wake_.get()] { (void)::eventfd_write(wake, 1); });
   meter_ = std::make_unique<BpfCpuMeter>(*tracker_);
   registry_->UseMeter(meter_.get());
   if (auto ok = RegisterSubsystems(plugins); !ok) return ok;
   if (!store_) return registry_->TellOfBirths();
   auto kept = registry_->Keep(
-      *store_,
-      {.name_of = [](const Dialect& dialect) { return std::string(dialect.name); },
-       .find = FindDialect});
+      *store_, {.name_of = [](const Dialect& dialect) { return std::string(dialect.name); },
+                .find = FindDialect});
   if (!kept) {
     return Fail(kept.error().code,
                 "what the store {} has cannot be taken over: {}. To forget all groups, remove it "
@@ -191,7 +192,8 @@ Result<void> Daemon::StartRegistry(const Plugins& plugins) {
 void Daemon::LeaveGroups() {
   if (!tracker_->taken_over()) return;
   for (const HierarchyInfo& info : registry_->Hierarchies()) {
-    auto moved = registry_->AttachProcess(info.root, Tid{static_cast<std::uint32_t>(::getpid())}, {});
+    auto moved =
+        registry_->AttachProcess(info.root, Tid{static_cast<std::uint32_t>(::getpid())}, {});
     if (!moved) log::Warn("cannot leave the groups of '{}': {}", info.label, moved.error().message);
   }
 }
@@ -270,15 +272,15 @@ void Daemon::PlaceProcView(HierarchyId built_in) {
                                                  .read_only = true,
                                                  .nosuid = true,
                                                  .nodev = true});
-    placed = mount ? PlaceMount((*mount)->TakeMountFd().get(), dir)
-                   : Result<void>(Fail(mount.error()));
+    placed =
+        mount ? PlaceMount((*mount)->TakeMountFd().get(), dir) : Result<void>(Fail(mount.error()));
     if (placed) proc_mount_ = std::move(*mount);
   }
   if (!placed) log::Warn("no proc view at {}: {}", dir, placed.error().message);
 }
 
-// What flies out is a lack of memory, threads or descriptors. The notification that was taken stays in
-// the store, for the next daemon.
+// What flies out is a lack of memory, threads or descriptors. The notification that was taken stays
+// in the store, for the next daemon.
 void Daemon::PersistAgents() {
   for (;;) {
     try {
@@ -292,8 +294,8 @@ void Daemon::PersistAgents() {
   }
 }
 
-// One notification after the other. Where no more agents may run now, those with an agent wait in the
-// queue, not begun: what happens to their cgroups meanwhile counts as ever (spec 2, 10.7).
+// One notification after the other. Where no more agents may run now, those with an agent wait in
+// the queue, not begun: what happens to their cgroups meanwhile counts as ever (spec 2, 10.7).
 void Daemon::RunAgents() {
   ReleaseQueue& queue = registry_->queue();
   const auto room = [this] { return agents_->HasRoom(); };

@@ -79,8 +79,8 @@ class Daemon {
   // The lock that RuntimeTrouble() looks for; set before the server runs. It stays the caller's.
   void WatchLock(int lock) { lock_ = lock; }
 
-  // How it ends, said before it is destroyed. Nothing said: it never began, and leaves what it found.
-  // Everything stays for the next daemon, but mounts; false: nothing can be kept here.
+  // How it ends, said before it is destroyed. Nothing said: it never began, and leaves what it
+  // found. Everything stays for the next daemon, but mounts; false: nothing can be kept here.
   bool KeepForNext();
   // What would be there for a successor goes: this is the end of the instance.
   void EndInstance();
@@ -94,7 +94,8 @@ class Daemon {
 
  private:
   Daemon(std::string instance, std::unique_ptr<AgentStarter> agents);
-  using Plugins = std::vector<std::pair<std::string, std::shared_ptr<Subsystem>>>;  // with their files
+  using Plugins =
+      std::vector<std::pair<std::string, std::shared_ptr<Subsystem>>>;  // with their files
   Result<void> StartTracking();
   Result<void> OpenStore();
   Result<void> StartRegistry(const Plugins& plugins);

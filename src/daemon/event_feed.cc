@@ -122,14 +122,13 @@ void EventFeed::Notified(const Notification& notification) {
   MutexLock lock(publish_mu_);
   PublishLocked();
   if (subscribers_.empty()) return;
-  TellLocked(notification.hierarchy_id, {.kind = FeedEntry::Kind::kNotified,
-                                         .time = std::chrono::system_clock::now(),
-                                         .cgroup = notification.cgroup,
-                                         .hierarchy = notification.hierarchy,
-                                         .path = notification.path.size() <= kMostTold
-                                                     ? notification.path
-                                                     : std::string(),
-                                         .agent = notification.agent});
+  TellLocked(notification.hierarchy_id,
+             {.kind = FeedEntry::Kind::kNotified,
+              .time = std::chrono::system_clock::now(),
+              .cgroup = notification.cgroup,
+              .hierarchy = notification.hierarchy,
+              .path = notification.path.size() <= kMostTold ? notification.path : std::string(),
+              .agent = notification.agent});
 }
 
 void EventFeed::PublishLocked() {
@@ -162,9 +161,11 @@ std::optional<std::string> EventFeed::PathLocked(std::size_t at) {
   const CgroupId cgroup = uncollected_[at].cgroup;
   if (auto path = registry_.ToldPathOf(cgroup)) return *std::move(path);
   for (Event& event : registry_.TakeEvents()) uncollected_.push_back(std::move(event));
-  const auto removed = std::find_if(
-      uncollected_.begin() + static_cast<std::ptrdiff_t>(at), uncollected_.end(),
-      [&](const Event& event) { return event.cgroup == cgroup && event.kind != Event::Kind::kChanged; });
+  const auto removed =
+      std::find_if(uncollected_.begin() + static_cast<std::ptrdiff_t>(at), uncollected_.end(),
+                   [&](const Event& event) {
+                     return event.cgroup == cgroup && event.kind != Event::Kind::kChanged;
+                   });
   if (removed == uncollected_.end()) return std::nullopt;
   return removed->path;
 }

@@ -82,8 +82,8 @@ Result<Json> Attach(Request& rq) {
   const auto tid = TaskNamed(rq, static_cast<std::uint32_t>(number));
   if (!tid) return Fail(tid.error());
   Registry& registry = rq.daemon.registry();
-  auto done = Flag(rq, "process") ? registry.AttachProcess(*id, *tid, {})
-                                  : registry.Attach(*id, *tid, {});
+  auto done =
+      Flag(rq, "process") ? registry.AttachProcess(*id, *tid, {}) : registry.Attach(*id, *tid, {});
   if (!done) return Fail(done.error());
   return Json::object();
 }

@@ -19,8 +19,10 @@ std::string SpawnerDown(Daemon& daemon) { return daemon.agents().trouble(); }
 std::string HooksMissed(Daemon& daemon) {
   const MissCounts misses = daemon.tracker().misses();
   if (misses.out_of_table) {
-    return fmt::format("{} times a task or group was beyond the tables and is not tracked: was "
-                       "kernel.pid_max raised?", misses.out_of_table);
+    return fmt::format(
+        "{} times a task or group was beyond the tables and is not tracked: was "
+        "kernel.pid_max raised?",
+        misses.out_of_table);
   }
   if (misses.retries) {
     return fmt::format("{} tasks may be in a wrong group: see corral audit, and place them again",
@@ -49,9 +51,9 @@ std::string Surroundings(Daemon& daemon) {
 }
 
 constexpr Condition kConditions[] = {
-    {"spawner_down", SpawnerDown},        {"hooks_missed", HooksMissed},
-    {"pins_gone", PinsGone},              {"runtime_dir_gone", RuntimeDirGone},
-    {"not_kept", NotKept},                {"changes_not_kept", ChangesNotKept},
+    {"spawner_down", SpawnerDown},  {"hooks_missed", HooksMissed},
+    {"pins_gone", PinsGone},        {"runtime_dir_gone", RuntimeDirGone},
+    {"not_kept", NotKept},          {"changes_not_kept", ChangesNotKept},
     {"surroundings", Surroundings},
 };
 

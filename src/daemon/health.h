@@ -1,6 +1,6 @@
-// Health: what is not well with an instance. Each entry has a name that docs/operations.md explains;
-// no entry: all is well. Two kinds: *incidents* happened once, and stay until the daemon ends or
-// somebody says that he knows; *conditions* are looked at whenever somebody asks.
+// Health: what is not well with an instance. Each entry has a name that docs/operations.md
+// explains; no entry: all is well. Two kinds: *incidents* happened once, and stay until the daemon
+// ends or somebody says that he knows; *conditions* are looked at whenever somebody asks.
 #ifndef CORRAL_DAEMON_HEALTH_H_
 #define CORRAL_DAEMON_HEALTH_H_
 
@@ -20,8 +20,8 @@ class Daemon;
 
 struct HealthEntry {
   std::string name;
-  std::string text;         // one sentence: what is so, and what to do
-  std::int64_t since = 0;   // seconds since 1970; 0: a condition
+  std::string text;        // one sentence: what is so, and what to do
+  std::int64_t since = 0;  // seconds since 1970; 0: a condition
 };
 
 // Any thread.
@@ -29,7 +29,8 @@ class Incidents {
  public:
   void Add(std::string name, std::string text) {
     MutexLock lock(incidents_mu_);
-    all_.push_back({std::move(name), std::move(text), static_cast<std::int64_t>(std::time(nullptr))});
+    all_.push_back(
+        {std::move(name), std::move(text), static_cast<std::int64_t>(std::time(nullptr))});
   }
   bool Has(std::string_view name) const {
     MutexLock lock(incidents_mu_);

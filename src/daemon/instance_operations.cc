@@ -25,9 +25,8 @@ Result<void> CheckMayMount(const Request& rq) {
 // moment is as good as hung.
 Result<Json> Ping(Request& rq) {
   (void)rq.daemon.registry().Hierarchies();
-  return Json{{"instance", rq.daemon.instance()},
-              {"daemon_pid", ::getpid()},
-              {"version", kVersion}};
+  return Json{
+      {"instance", rq.daemon.instance()}, {"daemon_pid", ::getpid()}, {"version", kVersion}};
 }
 
 Result<Json> Status(Request& rq) {
@@ -120,9 +119,8 @@ Result<Json> Remount(Request& rq) {
   const auto options = rq.daemon.mounts().Remount(Number(rq.json, "dev"),
                                                   FromJsonText(rq.json.value("options", "")));
   if (!options) return Fail(options.error());
-  return Json{{"read_only", options->read_only},
-              {"nosuid", options->nosuid},
-              {"nodev", options->nodev}};
+  return Json{
+      {"read_only", options->read_only}, {"nosuid", options->nosuid}, {"nodev", options->nodev}};
 }
 
 Result<Json> Audit(Request& rq) {

@@ -48,7 +48,8 @@ std::optional<std::string> StatusLine(const std::string& status, const char* key
 }
 
 // The numbers of such a line.
-std::vector<std::uint64_t> StatusNumbers(const std::string& status, const char* key, int base = 10) {
+std::vector<std::uint64_t> StatusNumbers(const std::string& status, const char* key,
+                                         int base = 10) {
   std::vector<std::uint64_t> numbers;
   const std::string line = StatusLine(status, key).value_or("");
   char* end = nullptr;
@@ -62,7 +63,8 @@ std::vector<std::uint64_t> StatusNumbers(const std::string& status, const char* 
 // Those in force in the initial user namespace: in one of its own a user has them all.
 std::uint64_t CapabilitiesOf(int directory, const std::string& status) {
   struct stat theirs, ours;
-  if (::fstatat(directory, "ns/user", &theirs, 0) != 0 || ::stat("/proc/self/ns/user", &ours) != 0) {
+  if (::fstatat(directory, "ns/user", &theirs, 0) != 0 ||
+      ::stat("/proc/self/ns/user", &ours) != 0) {
     return 0;
   }
   if (theirs.st_ino != ours.st_ino || theirs.st_dev != ours.st_dev) return 0;
@@ -117,7 +119,7 @@ class ProcTask final : public TaskHandle {
   }
 
   bool is_bound_kthread() const override {
-    constexpr unsigned kKernelThread = 0x00200000;  // PF_KTHREAD
+    constexpr unsigned kKernelThread = 0x00200000;   // PF_KTHREAD
     constexpr unsigned kFixedAffinity = 0x04000000;  // PF_NO_SETAFFINITY
     const auto stat = ReadAt(directory_.get(), "stat");
     if (!stat) return false;
@@ -181,8 +183,8 @@ Credentials LinuxHost::CredentialsOf(Tid tid, uid_t uid, gid_t gid) const {
   Credentials who{.uid = uid, .gid = gid, .groups = {}, .capabilities = 0};
   const Fd directory(
       ::open(fmt::format("/proc/{}", tid.value).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  const auto status = directory ? ReadAt(directory.get(), "status") : Result<std::string>(
-                                                                          Fail(ESRCH, "gone"));
+  const auto status =
+      directory ? ReadAt(directory.get(), "status") : Result<std::string>(Fail(ESRCH, "gone"));
   if (!status) return who;
   for (const std::uint64_t group : StatusNumbers(*status, "Groups")) {
     who.groups.push_back(static_cast<gid_t>(group));
@@ -197,8 +199,8 @@ Credentials LinuxHost::CredentialsOf(Tid tid, uid_t uid, gid_t gid) const {
 bool LinuxHost::IsSysAdmin(Tid tid) const {
   const Fd directory(
       ::open(fmt::format("/proc/{}", tid.value).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  const auto status = directory ? ReadAt(directory.get(), "status") : Result<std::string>(
-                                                                          Fail(ESRCH, "gone"));
+  const auto status =
+      directory ? ReadAt(directory.get(), "status") : Result<std::string>(Fail(ESRCH, "gone"));
   if (!status) return false;
   return Credentials{.capabilities = CapabilitiesOf(directory.get(), *status)}.Has(
       Credentials::kSysAdmin);

@@ -130,8 +130,8 @@ Result<Json> Tasks(Request& rq) {
 
 Result<Json> Tree(Request& rq) {
   Registry& registry = rq.daemon.registry();
-  const ListOptions options{
-      .depth = rq.json.contains("depth") ? Number(rq.json, "depth") : SIZE_MAX};
+  const ListOptions options{.depth =
+                                rq.json.contains("depth") ? Number(rq.json, "depth") : SIZE_MAX};
   std::vector<CgroupId> tops;
   const bool named = NamesCgroup(rq);
   if (named) {
@@ -164,8 +164,10 @@ Result<Json> Wait(Request& rq) {
   auto info = registry.Info(*id);
   if (!info) return Fail(info.error());
   if (info->parent.value == 0) {
-    return Fail(EINVAL, "{} holds the machine's own tasks and is never empty; wait for a cgroup "
-                "below it", FullPath(*info));
+    return Fail(EINVAL,
+                "{} holds the machine's own tasks and is never empty; wait for a cgroup "
+                "below it",
+                FullPath(*info));
   }
   Waiters::Waiter waiter(rq.daemon.waiters(), *id);
   if (waiter.fd() < 0) return Fail(EMFILE, "the daemon has no descriptor left to wait with");

@@ -90,7 +90,8 @@ Result<std::optional<Fd>> LockOrFindOther(const Arguments& arguments) {
     if (lock.error().code != EALREADY) return Fail(lock.error());
     auto other = Client::Connect(arguments.instance);
     // Not one that ends.
-    auto alive = other ? other->Call({{"op", "ping"}}) : Result<nlohmann::json>(Fail(other.error()));
+    auto alive =
+        other ? other->Call({{"op", "ping"}}) : Result<nlohmann::json>(Fail(other.error()));
     if (alive) return std::nullopt;
     if (alive.error().code == ETIMEDOUT) return Fail(alive.error());  // it is there, and hangs
     if (i == kTries) return Fail(lock.error());
@@ -164,7 +165,8 @@ Result<void> Serve(const Arguments& arguments, std::vector<NotLeft> not_left, in
   }
   const std::string log_file = arguments.foreground ? "" : LogPath(arguments.instance);
   if (!log_file.empty()) {
-    if (auto ours = OpenOwnFile(log_file, O_CREAT | O_WRONLY, 0600); !ours) return Fail(ours.error());
+    if (auto ours = OpenOwnFile(log_file, O_CREAT | O_WRONLY, 0600); !ours)
+      return Fail(ours.error());
   }
   log::Open(log_file, kLogLevels.at(arguments.log_level));
   for (const NotLeft& left : not_left) {

@@ -11,7 +11,7 @@ constexpr std::size_t kMaxHierarchyName = 63;
 
 struct FlagOption {
   std::string_view name;
-  bool MountOptions::* field;
+  bool MountOptions::*field;
   bool value;
 };
 
@@ -32,16 +32,18 @@ constexpr FlagOption kFlags[] = {
 // What mount(8) and fstab hand on and what means nothing here; and what FUSE shows of a mount,
 // which mount(8) gives back at a remount.
 constexpr std::string_view kIgnored[] = {
-    "defaults",   "relatime", "norelatime", "atime",  "noatime",  "nodiratime", "strictatime",
-    "lazytime",   "async",    "auto",       "noauto", "user",     "nouser",     "_netdev",
-    "nofail",     "silent",   "loud",       "exec",   "noexec",   "default_permissions", "allow_other"};
-constexpr std::string_view kIgnoredKeys[] = {"user_id", "group_id", "rootmode", "fd",
-                                             "max_read", "blksize", "x-"};
+    "defaults",   "relatime",    "norelatime", "atime",   "noatime",
+    "nodiratime", "strictatime", "lazytime",   "async",   "auto",
+    "noauto",     "user",        "nouser",     "_netdev", "nofail",
+    "silent",     "loud",        "exec",       "noexec",  "default_permissions",
+    "allow_other"};
+constexpr std::string_view kIgnoredKeys[] = {"user_id",  "group_id", "rootmode", "fd",
+                                             "max_read", "blksize",  "x-"};
 
 Result<void> CheckName(std::string_view name) {
   const bool characters = std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           c == '_' || c == '.' || c == '-';
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
+           c == '.' || c == '-';
   });
   if (name.empty() || name.size() > kMaxHierarchyName || !characters) {
     return Fail(EINVAL, "name='{}': a name has 1 to {} characters of [A-Za-z0-9_.-]", name,
@@ -86,8 +88,7 @@ Result<void> SetAgentUser(std::string_view value, MountOptions* options) {
 Result<void> SetDialect(std::string_view value, MountOptions* options) {
   const Dialect* dialect = FindDialect(value);
   if (!dialect) {
-    return Fail(EINVAL, "compat={}: there is no such dialect; known are {}", value,
-                DialectNames());
+    return Fail(EINVAL, "compat={}: there is no such dialect; known are {}", value, DialectNames());
   }
   if (options->dialect && options->dialect != dialect) {
     return Fail(EINVAL, "compat= is given twice, with different dialects");
@@ -183,8 +184,8 @@ Result<void> CheckTogether(const Dialect* present, MountOptions* options) {
   if (options->noprefix && !options->name && !options->all && !named) {
     return Fail(EINVAL, "'noprefix' says nothing by itself: name a subsystem or a hierarchy");
   }
-  const bool others = std::ranges::any_of(options->subsystems,
-                                          [](const auto& name) { return name != "cpuset"; });
+  const bool others =
+      std::ranges::any_of(options->subsystems, [](const auto& name) { return name != "cpuset"; });
   if (options->noprefix && !dialect.noprefix_for_all && others) {
     return Fail(EINVAL, "'noprefix' is for cpuset alone in compat={}", dialect.name);
   }
@@ -199,12 +200,11 @@ Result<void> CheckTogether(const Dialect* present, MountOptions* options) {
 
 }  // namespace
 
-Result<MountOptions> ParseMountOptions(std::string_view text,
-                                       const std::vector<std::string>& known,
+Result<MountOptions> ParseMountOptions(std::string_view text, const std::vector<std::string>& known,
                                        const Dialect* present) {
   const std::vector<std::string_view> tokens = TokensOf(text);
-  const bool names_mean_nothing = DialectOf(present).one_hierarchy ||
-                                  std::ranges::any_of(tokens, IsOneHierarchyDialect);
+  const bool names_mean_nothing =
+      DialectOf(present).one_hierarchy || std::ranges::any_of(tokens, IsOneHierarchyDialect);
   MountOptions options;
   for (const std::string_view token : tokens) {
     if (names_mean_nothing && token.starts_with("name=")) continue;

@@ -38,7 +38,8 @@ std::string Escaped(std::string_view text) {
   std::string escaped;
   while (!text.empty()) {
     std::uint32_t code = 0;
-    const std::string_view sequence = text.substr(0, std::max(Utf8Length(text, code), std::size_t{1}));
+    const std::string_view sequence =
+        text.substr(0, std::max(Utf8Length(text, code), std::size_t{1}));
     text.remove_prefix(sequence.size());
     const bool separates = std::string_view(" \\,").contains(sequence.front());
     if (!separates && Harmless(sequence) == sequence) {
@@ -82,8 +83,8 @@ Result<void> MountTable::CheckAgent(const MountOptions& options, const Hierarchy
   if (!options.release_agent && options.agent_user.empty()) return {};
   const std::string& agent = options.release_agent ? *options.release_agent : now.release_agent;
   if (agent.empty()) return {};
-  return tree_.host().CheckAgent(
-      agent, options.agent_user.empty() ? now.agent_user : options.agent_user);
+  return tree_.host().CheckAgent(agent,
+                                 options.agent_user.empty() ? now.agent_user : options.agent_user);
 }
 
 SubsystemSet MountTable::Wanted(const MountOptions& options, const Dialect& dialect) const {
@@ -106,8 +107,8 @@ Result<HierarchyId> MountTable::FindOrCreateLocked(const MountOptions& options,
   const Dialect& dialect = DialectOf(options.dialect);
   const SubsystemSet wanted = Wanted(options, dialect);
   const bool says_which = options.none || options.all || !options.subsystems.empty();
-  const std::string name = dialect.one_hierarchy ? std::string(dialect.name)
-                                                 : options.name.value_or("");
+  const std::string name =
+      dialect.one_hierarchy ? std::string(dialect.name) : options.name.value_or("");
   for (const HierarchyInfo& info : registry.Hierarchies()) {
     if (!name.empty() && info.name != name) continue;
     if (info.subsystems == wanted && (!name.empty() || wanted != 0 || info.name.empty())) {

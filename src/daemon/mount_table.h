@@ -25,8 +25,8 @@
 
 namespace corral {
 
-// Of every hierarchy, in every dialect: what a user makes through descriptors of directories does not
-// go on for ever. The depth is where a tree's own begins (spec 4.6), and may be raised.
+// Of every hierarchy, in every dialect: what a user makes through descriptors of directories does
+// not go on for ever. The depth is where a tree's own begins (spec 4.6), and may be raised.
 inline constexpr Quotas kHierarchyQuotas{.depth = 512, .descendants = 250'000};
 
 class MountTable {
@@ -34,7 +34,7 @@ class MountTable {
   explicit MountTable(Tree& tree) : tree_(tree) {}
 
   struct Mounted {
-    Fd descriptor;  // detached, to be placed
+    Fd descriptor;          // detached, to be placed
     std::string hierarchy;  // its name
   };
   // Joins or makes the hierarchy and makes a mount of it. Errors: spec 3.4 to 3.7.
@@ -79,8 +79,8 @@ class MountTable {
   };
   // The subsystems that the options ask for; none of them where names say it all (spec 3.3, 3.4).
   SubsystemSet Wanted(const MountOptions& options, const Dialect& dialect) const;
-  Result<HierarchyId> FindOrCreateLocked(const MountOptions& options, const Result<void>& agent, bool* created)
-      REQUIRES(mounts_mu_);
+  Result<HierarchyId> FindOrCreateLocked(const MountOptions& options, const Result<void>& agent,
+                                         bool* created) REQUIRES(mounts_mu_);
   Result<void> CheckAgent(const MountOptions& options, const HierarchyInfo& now) const;
   void SweepLocked() REQUIRES(mounts_mu_);
 

@@ -24,8 +24,7 @@ Result<CgroupId> ByPath(Daemon& daemon, const std::string& text) {
 Result<CgroupId> ByInode(Daemon& daemon, std::uint64_t device, std::uint64_t ino) {
   const auto root = daemon.mounts().RootOnDevice(device);
   if (!root) {
-    return Fail(ENOENT, "the directory is not inside a mount of instance '{}'",
-                daemon.instance());
+    return Fail(ENOENT, "the directory is not inside a mount of instance '{}'", daemon.instance());
   }
   const CgroupId id = Inode{ino}.cgroup();
   if (!Inode{ino}.is_directory()) return Fail(ENOTDIR, "this is a control file, not a cgroup");

@@ -27,8 +27,8 @@ struct Request {
   Daemon& daemon;
   Session& session;
   const nlohmann::json& json;
-  int connection;      // readable or hung up: the peer does not wait any more
-  Fd descriptor;       // a handler may put one here; it travels with the answer
+  int connection;  // readable or hung up: the peer does not wait any more
+  Fd descriptor;   // a handler may put one here; it travels with the answer
   // Sends a piece of a long answer before the rest; false: the peer is gone. May be empty: then the
   // answer is one piece.
   std::function<bool(const nlohmann::json&)> send_piece = {};

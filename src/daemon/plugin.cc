@@ -17,8 +17,8 @@ namespace {
 
 // The object in the directory that was looked at, by that directory's descriptor: nothing above it
 // can be put in its place meanwhile. Not by the object's own (/proc/self/fd/N): $ORIGIN, by which a
-// plug-in finds libraries of its own, would be that directory. Nobody but root can change what the name
-// in it means. The descriptor stays open, as the object stays loaded.
+// plug-in finds libraries of its own, would be that directory. Nobody but root can change what the
+// name in it means. The descriptor stays open, as the object stays loaded.
 Result<void*> LoadObject(const std::string& file) {
   auto trusted = OpenTrusted(file);
   if (!trusted) {

@@ -12,9 +12,9 @@
 
 namespace corral {
 
-// The subsystem of the object, which stays loaded for good. EPERM: somebody beside root could change
-// it, and what its code does root does (base/trusted_file.h); ENOENT: it cannot be loaded, as the
-// loader says; EINVAL: it is no plug-in, or is of another version of the interface; EIO: its
+// The subsystem of the object, which stays loaded for good. EPERM: somebody beside root could
+// change it, and what its code does root does (base/trusted_file.h); ENOENT: it cannot be loaded,
+// as the loader says; EINVAL: it is no plug-in, or is of another version of the interface; EIO: its
 // function throws or returns nothing. REQUIRES: `file` begins with '/'.
 Result<std::shared_ptr<Subsystem>> LoadPlugin(const std::string& file);
 

@@ -36,10 +36,10 @@ Result<void> WriteWhole(const std::string& path, std::string_view text) {
   const std::string fresh = path + ".new";
   ::unlink(fresh.c_str());
   Fd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  const bool written = file && ::fchmod(file.get(), 0600) == 0 &&
-                       ::write(file.get(), text.data(), text.size()) ==
-                           static_cast<ssize_t>(text.size()) &&
-                       ::rename(fresh.c_str(), path.c_str()) == 0;
+  const bool written =
+      file && ::fchmod(file.get(), 0600) == 0 &&
+      ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+      ::rename(fresh.c_str(), path.c_str()) == 0;
   if (written) return {};
   const int error = errno != 0 ? errno : EIO;
   ::unlink(fresh.c_str());

@@ -2,8 +2,8 @@
 // after a crash its groups need the same subsystems and limits, and whoever starts the next daemon
 // does not know them.
 //
-// Whoever could write these files would choose what root loads. So they are root's alone, whatever the
-// umask, and one that is not (base/own_path.h) is refused: EPERM, with what to do.
+// Whoever could write these files would choose what root loads. So they are root's alone, whatever
+// the umask, and one that is not (base/own_path.h) is refused: EPERM, with what to do.
 #ifndef CORRAL_DAEMON_REMEMBERED_H_
 #define CORRAL_DAEMON_REMEMBERED_H_
 

@@ -193,12 +193,14 @@ void Server::AwaitConnections() {
 
 void Server::Converse(int socket) {
   const ucred peer = PeerOf(socket);
-  Session session{.peer = Tid{static_cast<std::uint32_t>(peer.pid)}, .subscriber = {}, .bill = {}, .metering = {}};
+  Session session{.peer = Tid{static_cast<std::uint32_t>(peer.pid)},
+                  .subscriber = {},
+                  .bill = {},
+                  .metering = {}};
   for (;;) {
     auto frame = RecvFrame(socket, kMaxRequest);
     if (!frame || !*frame) return;
-    const auto json =
-        nlohmann::json::parse((*frame)->payload, nullptr, /*exceptions=*/false);
+    const auto json = nlohmann::json::parse((*frame)->payload, nullptr, /*exceptions=*/false);
     Request request{.daemon = daemon_,
                     .session = session,
                     .json = json,
@@ -210,7 +212,8 @@ void Server::Converse(int socket) {
     const std::string answer = Text(Answer(request));  // first: it sets the descriptor
     auto sent = SendFrame(socket, answer, request.descriptor.get());
     if (!sent && sent.error().code == EMSGSIZE) {  // nothing of it went out
-      sent = SendFrame(socket, Text({{"ok", false}, {"errno", EMSGSIZE}, {"error", sent.error().message}}));
+      sent = SendFrame(socket,
+                       Text({{"ok", false}, {"errno", EMSGSIZE}, {"error", sent.error().message}}));
     }
     if (!sent) return;
   }

@@ -19,7 +19,7 @@ namespace corral::surroundings {
 namespace {
 
 constexpr rlim_t kNone = RLIM_INFINITY;
-constexpr int kOomScore = -900;  // others first; 1000 less would be "never"
+constexpr int kOomScore = -900;                // others first; 1000 less would be "never"
 constexpr unsigned long kTimerSlack = 50'000;  // ns, the kernel's own default
 constexpr std::size_t kMostProcessors = 8192;
 
@@ -30,8 +30,8 @@ struct Limit {
   rlim_t harms_below = 0;  // then the daemon is ended, or cannot do what it is asked
 };
 
-// The stack's soft limit is the size of each thread's; one of core files is for who wants some; that of
-// descriptors is for whom we start (RaiseDescriptors).
+// The stack's soft limit is the size of each thread's; one of core files is for who wants some;
+// that of descriptors is for whom we start (RaiseDescriptors).
 constexpr Limit kLimits[] = {
     {RLIMIT_CPU, "CPU time", kNone, kNone, kNone},
     {RLIMIT_FSIZE, "file size", kNone, kNone, kNone},
@@ -92,8 +92,8 @@ void Priority(Report& report) {
     report.Harmless(fmt::format("the scheduling policy stays: {}", std::strerror(errno)));
   }
   if (::setpriority(PRIO_PROCESS, 0, 0) != 0) {
-    report.Harmless(fmt::format("nice stays at {}: {}", ::getpriority(PRIO_PROCESS, 0),
-                                std::strerror(errno)));
+    report.Harmless(
+        fmt::format("nice stays at {}: {}", ::getpriority(PRIO_PROCESS, 0), std::strerror(errno)));
   }
   constexpr int kThisProcess = 1;  // IOPRIO_WHO_PROCESS; its header is C only
   (void)::syscall(SYS_ioprio_set, kThisProcess, 0, 0);
@@ -125,7 +125,8 @@ void OomScore(Report& report) {
     if (std::ofstream(path) << wanted << std::flush) return;
     const std::string text = fmt::format(
         "oom_score_adj is {}, and cannot be lowered to {} (CAP_SYS_RESOURCE): when memory is short "
-        "the kernel may choose the daemon", score, wanted);
+        "the kernel may choose the daemon",
+        score, wanted);
     if (wanted == 0) return report.Harms(text);
     if (score <= 0) return report.Harmless(text);
   }

@@ -47,7 +47,8 @@ Fd CgroupRoot(const std::string& controllers) {
     return ::syscall(SYS_fsconfig, context.get(), command, key, value, 0) == 0;
   };
   bool good = context.valid();
-  if (controllers.starts_with("name=")) good = good && configure(FSCONFIG_SET_FLAG, "none", nullptr);
+  if (controllers.starts_with("name="))
+    good = good && configure(FSCONFIG_SET_FLAG, "none", nullptr);
   std::istringstream words(controllers);
   for (std::string word; good && std::getline(words, word, ',');) {
     good = word.starts_with("name=") ? configure(FSCONFIG_SET_STRING, "name", word.c_str() + 5)
@@ -100,9 +101,10 @@ void KernelCgroups(Report& report) {
     const std::string path = line.substr(second + 1);
     if (path == "/") continue;
     if (const int error = MoveToRoot(controllers); error != 0) {
-      report.Harms(fmt::format("the kernel cgroup {}:{} cannot be left: {}; what is done to it is "
-                               "done to the daemon",
-                               controllers, path, std::strerror(error)));
+      report.Harms(
+          fmt::format("the kernel cgroup {}:{} cannot be left: {}; what is done to it is "
+                      "done to the daemon",
+                      controllers, path, std::strerror(error)));
     }
   }
 }

@@ -146,9 +146,7 @@ constexpr Row kSteps[] = {
     {"rights", For::kAll, Rights},
 };
 
-bool Applies(For whom, bool foreground) {
-  return whom == For::kAll || !foreground;
-}
+bool Applies(For whom, bool foreground) { return whom == For::kAll || !foreground; }
 
 // All but standard input, output and error, and `kept`. Those three are there, so that nothing else
 // gets their numbers.

@@ -19,8 +19,8 @@ namespace corral {
 
 // Something that could not be left.
 struct NotLeft {
-  std::string name;   // of the step
-  std::string text;   // what is so, and what follows
+  std::string name;    // of the step
+  std::string text;    // what is so, and what follows
   bool harms = false;  // it can end or stop the daemon
 };
 
@@ -29,14 +29,15 @@ struct NotLeft {
 bool EnvironmentIsClean(bool foreground);
 
 // Runs this program again with these words and a clean environment: only that takes the old one out
-// of /proc/PID/environ. What counts from an exec on (the size of the stack, the personality) is left
-// before. Returns only if it fails.
+// of /proc/PID/environ. What counts from an exec on (the size of the stack, the personality) is
+// left before. Returns only if it fails.
 Error RunAgainClean(const std::vector<std::string>& words, bool foreground);
 
 // Leaves what can be left. `kept_fd`: a descriptor that stays open, or -1.
 std::vector<NotLeft> LeaveSurroundings(bool foreground, int kept_fd);
 
-// As many descriptors as we may have. Not for those who inherit from us: some programs look at each.
+// As many descriptors as we may have. Not for those who inherit from us: some programs look at
+// each.
 void RaiseDescriptors();
 
 }  // namespace corral

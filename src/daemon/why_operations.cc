@@ -53,8 +53,7 @@ Result<Json> Why(Request& rq) {
   answer["notify_on_release"] = info->notify_on_release;
   answer["releases"] = info->releases;
   if (!root) {  // the machine's own tasks are counted, not listed
-    answer["awaited"] =
-        Awaited(registry, *info, *nodes, tasks.empty() && nodes->front().populated);
+    answer["awaited"] = Awaited(registry, *info, *nodes, tasks.empty() && nodes->front().populated);
   }
   return answer;
 }

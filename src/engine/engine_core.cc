@@ -98,12 +98,8 @@ Result<void> EngineCore::Flush() {
 
 void EngineCore::Dispatch(const Event& event) {
   switch (event.kind) {
-    case Event::Kind::kChanged:
-      waiters_.Signal(event.cgroup);
-      break;
-    case Event::Kind::kReleased:
-      RemoveIfDropped(event.cgroup);
-      break;
+    case Event::Kind::kChanged: waiters_.Signal(event.cgroup); break;
+    case Event::Kind::kReleased: RemoveIfDropped(event.cgroup); break;
     case Event::Kind::kRemoved: {
       waiters_.Signal(event.cgroup);
       CgroupId root;
@@ -149,8 +145,8 @@ void EngineCore::ForgetCallbacks(const std::vector<HierarchyId>& ended) {
 Result<void> EngineCore::Remove(CgroupId group) {
   const auto facts = registry_.Facts(group);
   if (!facts) return Fail(ENODEV, "the group is gone");
-  auto removed = facts->is_root ? registry_.DestroyHierarchy(facts->hierarchy)
-                                : registry_.Remove(group);
+  auto removed =
+      facts->is_root ? registry_.DestroyHierarchy(facts->hierarchy) : registry_.Remove(group);
   if (!removed && removed.error().code == ENOENT) return Fail(ENODEV, "the group is gone");
   if (removed && facts->is_root) {
     MutexLock lock(told_mu_);

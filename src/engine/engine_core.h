@@ -89,12 +89,11 @@ class EngineCore final : private Tracker::Listener {
   bool resync_needed_ = false;  // the looker's own
 
   std::atomic<std::size_t> killing_ = 0;  // kills_.size(), for births, which take no lock
-  Mutex kills_mu_;  // a leaf
+  Mutex kills_mu_;                        // a leaf
   std::multiset<CgroupId> kills_ GUARDED_BY(kills_mu_);
 
   Mutex files_mu_;  // a leaf
-  std::map<std::string, std::shared_ptr<const AddedFile>, std::less<>> files_
-      GUARDED_BY(files_mu_);
+  std::map<std::string, std::shared_ptr<const AddedFile>, std::less<>> files_ GUARDED_BY(files_mu_);
 
   Mutex told_mu_;  // a leaf; on_release is called without it
   std::map<HierarchyId, std::shared_ptr<const HierarchySpec>> told_ GUARDED_BY(told_mu_);

@@ -64,14 +64,15 @@ Result<void> EngineCore::WithFile(
   FileUse opened{.css = registry_.CssOf(group, added->subsystem), .state = {}};
   if (!opened.css) return Fail(ENODEV, "the group is gone");
   const SubsystemFile& file = added->file;
-  return CallForeign([&] { return std::string(name); }, [&]() -> Result<void> {
-    if (file.open) {
-      if (auto ok = file.open(opened); !ok) return ok;
-    }
-    auto used = use(file, opened);
-    if (file.release) file.release(opened);
-    return used;
-  });
+  return CallForeign([&] { return std::string(name); },
+                     [&]() -> Result<void> {
+                       if (file.open) {
+                         if (auto ok = file.open(opened); !ok) return ok;
+                       }
+                       auto used = use(file, opened);
+                       if (file.release) file.release(opened);
+                       return used;
+                     });
 }
 
 Result<std::string> EngineCore::Read(CgroupId group, std::string_view name) {

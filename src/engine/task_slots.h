@@ -104,7 +104,7 @@ class TaskSlots {
   }
 
   std::vector<std::atomic<std::uint64_t>> slots_;
-  mutable Mutex free_mu_;  // a leaf
+  mutable Mutex free_mu_;                       // a leaf
   std::vector<Tid> free_ GUARDED_BY(free_mu_);  // a ring: `available_` numbers from next_ on
   std::size_t next_ GUARDED_BY(free_mu_) = 0;
   std::size_t available_ GUARDED_BY(free_mu_);

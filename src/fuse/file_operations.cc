@@ -54,8 +54,8 @@ void Release(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
 }
 
 void Read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_file_info* info) {
-  const auto bytes = HandleOf<OpenFile>(info)->Read(CallerOf(req).tid, size,
-                                                       static_cast<std::uint64_t>(offset));
+  const auto bytes =
+      HandleOf<OpenFile>(info)->Read(CallerOf(req).tid, size, static_cast<std::uint64_t>(offset));
   if (!bytes) {
     fuse_reply_err(req, bytes.error().code);
     return;

@@ -22,7 +22,7 @@
 namespace corral {
 
 struct FuseMountOptions {
-  std::string source;     // shown in /proc/mounts
+  std::string source;  // shown in /proc/mounts
   std::string subtype = "container";
   bool read_only = false;
   bool nosuid = false;

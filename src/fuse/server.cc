@@ -16,7 +16,7 @@
 namespace corral {
 
 Result<void> FuseServer::Start(const fuse_lowlevel_ops& operations, void* user_data,
-                                const FuseMountOptions& options) {
+                               const FuseMountOptions& options) {
   stop_.reset(::eventfd(0, EFD_CLOEXEC));
   if (!stop_) return Fail(errno, "eventfd: {}", std::strerror(errno));
   auto made = MakeDetachedMount(options);

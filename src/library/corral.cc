@@ -77,9 +77,8 @@ int corral_open(const char* instance, corral_t** opened) {
 void corral_close(corral_t* corral) { delete corral; }
 
 int corral_create(corral_t* corral, const char* group) {
-  return OnGroup<int>(corral, group, [](auto& calls, const std::string& path) {
-    return calls.Create(path);
-  });
+  return OnGroup<int>(corral, group,
+                      [](auto& calls, const std::string& path) { return calls.Create(path); });
 }
 
 int corral_enter(corral_t* corral, const char* group, pid_t process) {
@@ -121,9 +120,8 @@ int corral_kill(corral_t* corral, const char* group) {
 }
 
 int corral_remove(corral_t* corral, const char* group) {
-  return OnGroup<int>(corral, group, [](auto& calls, const std::string& path) {
-    return calls.Remove(path);
-  });
+  return OnGroup<int>(corral, group,
+                      [](auto& calls, const std::string& path) { return calls.Remove(path); });
 }
 
 const char* corral_error_text(void) { return LastError().c_str(); }

@@ -90,8 +90,8 @@ int Run(int argc, char** argv) {
     return Complain(refused ? kUsage : kMountFailed, mounted.error().message);
   }
   if (arguments.verbose) {
-    const std::string line = fmt::format("hierarchy {} is on {}", mounted->dump(),
-                                         Printable(arguments.request.dir));
+    const std::string line =
+        fmt::format("hierarchy {} is on {}", mounted->dump(), Printable(arguments.request.dir));
     std::printf("mount.container: %s\n", Harmless(line).c_str());
   }
   return kDone;

@@ -18,11 +18,11 @@
 namespace corral {
 namespace {
 
-constexpr std::size_t kFirstSize = std::size_t{4} << 20;  // doubled when it is full
+constexpr std::size_t kFirstSize = std::size_t{4} << 20;    // doubled when it is full
 constexpr std::string_view kGenerationKey = "!generation";  // ours; no journal row begins so
 
-// Not synced: it is for our crash, not the machine's. No lock file: we are alone. Written through the
-// mapping, which takes 3 us for a transaction where write(2) takes 15; so every page is there
+// Not synced: it is for our crash, not the machine's. No lock file: we are alone. Written through
+// the mapping, which takes 3 us for a transaction where write(2) takes 15; so every page is there
 // before it is mapped (Reserve), or a full file system would be a SIGBUS.
 constexpr unsigned kFlags = MDB_NOSYNC | MDB_WRITEMAP | MDB_NOLOCK | MDB_NOTLS;
 
@@ -55,8 +55,7 @@ Result<std::unique_ptr<Store>> Store::Create(const std::string& directory,
   return store;
 }
 
-Result<std::unique_ptr<Store>> Store::Open(const std::string& directory,
-                                           std::uint64_t generation) {
+Result<std::unique_ptr<Store>> Store::Open(const std::string& directory, std::uint64_t generation) {
   const std::string data = directory + "/data.mdb";
   if (!Exists(directory)) return Fail(ENOENT, "there is no {}", directory);
   if (auto ours = OpenOwnDirectory(directory, 0700); !ours) return Fail(ours.error());
@@ -93,13 +92,15 @@ std::string Store::Trouble() const {
   int fd = -1;
   (void)::mdb_env_get_fd(env_, &fd);
   struct stat ours, named;
-  if (::fstat(fd, &ours) != 0 || ::stat(data.c_str(), &named) != 0 ||
-      ours.st_ino != named.st_ino || ours.st_dev != named.st_dev) {
+  if (::fstat(fd, &ours) != 0 || ::stat(data.c_str(), &named) != 0 || ours.st_ino != named.st_ino ||
+      ours.st_dev != named.st_dev) {
     return fmt::format("{} was removed: groups do not survive an end of the daemon any more", data);
   }
   if (::access(BehindMark(directory_).c_str(), F_OK) != 0) return "";
-  return fmt::format("changes do not fit into {}: groups do not survive an end of the daemon until "
-                     "there is room", directory_);
+  return fmt::format(
+      "changes do not fit into {}: groups do not survive an end of the daemon until "
+      "there is room",
+      directory_);
 }
 
 Store::~Store() {
@@ -108,8 +109,7 @@ Store::~Store() {
 
 Result<void> Store::Start(unsigned flags) {
   const auto fail = [&](int error) {
-    return Fail(ErrnoOf(error), "cannot open the store {}: {}", directory_,
-                ::mdb_strerror(error));
+    return Fail(ErrnoOf(error), "cannot open the store {}: {}", directory_, ::mdb_strerror(error));
   };
   if (const int error = ::mdb_env_create(&env_)) return fail(error);
   struct stat file = {};
@@ -196,8 +196,7 @@ Result<void> Store::ForEach(const Row& row) const {
 
 Result<void> Store::ReadAll(const Row& row) const {
   const auto fail = [&](int error) {
-    return Fail(ErrnoOf(error), "cannot read the store {}: {}", directory_,
-                ::mdb_strerror(error));
+    return Fail(ErrnoOf(error), "cannot read the store {}: {}", directory_, ::mdb_strerror(error));
   };
   MDB_txn* txn = nullptr;
   if (const int error = ::mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn)) return fail(error);

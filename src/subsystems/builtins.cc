@@ -11,12 +11,9 @@ namespace corral {
 
 std::vector<std::shared_ptr<Subsystem>> MakeBuiltInSubsystems(const BuiltInParts& parts) {
   return {
-      MakeCpuset(),
-      std::make_shared<CpuAcct>(parts.meter),
-      MakeFreezer(),
-      std::make_shared<Numtasks>(Numtasks::Counting::kWhenRead),
-      MakeBeancounter(),
-      std::make_shared<Debug>(),
+      MakeCpuset(),      std::make_shared<CpuAcct>(parts.meter),
+      MakeFreezer(),     std::make_shared<Numtasks>(Numtasks::Counting::kWhenRead),
+      MakeBeancounter(), std::make_shared<Debug>(),
   };
 }
 

@@ -75,8 +75,7 @@ class LinuxCpus final : public CpuHost {
   // The C library's wrapper fails when its set is smaller than the kernel's; ours is not.
   Result<IdSet> Affinity(Tid task) const override {
     IdSet::Words words(kMostWords);
-    const long bytes =
-        ::syscall(SYS_sched_getaffinity, task.value, kMostIds / 8, words.data());
+    const long bytes = ::syscall(SYS_sched_getaffinity, task.value, kMostIds / 8, words.data());
     if (bytes < 0) return Fail(errno, "affinity of task {}: {}", task.value, std::strerror(errno));
     return IdSet(std::move(words));
   }
@@ -148,8 +147,9 @@ class LinuxStopper final : public StopHost {
       return Fail(ESRCH, "task {} has ended", task.value);
     }
     Look look{.process = Tgid{static_cast<std::uint32_t>(NumberIn(ValueOf(status, "Tgid"), 10))}};
-    look.stopped = state.starts_with('T') || state.starts_with('t') ||
-                   (state.starts_with('D') && IsInVfork(task) && HasStopBefore(status, look.process));
+    look.stopped =
+        state.starts_with('T') || state.starts_with('t') ||
+        (state.starts_with('D') && IsInVfork(task) && HasStopBefore(status, look.process));
     return look;
   }
   Result<std::unique_ptr<Process>> Open(Tgid process) override {

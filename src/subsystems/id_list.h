@@ -43,8 +43,8 @@ class IdSet {
 
 inline bool IsSubset(const IdSet& part, const IdSet& whole) { return (part - whole).empty(); }
 
-// Regions between commas or white space, up to a NUL or a newline inside: N, N-M, N-M:USED/GROUP (of
-// each GROUP the first USED), `all`; `N` stands for the last one. Nothing is the empty set.
+// Regions between commas or white space, up to a NUL or a newline inside: N, N-M, N-M:USED/GROUP
+// (of each GROUP the first USED), `all`; `N` stands for the last one. Nothing is the empty set.
 // EINVAL: something else. EOVERFLOW: a number beyond 32 bits. ERANGE: `numbers` or more.
 Result<IdSet> ParseIdList(std::string_view text, std::size_t numbers);
 

@@ -17,9 +17,9 @@
 namespace corral {
 
 struct Tables {
-  const std::uint64_t* words = nullptr;  // [tid_capacity]
-  const std::uint64_t* live = nullptr;   // [tid_capacity / 64], a superset of the live words
-  corral_set_entry* sets = nullptr;      // [set_capacity]
+  const std::uint64_t* words = nullptr;     // [tid_capacity]
+  const std::uint64_t* live = nullptr;      // [tid_capacity / 64], a superset of the live words
+  corral_set_entry* sets = nullptr;         // [set_capacity]
   const std::uint64_t* counters = nullptr;  // [CORRAL_COUNTERS]
   std::uint32_t tid_capacity = 0;
   std::uint32_t set_capacity = 0;
@@ -79,8 +79,7 @@ inline Result<Place> DescribeTask(const Tables& t, Tid tid) {
 
 // Clears the pending mark; the counter is to be read after this, never before (I7).
 inline bool TakePending(const Tables& t, CssSetId set) {
-  return set.value < t.set_capacity &&
-         CORRAL_XCHG(&t.sets[set.value].pending, 0u) != 0;
+  return set.value < t.set_capacity && CORRAL_XCHG(&t.sets[set.value].pending, 0u) != 0;
 }
 
 inline MissCounts MissesOf(const Tables& t) {

@@ -97,7 +97,8 @@ AuditReport TaskAudit::Run() {
         tid.value < tables_.tid_capacity
             ? fmt::format("task {} is not known", tid.value)
             : fmt::format("task {} is beyond the table of {} tids: kernel.pid_max was raised after "
-                          "corrald started, restart it", tid.value, tables_.tid_capacity));
+                          "corrald started, restart it",
+                          tid.value, tables_.tid_capacity));
   }
   for (const auto& [tid, word] : phantoms_) {
     const Tgid owner = PlaceOf(word).tgid;

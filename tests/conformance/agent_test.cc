@@ -45,8 +45,9 @@ TEST_P(Agent, GetsThePathsRawBytes) {
   Notify(g);
   EmptyByExit(g);
   // echo of some shells reads backslashes.
-  EXPECT_TRUE(Eventually([&] { return Read(work() + "/log").starts_with("/ a\xff\xc3(*)$x\\ \"'\n"); }))
-      << Read(work() + "/log");
+  EXPECT_TRUE(Eventually([&] {
+    return Read(work() + "/log").starts_with("/ a\xff\xc3(*)$x\\ \"'\n");
+  })) << Read(work() + "/log");
 }
 
 TEST_P(Agent, HasACleanEnvironment) {
@@ -58,17 +59,18 @@ TEST_P(Agent, HasACleanEnvironment) {
 // Its shell holds the script besides, for itself alone; what it starts has what it was given.
 TEST_P(Agent, HasNothingOpenButDevNull) {
   Spec("10.4 14.8");
-  SetAgent(WriteAgent("files=$(readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2)\n"
-                      "count=$(ls /proc/self/fd | wc -l)\n"
-                      "echo $files $count > " + work() + "/part; mv " + work() + "/part " + work() +
-                      "/log"));
+  SetAgent(
+      WriteAgent("files=$(readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2)\n"
+                 "count=$(ls /proc/self/fd | wc -l)\n"
+                 "echo $files $count > " +
+                 work() + "/part; mv " + work() + "/part " + work() + "/log"));
   const std::string g = Group("g");
   Notify(g);
   EmptyByExit(g);
   // Of ls: 0, 1, 2, and the directory.
-  EXPECT_TRUE(Eventually(
-      [&] { return Read(work() + "/log") == "/dev/null /dev/null /dev/null 4\n"; }))
-      << Read(work() + "/log");
+  EXPECT_TRUE(Eventually([&] {
+    return Read(work() + "/log") == "/dev/null /dev/null /dev/null 4\n";
+  })) << Read(work() + "/log");
 }
 
 TEST_P(Agent, HasASessionOfItsOwn) {
@@ -84,18 +86,20 @@ TEST_P(Agent, IsInTheTopOfEveryHierarchy) {
   Mount("none,name=second", "mnt-second");
   const std::string tops = mnt() + "/tasks " + work() + "/mnt-second/tasks";
   ASSERT_EQ(Mkdir(work() + "/mnt-second/g"), 0);
-  SetAgent(WriteAgent("grep -cx $$ " + tops + " | sed 's/.*://' > " + work() + "/part; mv " + work() +
-                      "/part " + work() + "/log"));
+  SetAgent(WriteAgent("grep -cx $$ " + tops + " | sed 's/.*://' > " + work() + "/part; mv " +
+                      work() + "/part " + work() + "/log"));
   const std::string g = Group("g"), daemon = Group("daemon");
   Notify(g);
   const Outcome tried =
       Sh("d=$(corral status --json | jq .daemon_pid)\n"
          "for p in $d $(cat /proc/$d/task/*/children); do for t in /proc/$p/task/*; do\n"
-         "/bin/echo ${t##*/} > $MNT/daemon/tasks; /bin/echo ${t##*/} > $WORK/mnt-second/g/tasks; done; done");
+         "/bin/echo ${t##*/} > $MNT/daemon/tasks; /bin/echo ${t##*/} > $WORK/mnt-second/g/tasks; "
+         "done; done");
   EXPECT_NE(tried.out, "") << "each is refused";
   EXPECT_EQ(Read(daemon + "/tasks") + Read(work() + "/mnt-second/g/tasks"), "");
   EmptyByExit(g);
-  EXPECT_TRUE(Eventually([&] { return Read(work() + "/log") == "1\n1\n"; })) << Read(work() + "/log");
+  EXPECT_TRUE(Eventually([&] { return Read(work() + "/log") == "1\n1\n"; }))
+      << Read(work() + "/log");
 }
 
 // ---- setting it
@@ -146,7 +150,8 @@ TEST_P(Agent, TheTextIsTheDialectsMatter) {
 
 TEST_P(Agent, MayBeAnotherUsers) {
   Spec("10.11");
-  const std::string user = ",agent_user=nobody", agent = WriteAgent("id -u > " + work() + "/out/uid");
+  const std::string user = ",agent_user=nobody",
+                    agent = WriteAgent("id -u > " + work() + "/out/uid");
   ASSERT_EQ(Sh("mkdir -m 777 $WORK/out").status, 0);
   if (v6()) {
     ASSERT_EQ(Remount("compat=v6,release_agent=" + agent + user), 0);
@@ -216,7 +221,9 @@ TEST_P(Agent, WhoeverOwnsADirectoryAboveItCouldChangeIt) {
 
 TEST_P(Agent, ThatOthersMayWriteIsRefusedAgainWhenItWouldStart) {
   Spec("10.11");
-  const auto refused = [] { return std::atol(Sh("corral status --json | jq .agents.refused").out.c_str()); };
+  const auto refused = [] {
+    return std::atol(Sh("corral status --json | jq .agents.refused").out.c_str());
+  };
   const long before = refused();
   SetLoggingAgent();
   const std::string g = Group("g");
@@ -225,7 +232,8 @@ TEST_P(Agent, ThatOthersMayWriteIsRefusedAgainWhenItWouldStart) {
   EmptyByExit(g);
   EXPECT_TRUE(Eventually([&] { return refused() == before + 1; }));
   EXPECT_EQ(Read(work() + "/log"), "");
-  const std::string log = Read("/run/corral/" + std::string(std::getenv("CORRAL_INSTANCE")) + "/corrald.log");
+  const std::string log =
+      Read("/run/corral/" + std::string(std::getenv("CORRAL_INSTANCE")) + "/corrald.log");
   EXPECT_NE(log.find(work() + "/agent"), std::string::npos);
   ASSERT_EQ(Code(::chmod((work() + "/agent").c_str(), 0755)), 0);
   EmptyByExit(g);

@@ -86,9 +86,8 @@ class Conformance : public InstanceTest, public ::testing::WithParamInterface<st
 
 }  // namespace corral
 
-#define CORRAL_IN_EVERY_DIALECT(suite)                                     \
-  INSTANTIATE_TEST_SUITE_P(, suite,                                        \
-                           ::testing::Values("v6", "v11", "corral", "linux"), \
+#define CORRAL_IN_EVERY_DIALECT(suite)                                                 \
+  INSTANTIATE_TEST_SUITE_P(, suite, ::testing::Values("v6", "v11", "corral", "linux"), \
                            [](const auto& made) { return made.param; })
 
 // The item says nothing about this dialect. A page of results gives the reason.

@@ -1,4 +1,5 @@
-// Spec 4.1 to 4.4 and 4.6: control files, their attributes, the extension files. Spec 2.1, 2.6 to 2.8.
+// Spec 4.1 to 4.4 and 4.6: control files, their attributes, the extension files. Spec 2.1, 2.6
+// to 2.8.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -30,9 +31,9 @@ TEST_P(Files, EachDialectHasItsFiles) {
   using Names = std::set<std::string>;
   const Names v6{"notify_on_release", "tasks"};
   const Names v11{"notify_on_release", "tasks", "releasable"};
-  const Names corral{"notify_on_release", "tasks",         "releasable",
-                     "cgroup.procs",      "cgroup.events", "cgroup.kill",
-                     "cgroup.max.depth",  "cgroup.max.descendants"};
+  const Names corral{
+      "notify_on_release", "tasks",       "releasable",       "cgroup.procs",
+      "cgroup.events",     "cgroup.kill", "cgroup.max.depth", "cgroup.max.descendants"};
   const Names today{"tasks", "cgroup.procs", "notify_on_release", "cgroup.clone_children"};
   Names expected = ByDialect(v6, v11, corral, today);
   EXPECT_EQ(FilesIn(Group("g")), expected);
@@ -62,7 +63,8 @@ TEST_P(Files, ControlFilesAre0644WhateverTheUmask) {
 TEST_P(Files, AFileWithoutAWriteHandlerHasItsDialectsMode) {
   Spec("2.7 4.1");
   if (v6()) NOT_APPLICABLE("all its files can be written");
-  const std::string file = Is("linux") ? mnt() + "/cgroup.sane_behavior" : Group("g") + "/releasable";
+  const std::string file =
+      Is("linux") ? mnt() + "/cgroup.sane_behavior" : Group("g") + "/releasable";
   EXPECT_EQ(Mode(file), ByDialect(0u, 0644u, 0444u, 0444u));
   if (Is("corral")) {
     EXPECT_EQ(Mode(mnt() + "/g/cgroup.events"), 0444u);
@@ -78,10 +80,11 @@ TEST_P(Files, ANewDirectoryIsItsCreators) {
   Spec("4.2");
   const std::string g = Group("g");
   ASSERT_EQ(Code(::chown(g.c_str(), 1234, 0)), 0);
-  EXPECT_EQ(As(1234, 4321, [&] {
-              ::umask(027);
-              return Mkdir(g + "/made", 07777);
-            }),
+  EXPECT_EQ(As(1234, 4321,
+               [&] {
+                 ::umask(027);
+                 return Mkdir(g + "/made", 07777);
+               }),
             0);
   for (const char* name : {"/made", "/made/tasks", "/made/notify_on_release"}) {
     EXPECT_EQ(StatOf(g + name).st_uid, 1234u) << name;

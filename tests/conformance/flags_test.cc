@@ -49,7 +49,8 @@ TEST_P(Flags, AreStrictInLinux) {
   Spec("2.5 9.2");
   if (!Is("linux")) NOT_APPLICABLE("flags are read as strtoul does");
   const std::pair<int, std::string> set{0, "1\n"}, clear{0, "0\n"};
-  for (const char* text : {"1", "1\n", "+1", "5", "0x10", "010", "4294967296", "18446744073709551615"}) {
+  for (const char* text :
+       {"1", "1\n", "+1", "5", "0x10", "010", "4294967296", "18446744073709551615"}) {
     EXPECT_EQ(Set(text, "0"), set) << text;
   }
   for (const char* text : {"0", "0\n", "00", "+0", "0x0"}) EXPECT_EQ(Set(text, "1"), clear) << text;

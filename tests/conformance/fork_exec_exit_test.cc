@@ -29,8 +29,8 @@ class ForkExecExit : public Conformance {
     return {leader, thread};
   }
   static std::string ProcPath(Tid tid) {
-    return Read("/run/corral/" + std::string(std::getenv("CORRAL_INSTANCE")) + "/proc/" + Text(tid) +
-                "/cgroup");
+    return Read("/run/corral/" + std::string(std::getenv("CORRAL_INSTANCE")) + "/proc/" +
+                Text(tid) + "/cgroup");
   }
   std::string a_, b_;
 };

@@ -93,18 +93,20 @@ TEST_P(Idioms, MvRenamesAGroup) {
 TEST_P(Idioms, FindWalksTheTree) {
   Spec("4.3");
   EXPECT_EQ(Sh("mkdir -p $MNT/a/b $MNT/c; cd $MNT; find . -type d | sort | tr '\\n' ' '\n"
-               "find . -name tasks | wc -l; find . -depth -mindepth 1 -type d -exec rmdir {} +; ls -d */ 2>/dev/null")
+               "find . -name tasks | wc -l; find . -depth -mindepth 1 -type d -exec rmdir {} +; ls "
+               "-d */ 2>/dev/null")
                 .out,
             ". ./a ./a/b ./c 4\n");
 }
 
 TEST_P(Idioms, WcCountsTasks) {
   Spec("7.1");
-  EXPECT_EQ(Sh("mkdir $MNT/g; for i in 1 2 3; do sleep 60 & echo $! > $MNT/g/tasks; done\n"
-               "cat $MNT/g/tasks | wc -l; wc -l < $MNT/g/tasks; wc -l $MNT/g/tasks | cut -d' ' -f1\n"
-               "kill $(cat $MNT/g/tasks); wait; cat $MNT/g/tasks | wc -l")
-                .out,
-            "3\n3\n3\n0\n");
+  EXPECT_EQ(
+      Sh("mkdir $MNT/g; for i in 1 2 3; do sleep 60 & echo $! > $MNT/g/tasks; done\n"
+         "cat $MNT/g/tasks | wc -l; wc -l < $MNT/g/tasks; wc -l $MNT/g/tasks | cut -d' ' -f1\n"
+         "kill $(cat $MNT/g/tasks); wait; cat $MNT/g/tasks | wc -l")
+          .out,
+      "3\n3\n3\n0\n");
 }
 
 TEST_P(Idioms, CpCopiesAControlFile) {

@@ -64,14 +64,14 @@ TEST_P(Lifetime, V6CallsAnAgentThatNobodySet) {
       "mount --bind $WORK/sbin /sbin/ || exit 9\n"
       // In the foreground it stays in this mount namespace.
       "corrald --foreground >/dev/null 2>&1 &\n"
-      "for i in $(seq 200); do [ -S /run/corral/$CORRAL_INSTANCE/socket ] && break; sleep 0.05; done\n"
+      "for i in $(seq 200); do [ -S /run/corral/$CORRAL_INSTANCE/socket ] && break; sleep 0.05; "
+      "done\n"
       "corral mount -o compat=v6 none $WORK/mnt-default\n"
       "mkdir $WORK/mnt-default/g; echo 1 > $WORK/mnt-default/g/notify_on_release\n"
       "sh -c 'echo 0 > $WORK/mnt-default/g/tasks'\n"
       "for i in $(seq 200); do [ -s $WORK/log ] && break; sleep 0.05; done\n"
       "corral shutdown --force; cat $WORK/log";
-  EXPECT_EQ(Sh("unshare -m sh <<'E'\n" + script + "\nE").out,
-            "/sbin/container_release_agent /g\n");
+  EXPECT_EQ(Sh("unshare -m sh <<'E'\n" + script + "\nE").out, "/sbin/container_release_agent /g\n");
 }
 
 // ---- remount
@@ -83,7 +83,8 @@ TEST_P(Lifetime, ARemountChangesTheAgent) {
   EXPECT_EQ(Status(".release_agent"), agent + "\n");
   const std::string other = work() + "/other";
   std::filesystem::copy(agent, other);
-  EXPECT_EQ(Sh("corral mount -o remount," + Compat() + ",release_agent=" + other + " none $MNT").out, "");
+  EXPECT_EQ(
+      Sh("corral mount -o remount," + Compat() + ",release_agent=" + other + " none $MNT").out, "");
   EXPECT_EQ(Status(".release_agent"), other + "\n");
 }
 
@@ -129,7 +130,8 @@ TEST_P(Lifetime, Mount8RemountsByTheHelper) {
   EXPECT_EQ(Sh("mkdir $WORK/sbin; cp " + (bin / "mount.container").string() +
                " $WORK/sbin/mount.fuse.container\n"
                "unshare -m sh -c 'mount --bind $WORK/sbin /sbin/ || exit 9\n"
-               "mount -o remount," + Compat() + ",release_agent=" + agent + " $MNT'")
+               "mount -o remount," +
+               Compat() + ",release_agent=" + agent + " $MNT'")
                 .out,
             "");
   EXPECT_EQ(Status(".release_agent"), agent + "\n");

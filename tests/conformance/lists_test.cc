@@ -163,13 +163,13 @@ TEST_P(TaskLists, TheThreadsOfADeadLeaderAreListed) {
 
 TEST_P(TaskLists, NumbersAreThoseOfTheReadersAndWritersPidNamespace) {
   Spec("7.5");
-  const Outcome inside = Sh(
-      "exec 9< $MNT/g/tasks\n"
-      "unshare -fp sh -c 'sleep 60 & echo $! > $MNT/g/tasks\n"
-      "echo $! $(cat $MNT/g/tasks)\n"
-      "until [ -e $WORK/looked ]; do sleep 0.02; done; kill $!' > $WORK/inside &\n"
-      "until [ -s $WORK/inside ]; do sleep 0.02; done\n"
-      "cat $WORK/inside; cat $MNT/g/tasks; touch $WORK/looked; wait");
+  const Outcome inside =
+      Sh("exec 9< $MNT/g/tasks\n"
+         "unshare -fp sh -c 'sleep 60 & echo $! > $MNT/g/tasks\n"
+         "echo $! $(cat $MNT/g/tasks)\n"
+         "until [ -e $WORK/looked ]; do sleep 0.02; done; kill $!' > $WORK/inside &\n"
+         "until [ -s $WORK/inside ]; do sleep 0.02; done\n"
+         "cat $WORK/inside; cat $MNT/g/tasks; touch $WORK/looked; wait");
   const Lines lines = SplitLines(inside.out);
   ASSERT_EQ(lines.size(), 2u) << inside.out;
   const std::string& pair = lines[0];

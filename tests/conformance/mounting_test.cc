@@ -30,7 +30,8 @@ class Mounting : public Conformance {
   static std::string Instance() { return std::getenv("CORRAL_INSTANCE"); }
   // mount(8) finds its helpers in /sbin: a directory of ours there, for `command` alone.
   Outcome WithHelper(const std::string& command) const {
-    const auto bin = std::filesystem::canonical("/proc/self/exe").parent_path().parent_path() / "bin";
+    const auto bin =
+        std::filesystem::canonical("/proc/self/exe").parent_path().parent_path() / "bin";
     return Sh("mkdir $WORK/sbin; cp " + (bin / "mount.container").string() + " $WORK/sbin/\n" +
               "unshare -m sh -c 'mount --bind $WORK/sbin /sbin/ || exit 9; " + command + "'");
   }
@@ -51,7 +52,8 @@ TEST_P(Mounting, TheCommandLineMountsWithAnySourceToo) {
   Spec("3.1");
   ASSERT_EQ(Mkdir(work() + "/mnt-cli"), 0);
   ASSERT_EQ(Sh("corral mount -o " + Options("cli") + " 'two words' $WORK/mnt-cli").status, 0);
-  EXPECT_TRUE(ProcLine(work() + "/mnt-cli").starts_with("two\\040words ")) << ProcLine(work() + "/mnt-cli");
+  EXPECT_TRUE(ProcLine(work() + "/mnt-cli").starts_with("two\\040words "))
+      << ProcLine(work() + "/mnt-cli");
 }
 
 TEST_P(Mounting, OptionsAreSeparatedByCommasAndEmptyOnesIgnored) {
@@ -185,8 +187,7 @@ TEST_P(Mounting, TheOptionsInForceAreShown) {
   } else {
     ASSERT_EQ(Sh("umount $MNT").status, 0);
     Mount(Options() + ",noprefix,clone_children,release_agent=" + agent);
-    expected = "noprefix,release_agent=" + escaped + ",clone_children,name=" +
-               Name();
+    expected = "noprefix,release_agent=" + escaped + ",clone_children,name=" + Name();
     if (!Is("corral")) expected += ",compat=" + GetParam();
   }
   EXPECT_EQ(Status(".options"), expected + "\n");

@@ -123,12 +123,13 @@ TEST_P(Permission, ASetUserIdProgramsMessageMovesNobody) {
   ASSERT_EQ(Write(mnt() + "/tasks", roots), 0);
   for (const std::string& number : {roots, std::string("1")}) {
     EXPECT_EQ(say(kUser, number), 1) << number;
-    EXPECT_EQ(As(kUser, kUser, [&] {
-                const Fd fd = Open(tasks_, O_WRONLY);
-                if (!fd || ::dup2(fd.get(), 2) != 2) return 200;
-                ::execl("/bin/su", number.c_str(), "--no-such-option", nullptr);
-                return 201;
-              }),
+    EXPECT_EQ(As(kUser, kUser,
+                 [&] {
+                   const Fd fd = Open(tasks_, O_WRONLY);
+                   if (!fd || ::dup2(fd.get(), 2) != 2) return 200;
+                   ::execl("/bin/su", number.c_str(), "--no-such-option", nullptr);
+                   return 201;
+                 }),
               1);
     EXPECT_EQ(Read(tasks_), "") << number;
   }
@@ -168,7 +169,8 @@ TEST_P(Permission, OnlyAnAdministratorSetsTheAgent) {
   const Outcome without = Sh("setpriv --bounding-set=-sys_admin " + write);
   EXPECT_NE(without.out.find("not permitted"), std::string::npos) << without.out;
   const Outcome inner = Sh("unshare -Ur " + write);
-  EXPECT_NE(inner.out.find("not permitted"), std::string::npos) << "another user namespace" << inner.out;
+  EXPECT_NE(inner.out.find("not permitted"), std::string::npos)
+      << "another user namespace" << inner.out;
   EXPECT_EQ(Read(file), "\n");
   EXPECT_EQ(Write(file, agent), 0);
 }

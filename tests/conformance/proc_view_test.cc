@@ -17,7 +17,9 @@ namespace {
 
 class Proc : public Conformance {
  protected:
-  static std::string View() { return "/run/corral/" + std::string(std::getenv("CORRAL_INSTANCE")) + "/proc"; }
+  static std::string View() {
+    return "/run/corral/" + std::string(std::getenv("CORRAL_INSTANCE")) + "/proc";
+  }
   static std::string Of(pid_t task, const char* file) {
     return View() + "/" + std::to_string(task) + "/" + file;
   }
@@ -45,8 +47,9 @@ TEST_P(Proc, ContainerIsThePathInTheV6HierarchyIfThatIsInUse) {
     ASSERT_EQ(Write(group + "/tasks", std::to_string(task)), 0);
   }
   EXPECT_EQ(Read(Of(task, "container")), v6() ? "/here\n" : "/mnt-anonymous\n");
-  EXPECT_EQ(Read(View() + "/" + std::to_string(task) + "/task/" + std::to_string(task) + "/container"),
-            v6() ? "/here\n" : "/mnt-anonymous\n");
+  EXPECT_EQ(
+      Read(View() + "/" + std::to_string(task) + "/task/" + std::to_string(task) + "/container"),
+      v6() ? "/here\n" : "/mnt-anonymous\n");
   if (v6()) return;
   // Without the anonymous hierarchy it is the built-in one.
   ASSERT_EQ(Write(work() + "/mnt-anonymous/tasks", std::to_string(task)), 0);
@@ -77,7 +80,8 @@ TEST_P(Proc, FilesAreReadOnlyForAll) {
   }
 }
 
-// Their names are hidden from him where he could look for them, too. Of his own tasks he is told all.
+// Their names are hidden from him where he could look for them, too. Of his own tasks he is told
+// all.
 TEST_P(Proc, PathsBelowADirectoryThatOneMayNotEnterAreNotShown) {
   Spec("12.1 12.2");
   Mount("name=corral", "mnt-built-in");  // where `container` is, in dialects but v6
@@ -118,7 +122,8 @@ TEST_P(Proc, PathsBelowADirectoryThatOneMayNotEnterAreNotShown) {
 TEST_P(Proc, AnOpenFileWhoseTaskIsGoneReadsEsrch) {
   Spec("12.1");
   const pid_t task = Sleeper();
-  const Fd container = Open(Of(task, "container"), O_RDONLY), cgroup = Open(Of(task, "cgroup"), O_RDONLY);
+  const Fd container = Open(Of(task, "container"), O_RDONLY),
+           cgroup = Open(Of(task, "cgroup"), O_RDONLY);
   End(task);
   EXPECT_EQ(ReadError(container.get()), ESRCH);
   EXPECT_EQ(ReadError(cgroup.get()), ESRCH);

@@ -69,12 +69,13 @@ TEST_P(Quotas, AreSetByWhoMayWriteTheParentsFiles) {
     EXPECT_EQ(As(4321, 4321, [&] { return OpenError(his_ + "/own" + file, O_WRONLY); }), EACCES);
     ASSERT_EQ(Rmdir(his_ + "/own"), 0);
     // Who opened it counts, not who writes: a program of root's lends nobody its rights.
-    EXPECT_EQ(As(0, 0, [&] {
-                if (::seteuid(kUser) != 0) return 200;
-                const Fd fd = Open(his_ + file, O_WRONLY);
-                if (::seteuid(0) != 0) return 201;
-                return Code(::write(fd.get(), "9", 1));
-              }),
+    EXPECT_EQ(As(0, 0,
+                 [&] {
+                   if (::seteuid(kUser) != 0) return 200;
+                   const Fd fd = Open(his_ + file, O_WRONLY);
+                   if (::seteuid(0) != 0) return 201;
+                   return Code(::write(fd.get(), "9", 1));
+                 }),
               EACCES);
   }
   Group("plain");

@@ -13,9 +13,7 @@ namespace {
 
 class Release : public Conformance {
  protected:
-  void Prepare() override {
-    SetLoggingAgent();
-  }
+  void Prepare() override { SetLoggingAgent(); }
   std::string Notifying(const std::string& name) {
     const std::string group = Group(name);
     EXPECT_EQ(Write(group + "/notify_on_release", "1"), 0);
@@ -126,7 +124,8 @@ TEST_P(Release, TheNextAgentDoesNotWaitForTheEndOfThis) {
 
 TEST_P(Release, AFailingAgentIsLoggedAndCounted) {
   Spec("10.6");
-  const std::string log = "/run/corral/" + std::string(std::getenv("CORRAL_INSTANCE")) + "/corrald.log";
+  const std::string log =
+      "/run/corral/" + std::string(std::getenv("CORRAL_INSTANCE")) + "/corrald.log";
   const auto fails = [&](const std::string& agent, const std::string& field) {
     SCOPED_TRACE(agent);
     const long before = AgentCount(field);
@@ -192,9 +191,8 @@ TEST_P(Release, AnAgentSetLaterDoesNotReviveWhatNobodyWanted) {
   if (v6()) NOT_APPLICABLE("it always has an agent");
   ASSERT_EQ(Write(mnt() + "/release_agent", "\n"), 0);
   EmptyByExit(Notifying("g"));
-  ASSERT_TRUE(Eventually([&] {
-    return Sh("corral status --json | jq .pending_notifications").out == "0\n";
-  }));
+  ASSERT_TRUE(Eventually(
+      [&] { return Sh("corral status --json | jq .pending_notifications").out == "0\n"; }));
   ::usleep(50'000);
   SetLoggingAgent();
   EXPECT_TRUE(Told(0).empty());
@@ -207,8 +205,9 @@ TEST_P(Release, AWaitingOneOutlivesTheDaemonsDeath) {
   const pid_t stays = SleeperIn(other);
   const pid_t task = SleeperIn(g);
   KillDaemon();
-  End(task);  // while nobody looks
-  KillDaemon();  // it had just begun: perhaps in the one window in which a notification is told again
+  End(task);     // while nobody looks
+  KillDaemon();  // it had just begun: perhaps in the one window in which a notification is told
+                 // again
   MountAgain(Options());
   const Lines told = Told(1);
   EXPECT_TRUE(told == Lines{"/g"} || told == (Lines{"/g", "/g"})) << testing::PrintToString(told);

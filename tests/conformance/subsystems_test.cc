@@ -20,7 +20,8 @@ class Subsystems : public Conformance {
   std::string Files() const { return Sh("ls " + Sub() + "/g").out; }
   // Hierarchy and number of cgroups of a subsystem, from the proc view (spec 12.4).
   static std::string Bound(const std::string& name) {
-    return Sh("awk '$1 == \"" + name + "\" {print ($2 != 0), $3}' /run/corral/$CORRAL_INSTANCE/proc/cgroups")
+    return Sh("awk '$1 == \"" + name +
+              "\" {print ($2 != 0), $3}' /run/corral/$CORRAL_INSTANCE/proc/cgroups")
         .out;
   }
 };

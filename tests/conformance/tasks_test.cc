@@ -78,7 +78,8 @@ TEST_P(Tasks, NumbersAreReadAsScanfDoes) {
   Spec("2.4 6.3");
   if (Is("linux")) NOT_APPLICABLE("numbers are strict");
   const auto moved = std::pair(0, true);
-  for (const char* text : {"P", "P\n", " \t\n\v\f\rP", "+P", " +P", "00P", "P rest", "Px", "P\n1\n"}) {
+  for (const char* text :
+       {"P", "P\n", " \t\n\v\f\rP", "+P", " +P", "00P", "P rest", "Px", "P\n1\n"}) {
     EXPECT_EQ(WriteOf(text), moved) << text;
   }
   for (const char* text : {" ", "\n", " \t ", "x", "xP", "-", "+", "- P", "--P"}) {
@@ -93,19 +94,21 @@ TEST_P(Tasks, NumbersAreStrictInLinux) {
   Spec("2.4 6.3");
   if (!Is("linux")) NOT_APPLICABLE("numbers are read as scanf does");
   const auto moved = std::pair(0, true);
-  for (const char* text : {"P", "P\n", " \t\nP \n\t", "+P"}) EXPECT_EQ(WriteOf(text), moved) << text;
+  for (const char* text : {"P", "P\n", " \t\nP \n\t", "+P"})
+    EXPECT_EQ(WriteOf(text), moved) << text;
   char hexadecimal[32], octal[32];
   std::snprintf(hexadecimal, sizeof hexadecimal, "0x%x", task_);
   std::snprintf(octal, sizeof octal, "0%o", task_);
   EXPECT_EQ(WriteOf(hexadecimal), moved);
   EXPECT_EQ(WriteOf(octal), moved);
   EXPECT_EQ(WriteOf(std::string("P\0rubbish", 9)), moved);
-  for (const char* text : {" ", "\n", "x", "P rest", "Px", "P\n1\n", "- P", "--P", "-P", "-1", "0xg",
-                           "089", "2147483648", "99999999999999999999999"}) {
+  for (const char* text : {" ", "\n", "x", "P rest", "Px", "P\n1\n", "- P", "--P", "-P", "-1",
+                           "0xg", "089", "2147483648", "99999999999999999999999"}) {
     EXPECT_EQ(WriteOf(text), std::pair(EINVAL, false)) << text;
   }
   EXPECT_EQ(WriteOf("2147483647"), std::pair(ESRCH, false));
-  const pid_t writer = Child([&] { ::_exit(Write(tasks_, "-0") + (Read(tasks_).empty() ? 200 : 0)); });
+  const pid_t writer =
+      Child([&] { ::_exit(Write(tasks_, "-0") + (Read(tasks_).empty() ? 200 : 0)); });
   int status = -1;
   ASSERT_EQ(::waitpid(writer, &status, 0), writer);
   EXPECT_EQ(status, 0) << "-0 is the caller";

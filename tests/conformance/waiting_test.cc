@@ -151,7 +151,8 @@ TEST_P(LongPath, ReachesTheAgentAsTheDialectHasIt) {
   Spec("2.17");
   SetAgent(WriteAgent("case $1 in /zz*) echo $1;; *) echo ${#1};; esac >> " + work() + "/log"));
   const Lines none, whole{"4096"}, cut{"4095"};
-  EXPECT_EQ(LengthsTold(4096, Is("corral") || Is("linux") ? 1 : 0), ByDialect(none, none, whole, cut));
+  EXPECT_EQ(LengthsTold(4096, Is("corral") || Is("linux") ? 1 : 0),
+            ByDialect(none, none, whole, cut));
 }
 
 TEST_P(LongPath, Of4095BytesReachesEveryAgent) {

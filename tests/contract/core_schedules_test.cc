@@ -95,7 +95,8 @@ TEST(CoreSchedules, ABirthDoesNotEnterTheGroupThatGotTheIdOfItsSet) {
     const CssSetId set = m.tracker.Describe(kParent)->set;
     CgroupId next;
     {
-      AtSteps script({{first, [&] {
+      AtSteps script({{first,
+                       [&] {
                          if (m.Attach(m.root, kParent)) m.Pump();
                          if (m.tracker.Count(set).count != 0) return;
                          EXPECT_THAT(m.registry.Rmdir(m.root, "job"), IsOk());
@@ -136,7 +137,8 @@ TEST(CoreSchedules, ASetThatGoesWhileARaiseHidesItsEmptyingIsStillTold) {
     bool emptied = false;
     bool hidden = false;
     {
-      AtSteps script({{first, [&] {
+      AtSteps script({{first,
+                       [&] {
                          const bool moved = m.Attach(m.root, kParent);
                          m.Pump();
                          left = moved && m.Releases(job) == 1;  // the child is not in it

@@ -165,7 +165,8 @@ class CpuMeterTest : public ::testing::Test {
 
 // `ran` is the bill of what the kernel says took `said`: never less, and not 1 % more.
 void ExpectBilled(std::uint64_t ran, std::uint64_t said) {
-  constexpr std::uint64_t kLastStepsNs = 10 * kMs;  // after its parent could know, on a busy machine
+  constexpr std::uint64_t kLastStepsNs =
+      10 * kMs;                 // after its parent could know, on a busy machine
   EXPECT_GE(ran + 2000, said);  // wait4 rounds
   EXPECT_LE(ran, said + said / 100 + kLastStepsNs);
 }
@@ -206,8 +207,8 @@ TEST_F(CpuMeterTest, BillsAThousandShortCommandsToTheLastNanosecond) {
     std::uint64_t sum;
     std::uint64_t before_reaping;
   };
-  auto* const shared = static_cast<Shared*>(::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE,
-                                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  auto* const shared = static_cast<Shared*>(
+      ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   ASSERT_NE(shared, MAP_FAILED);
   ASSERT_THAT(meter_->Start(), IsOk());
   std::uint64_t before = 0;
@@ -458,9 +459,7 @@ void Storm(unsigned seed) {
           std::thread([] { Burn(200'000); }).join();
           break;
         }
-        case 1:
-          ::execl("/bin/true", "true", nullptr);
-          break;
+        case 1: ::execl("/bin/true", "true", nullptr); break;
         case 2: {
           std::thread([] { ::execl("/bin/true", "true", nullptr); }).join();
           break;

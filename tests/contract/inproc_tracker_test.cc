@@ -26,7 +26,8 @@ struct Hints final : Tracker::Listener {
 class InprocTrackerTest : public ::testing::Test {
  protected:
   InprocTrackerTest()
-      : tracker_({.tids = 1024, .sets = 16, .bells = 2, .machine_tasks = [this] { return List(); }}) {
+      : tracker_(
+            {.tids = 1024, .sets = 16, .bells = 2, .machine_tasks = [this] { return List(); }}) {
     Exists(1, 1);
     tracker_.Start(Tid{1}, Tgid{1});
     for (const CssSetId set : {kA, kB}) EXPECT_THAT(tracker_.CreateSet(set), IsOk());
@@ -219,7 +220,7 @@ TEST_F(InExec, AResyncMeanwhileLeavesItAlone) {
 }
 
 TEST_F(InExec, ARepairMeanwhileIsOvertakenByThePlace) {
-  tracker_.Start(Tid{2}, Tgid{2});  // somebody took it for a task that nobody knows,
+  tracker_.Start(Tid{2}, Tgid{2});   // somebody took it for a task that nobody knows,
   ASSERT_THAT(Move(2, kB), IsOk());  // and somebody moved it
   tracker_.Exec(Tid{3}, Tid{2});
   EXPECT_THAT(tracker_.Describe(Tid{2}), IsOkAndHolds(Place{Tgid{2}, kA}));

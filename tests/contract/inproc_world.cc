@@ -21,7 +21,8 @@ constexpr std::uint32_t kTids = 8192;
 class InprocWorld final : public World {
  public:
   explicit InprocWorld(WorldOptions options)
-      : tracker_({.tids = kTids, .sets = options.sets, .machine_tasks = [this] { return Tasks(); }}) {}
+      : tracker_(
+            {.tids = kTids, .sets = options.sets, .machine_tasks = [this] { return Tasks(); }}) {}
 
   ~InprocWorld() override {
     for (auto& [tid, storm] : storms_) {

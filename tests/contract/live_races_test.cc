@@ -101,8 +101,9 @@ class LiveRaces : public TrackerContract {
   // Lines that scripts/nightly repeats in its summary.
   void Report(const char* what, std::uint64_t count) {
     RecordProperty(what, static_cast<int>(count));
-    std::printf("FIGURES %s: %s %llu\n", ::testing::UnitTest::GetInstance()->current_test_info()->name(),
-                what, static_cast<unsigned long long>(count));
+    std::printf("FIGURES %s: %s %llu\n",
+                ::testing::UnitTest::GetInstance()->current_test_info()->name(), what,
+                static_cast<unsigned long long>(count));
   }
 };
 
@@ -377,8 +378,7 @@ TEST_P(BeyondTheTable, TasksAreTrackedByNobodyAndSpoilNothing) {
   EXPECT_THAT(tracker().Move(stranger, {Tgid{stranger.value}, kA}, kB), FailsWith(ESRCH));
   EXPECT_EQ(Count(kA), before);
   EXPECT_GT(tracker().misses().out_of_table, 0u);
-  EXPECT_THAT(tracker().Audit().differences,
-              Contains(::testing::HasSubstr("pid_max was raised")));
+  EXPECT_THAT(tracker().Audit().differences, Contains(::testing::HasSubstr("pid_max was raised")));
 
   puppets().OfferTid(Tid{outside_ + 1});
   puppets().BeginStorm(home, Storm::kSameTid, kTime);
@@ -389,16 +389,16 @@ TEST_P(BeyondTheTable, TasksAreTrackedByNobodyAndSpoilNothing) {
   EXPECT_EQ(Count(kA), before);
 }
 
-#define LIVE(suite)                                                        \
-  INSTANTIATE_TEST_SUITE_P(Live, suite, ::testing::Values("bpf"),          \
+#define LIVE(suite)                                               \
+  INSTANTIATE_TEST_SUITE_P(Live, suite, ::testing::Values("bpf"), \
                            [](const auto& world) { return world.param; })
 LIVE(LiveBirths);
 LIVE(LiveRaces);
 LIVE(KernelThreads);
 LIVE(BeyondTheTable);
 
-// ---- processes that the kernel hides (docs/concurrency.md, 6.5): a birth that no hook was told of,
-// made by taking the newborn's word away
+// ---- processes that the kernel hides (docs/concurrency.md, 6.5): a birth that no hook was told
+// of, made by taking the newborn's word away
 
 class Hidden : public ::testing::Test {
  protected:

@@ -80,8 +80,8 @@ TEST(Schedules, AChildFollowsAParentThatIsMovedAtAnyTwoStepsOfTheBirth) {
         SCOPED_TRACE(first * 100 + second);
         Machine m;
         {
-          AtSteps script({{first, [&] { m.Move(kParent, kB); }},
-                          {second, [&] { m.Move(kParent, last); }}});
+          AtSteps script(
+              {{first, [&] { m.Move(kParent, kB); }}, {second, [&] { m.Move(kParent, last); }}});
           m.Bear();
         }
         EXPECT_EQ(m.At(kChild), m.At(kParent));
@@ -101,8 +101,8 @@ TEST(Schedules, AChildThatIsMovedItselfIsCountedWhereItWasMoved) {
       Machine m;
       bool moved = false;
       {
-        AtSteps script({{first, [&] { m.Move(kParent, kB); }},
-                        {second, [&] { moved = m.Move(kChild, kC); }}});
+        AtSteps script(
+            {{first, [&] { m.Move(kParent, kB); }}, {second, [&] { moved = m.Move(kChild, kC); }}});
         m.Bear();
       }
       if (!moved) continue;
@@ -147,11 +147,10 @@ TEST(Schedules, ASetThatWasSeenEmptyIsNeverLeftByABirthThatTakesItsChildAlong) {
       Machine m;
       std::optional<SetCount> seen;
       {
-        AtSteps script({{first, [&] { m.Move(kParent, kB); }},
-                        {second, [&] {
-                           m.Move(kParent, kA);
-                           seen = m.tracker.Count(kB);
-                         }}});
+        AtSteps script({{first, [&] { m.Move(kParent, kB); }}, {second, [&] {
+                                                                  m.Move(kParent, kA);
+                                                                  seen = m.tracker.Count(kB);
+                                                                }}});
         m.Bear();
       }
       if (!seen || seen->count != 0) continue;
@@ -192,9 +191,8 @@ TEST(Schedules, ADeathIsOneStepForWhoeverJudges) {
     SCOPED_TRACE(step);
     Machine m;
     AtSteps script({{step, [&] {
-                       EXPECT_THAT(m.tracker.Count(kA),
-                                   AnyOf(SetCount{.count = 1, .leaves = 0},
-                                         SetCount{.count = 0, .leaves = 1}));
+                       EXPECT_THAT(m.tracker.Count(kA), AnyOf(SetCount{.count = 1, .leaves = 0},
+                                                              SetCount{.count = 0, .leaves = 1}));
                      }}});
     m.tracker.Death(kParent);
   }

@@ -76,8 +76,8 @@ class StressFamily {
     const auto tid = TakeTid();
     if (!tid) return;
     const bool by_anchor = alive_.empty() || random_() % 2 == 0;
-    const Task by = by_anchor ? Task{anchor(), Tgid{anchor().value}}
-                              : alive_[random_() % alive_.size()];
+    const Task by =
+        by_anchor ? Task{anchor(), Tgid{anchor().value}} : alive_[random_() % alive_.size()];
     const Tgid tgid = random_() % 4 == 0 ? by.tgid : Tgid{tid->value};
     machine_.Birth(by.tid, *tid, tgid);
     alive_.push_back({*tid, tgid});

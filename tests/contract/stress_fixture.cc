@@ -39,7 +39,8 @@ Stress::Stress() : seed_(StressSeed()) {
   jobs_ = registry_.CreateHierarchy({.name = "jobs"}).value();
   other_ = registry_.CreateHierarchy({.name = "other"}).value();
   const CgroupId root = registry_.Root(jobs_).value();
-  for (const char* name : {"home0", "home1"}) homes_.push_back(registry_.Mkdir(root, name, {}).value());
+  for (const char* name : {"home0", "home1"})
+    homes_.push_back(registry_.Mkdir(root, name, {}).value());
   free_ = registry_.Mkdir(root, "free", {}).value();
   trip_ = registry_.Mkdir(root, "trip", {}).value();
   EXPECT_THAT(registry_.SetNotifyOnRelease(trip_, true), IsOk());
@@ -162,7 +163,8 @@ void Stress::End() {
   for (const CgroupId home : homes_) EXPECT_EQ(registry_.Info(home)->releases, 1u);
   EXPECT_EQ(registry_.Info(trip_)->releases, rounds_);
   EXPECT_EQ(ledger_.told(trip_), rounds_);
-  for (const CgroupId parent : {free_, registry_.Root(jobs_).value(), registry_.Root(other_).value()}) {
+  for (const CgroupId parent :
+       {free_, registry_.Root(jobs_).value(), registry_.Root(other_).value()}) {
     const auto children = registry_.Children(parent);
     for (const auto& [name, id] : *children) {
       ledger_.CheckNoneLost(registry_.Info(id).value());

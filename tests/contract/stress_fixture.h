@@ -59,10 +59,10 @@ class Stress : public ::testing::Test {
   std::vector<CgroupId> homes_;
   CgroupId free_;
   CgroupId trip_;
-  std::uint64_t rounds_ = 0;       // of /trip
-  std::uint64_t removed_ = 0;      // directories
+  std::uint64_t rounds_ = 0;   // of /trip
+  std::uint64_t removed_ = 0;  // directories
   std::uint64_t moves_ = 0;
-  std::uint64_t full_ = 0;         // moves that found the css_set table full
+  std::uint64_t full_ = 0;              // moves that found the css_set table full
   std::atomic<std::uint64_t> ops_ = 0;  // of all but the families
 
  private:

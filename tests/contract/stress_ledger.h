@@ -73,7 +73,7 @@ class StressLedger {
     std::uint64_t told = 0;
     bool removed = false;
   };
-  void Add(CgroupId id, std::uint64_t Entry::* what) {
+  void Add(CgroupId id, std::uint64_t Entry::*what) {
     MutexLock lock(mu_);
     ++(entries_[id].*what);
   }

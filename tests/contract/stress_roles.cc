@@ -46,7 +46,8 @@ void Stress::MoveSomebody(Random& random) {
   };
   const CgroupId to = RandomPlace(hierarchy, random);
   ledger_.MayEnter(to);
-  const auto done = process ? registry_.AttachProcess(to, tid, guard) : registry_.Attach(to, tid, guard);
+  const auto done =
+      process ? registry_.AttachProcess(to, tid, guard) : registry_.Attach(to, tid, guard);
   if (done) {
     if (!process) ledger_.DidEnter(to);
   } else {

@@ -123,8 +123,8 @@ TEST_F(TaskFeedTest, AnExecByAThreadEndsOneTidAndBeginsAnother) {
 
 class TaskFeedStorm : public TaskFeedTest, public ::testing::WithParamInterface<std::uint32_t> {};
 
-// Forks, threads and execs by thousands while everybody is moved about. With a ring of one page most of
-// it is lost, and made up for.
+// Forks, threads and execs by thousands while everybody is moved about. With a ring of one page
+// most of it is lost, and made up for.
 TEST_P(TaskFeedStorm, LosesAndInventsNobody) {
   Begin(GetParam());
   if (IsSkipped()) return;

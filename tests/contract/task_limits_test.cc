@@ -45,8 +45,8 @@ class TaskLimitsTest : public ::testing::Test {
     ASSERT_THAT(tracker_->CreateSet(kA), IsOk());
     ASSERT_THAT(tracker_->CreateSet(kB), IsOk());
     if (auto can = Limit(1000); !can) GTEST_SKIP() << can.error().message;
-    shared_ = static_cast<Shared*>(::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE,
-                                          MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    shared_ = static_cast<Shared*>(
+        ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     new (shared_) Shared;
   }
   void TearDown() override {

@@ -35,7 +35,8 @@ std::string Place(const std::string& directory) {
 std::string Capabilities() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("CapEff:")) return std::stoull(line.substr(7), nullptr, 16) ? "some" : "none";
+    if (line.starts_with("CapEff:"))
+      return std::stoull(line.substr(7), nullptr, 16) ? "some" : "none";
   }
   return "?";
 }
@@ -56,7 +57,8 @@ int main(int argc, char** argv) {
     tell("arguments", std::to_string(argc));
     tell("path", argc > 1 ? argv[1] : "");
     std::string environment;
-    for (char** entry = environ; *entry != nullptr; ++entry) environment += std::string(*entry) + " ";
+    for (char** entry = environ; *entry != nullptr; ++entry)
+      environment += std::string(*entry) + " ";
     tell("environment", environment);
     tell("directory", Link("/proc/self/cwd"));
     tell("umask", std::to_string(mask));
@@ -65,8 +67,8 @@ int main(int argc, char** argv) {
     tell("signals", unusual == 0 ? "as usual" : std::to_string(unusual) + " unusual");
     tell("no_new_privs", std::to_string(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)));
     tell("capabilities", Capabilities());
-    tell("ids", std::to_string(getuid()) + " " + std::to_string(geteuid()) + " " + std::to_string(getgid()) +
-                    ", groups " + std::to_string(getgroups(0, nullptr)));
+    tell("ids", std::to_string(getuid()) + " " + std::to_string(geteuid()) + " " +
+                    std::to_string(getgid()) + ", groups " + std::to_string(getgroups(0, nullptr)));
     tell("place", Place(directory));
   }
   return rename((out + ".new").c_str(), (out + ".call").c_str()) == 0 ? 0 : 1;

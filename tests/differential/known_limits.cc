@@ -9,18 +9,22 @@ namespace corral::differential {
 namespace {
 
 // The reasons. Numbers are those of the behaviour's specification.
-constexpr std::string_view kSocket = "the socket's mode refuses others before the daemon can say EPERM";
+constexpr std::string_view kSocket =
+    "the socket's mode refuses others before the daemon can say EPERM";
 constexpr std::string_view kDirect = "FUSE takes O_DIRECT and changes nothing";
 constexpr std::string_view kSize = "a file has a size, or sendfile would copy nothing (4.1, 14)";
-constexpr std::string_view kPoll = "FUSE says readable and writable; lists never change for a poller";
+constexpr std::string_view kPoll =
+    "FUSE says readable and writable; lists never change for a poller";
 constexpr std::string_view kPrivateMapping = "FUSE maps privately what it cannot share (14)";
 constexpr std::string_view kAttributes = "extended attributes are not kept: EOPNOTSUPP (4.5)";
 constexpr std::string_view kTimes = "no operation on contents changes timestamps (4.4)";
 constexpr std::string_view kAgent = "an agent has a session of its own and /dev/null (10.4, 14)";
 constexpr std::string_view kLongName = "FUSE takes names of at most 1024 bytes (14)";
-constexpr std::string_view kSeek = "a FUSE server is not told of a seek; the read behind it says ENODEV";
+constexpr std::string_view kSeek =
+    "a FUSE server is not told of a seek; the read behind it says ENODEV";
 constexpr std::string_view kEmptyWrite = "an empty write is not seen by a FUSE server (4.5, 14)";
-constexpr std::string_view kBuffer = "what was read once is served on (2); the kernel keeps a line of it";
+constexpr std::string_view kBuffer =
+    "what was read once is served on (2); the kernel keeps a line of it";
 
 constexpr KnownLimit kKnownLimits[] = {
     {"EndsOfHierarchies", "mount by another", kSocket},
@@ -81,11 +85,13 @@ std::vector<std::string> Unexplained(std::string_view scenario,
   }
   for (const KnownLimit& limit : kKnownLimits) {
     if (limit.scenario != scenario) continue;
-    const bool seen = std::ranges::any_of(
-        differences, [&](const auto& difference) { return IsOf(limit, scenario, difference.step); });
+    const bool seen = std::ranges::any_of(differences, [&](const auto& difference) {
+      return IsOf(limit, scenario, difference.step);
+    });
     if (seen) continue;
-    complaints.push_back(fmt::format("{}, step '{}': listed as a known limit ({}), but there is no difference",
-                                     scenario, limit.step, limit.why));
+    complaints.push_back(
+        fmt::format("{}, step '{}': listed as a known limit ({}), but there is no difference",
+                    scenario, limit.step, limit.why));
   }
   return complaints;
 }

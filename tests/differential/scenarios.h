@@ -20,6 +20,7 @@ inline void PrintTo(const Scenario& scenario, std::ostream* out) { *out << scena
 
 std::span<const Scenario> Scenarios();
 
+// clang-format off
 #define CORRAL_SCENARIOS(SCENARIO)                                                          \
   SCENARIO(MountOptions) SCENARIO(JoiningAHierarchy) SCENARIO(Remounting)                   \
   SCENARIO(Lifetimes) SCENARIO(EndsOfHierarchies) SCENARIO(ModesAndOwners) SCENARIO(ModesOfDirectories)                 \
@@ -38,6 +39,7 @@ std::span<const Scenario> Scenarios();
   SCENARIO(ExecByAThread) SCENARIO(DeadLeaders) SCENARIO(Zombies) SCENARIO(KernelThreads)   \
   SCENARIO(PidNamespaces) SCENARIO(UserNamespaces) SCENARIO(RemovedCgroups)                 \
   SCENARIO(RemovedAfterReading) SCENARIO(DeepTrees)
+// clang-format on
 
 #define CORRAL_DECLARE_SCENARIO(name) void name(Stage& stage);
 CORRAL_SCENARIOS(CORRAL_DECLARE_SCENARIO)

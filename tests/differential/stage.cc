@@ -1,8 +1,8 @@
 #include "differential/stage.h"
 
 #include <dirent.h>
-#include <grp.h>
 #include <fmt/format.h>
+#include <grp.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -88,8 +88,9 @@ Stage::Stage(Subject& subject, std::string work, Transcript& transcript)
   CORRAL_CHECK(::mkdir(top_.c_str(), 0755) == 0);
 }
 
-// A zombie holds what it was in, so tasks go too, and only then the kernel can let go. A hierarchy that is unmounted while removed cgroups are still taken apart lives on:
-// mount it again, and look again.
+// A zombie holds what it was in, so tasks go too, and only then the kernel can let go. A hierarchy
+// that is unmounted while removed cgroups are still taken apart lives on: mount it again, and look
+// again.
 Stage::~Stage() {
   EndMounts();
   puppets_.reset();
@@ -132,7 +133,8 @@ int Stage::Umount(const std::string& where) {
 }
 
 std::string Stage::ShownOptions(const std::string& where) const {
-  return Replaced(Replaced(subject_.ShownOptions(Work(where)), hierarchy_, "$N"), agent_.path(), "$A");
+  return Replaced(Replaced(subject_.ShownOptions(Work(where)), hierarchy_, "$N"), agent_.path(),
+                  "$A");
 }
 
 void Stage::Note(const std::string& step, const std::string& observation) {
@@ -148,7 +150,8 @@ void Stage::Mkdir(const std::string& path) {
 Tid Stage::Start(const std::string& name, Ids ids) {
   const Tid task = Named(puppets_->Start(), name);
   puppets_->SetIds(task, static_cast<std::uint16_t>(ids.real),
-                  static_cast<std::uint16_t>(ids.effective), static_cast<std::uint16_t>(ids.saved));
+                   static_cast<std::uint16_t>(ids.effective),
+                   static_cast<std::uint16_t>(ids.saved));
   return task;
 }
 
@@ -213,7 +216,8 @@ std::string Stage::Child(const std::function<std::string()>& look) const {
   if (child == 0) {
     ::close(ends[0]);
     const std::string told = look();
-    ::_exit(::write(ends[1], told.data(), told.size()) == static_cast<ssize_t>(told.size()) ? 0 : 1);
+    ::_exit(::write(ends[1], told.data(), told.size()) == static_cast<ssize_t>(told.size()) ? 0
+                                                                                            : 1);
   }
   ::close(ends[1]);
   std::string told, more;
@@ -226,7 +230,8 @@ std::string Stage::Child(const std::function<std::string()>& look) const {
 std::string Stage::As(Ids ids, const std::function<std::string()>& look) const {
   return Child([&] {
     CORRAL_CHECK(::setgroups(0, nullptr) == 0);
-    if (ids.effective != 0) CORRAL_CHECK(::setresgid(ids.effective, ids.effective, ids.effective) == 0);
+    if (ids.effective != 0)
+      CORRAL_CHECK(::setresgid(ids.effective, ids.effective, ids.effective) == 0);
     CORRAL_CHECK(::setresuid(ids.real, ids.effective, ids.saved) == 0);
     return look();
   });

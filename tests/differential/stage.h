@@ -61,10 +61,11 @@ class Stage {
   // A task that others know by a name.
   Tid Start(const std::string& name, Ids ids = {});
   Tid Named(Tid task, const std::string& name);
-  void End(Tid process);                    // SIGKILL; returns when it is reaped
+  void End(Tid process);  // SIGKILL; returns when it is reaped
   void Forget(Tid task) { names_.erase(static_cast<pid_t>(task.value)); }
 
-  // The names of a list of tids, in its order; "?" for tasks nobody named. Says if the tids are not ascending.
+  // The names of a list of tids, in its order; "?" for tasks nobody named. Says if the tids are not
+  // ascending.
   std::string Names(const std::string& list) const;
   // The names of those in the list that have one.
   std::string KnownNames(const std::string& list) const;

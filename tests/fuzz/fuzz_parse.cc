@@ -43,8 +43,8 @@ void CheckPid(const std::string& all) {
   const std::string text = all.c_str();  // a NUL ends it
   for (const Numbers numbers : {Numbers::kLoose, Numbers::kStrict}) {
     long value = 0;
-    const int error = numbers == Numbers::kLoose ? ScanfError(text, &value)
-                                                 : StrictPidError(text, &value);
+    const int error =
+        numbers == Numbers::kLoose ? ScanfError(text, &value) : StrictPidError(text, &value);
     const auto pid = ParsePid(all, numbers);
     CORRAL_CHECK(pid ? error == 0 : error == pid.error().code);
     if (pid) CORRAL_CHECK(*pid == static_cast<std::uint32_t>(value));

@@ -54,8 +54,11 @@ class World : private Tracker::Listener {
     CORRAL_CHECK(tracker.Audit().differences.empty());
   }
 
-  std::map<Tid, Tgid> alive{{Tid{1}, Tgid{1}}, {Tid{2}, Tgid{2}}, {Tid{3}, Tgid{2}},
-                            {Tid{4}, Tgid{2}}, {Tid{5}, Tgid{5}}};
+  std::map<Tid, Tgid> alive{{Tid{1}, Tgid{1}},
+                            {Tid{2}, Tgid{2}},
+                            {Tid{3}, Tgid{2}},
+                            {Tid{4}, Tgid{2}},
+                            {Tid{5}, Tgid{5}}};
   InprocTracker tracker{{.tids = 128, .sets = 64, .machine_tasks = {}}};
   Registry registry{tracker, [] {}};
   FakeHost host;

@@ -27,12 +27,12 @@ Generator::Generator(std::uint64_t seed, std::vector<std::string> dialects)
     : random_(seed), dialects_(std::move(dialects)) {}
 
 const std::vector<Generator::Choice> Generator::kChoices{
-    {16, &Generator::Birth},     {10, &Generator::End},    {6, &Generator::Reap},
-    {1, &Generator::SetUid},     {24, &Generator::Move},   {6, &Generator::MoveSelf},
+    {16, &Generator::Birth},     {10, &Generator::End},       {6, &Generator::Reap},
+    {1, &Generator::SetUid},     {24, &Generator::Move},      {6, &Generator::MoveSelf},
     {10, &Generator::WriteFlag}, {3, &Generator::WriteOther}, {14, &Generator::Mkdir},
-    {12, &Generator::Rmdir},     {6, &Generator::Rename},  {2, &Generator::Odd},
-    {2, &Generator::Chmod},      {2, &Generator::Chown},   {3, &Generator::Read},
-    {6, &Generator::Held},       {3, &Generator::Mount},   {2, &Generator::Umount},
+    {12, &Generator::Rmdir},     {6, &Generator::Rename},     {2, &Generator::Odd},
+    {2, &Generator::Chmod},      {2, &Generator::Chown},      {3, &Generator::Read},
+    {6, &Generator::Held},       {3, &Generator::Mount},      {2, &Generator::Umount},
     {1, &Generator::Remount},
 };
 
@@ -67,8 +67,8 @@ std::string Generator::ChildOf(const std::string& path, const std::string& name)
 std::string Generator::Name() {
   if (!OneIn(12)) return std::string(1, "abcd"[Below(4)]);
   static const std::vector<std::string> kOdd{
-      "with blank", "\xc3\xa9", "not\xffutf8", "new\nline", "...", "tasks", "cgroup.kill",
-      std::string(255, 'l'), std::string(256, 'm')};
+      "with blank", "\xc3\xa9",    "not\xffutf8",         "new\nline",          "...",
+      "tasks",      "cgroup.kill", std::string(255, 'l'), std::string(256, 'm')};
   return Pick(kOdd);
 }
 
@@ -84,13 +84,14 @@ Step Generator::Birth(const Model& model) {
   if (model.tasks().size() >= kMostTasks) return {};
   const std::string made = fmt::format("t{}", next_task_++);
   if (model.tasks().size() < 3 || OneIn(6)) return {"start", {made}};
-  static const std::vector<std::string> kWays{"fork",  "fork",   "sibling", "vfork",
+  static const std::vector<std::string> kWays{"fork",   "fork",   "sibling", "vfork",
                                               "daemon", "thread", "thread",  "thread"};
   return {Pick(kWays), {Task(model), made}};
 }
 
 Step Generator::End(const Model& model) {
-  static const std::vector<std::string> kWays{"exit", "exit", "exit", "exitall", "kill", "exec", "exec"};
+  static const std::vector<std::string> kWays{"exit", "exit", "exit", "exitall",
+                                              "kill", "exec", "exec"};
   if (model.zombies().size() > kMostZombies) return {};
   const std::string way = Pick(kWays);
   // An exec is of interest where it is not the leader's.
@@ -120,9 +121,11 @@ Step Generator::SetUid(const Model& model) {
 std::string Generator::Spelling(const std::string& number) {
   if (!OneIn(4)) return number + "\n";
   static const std::vector<std::string> kWays{
-      "{}",     " {}",   "\t{} \n", "+{}",  "{} and more", "{}\n%t2\n", "0x{}",
-      "{}.",    "-{}",   "--{}",    "",     " ",           "x",         "4194999", "-1",
-      "99999999999999999999", "4294967297", "0", "-0", "+0"};
+      "{}",          " {}",       "\t{} \n", "+{}",
+      "{} and more", "{}\n%t2\n", "0x{}",    "{}.",
+      "-{}",         "--{}",      "",        " ",
+      "x",           "4194999",   "-1",      "99999999999999999999",
+      "4294967297",  "0",         "-0",      "+0"};
   const std::string way = Pick(kWays);
   const std::size_t hole = way.find("{}");
   // The digits of another base could be the number of a task that is not ours.
@@ -155,9 +158,22 @@ Step Generator::MoveSelf(const Model& model) {
 
 std::string Generator::FlagText() {
   if (!OneIn(4)) return OneIn(3) ? "0\n" : "1\n";
-  static const std::vector<std::string> kTexts{"1",   "0",  "",    "2\n", " 1", "x",  "1x", "00\n",
-                                               "010", "0x1", "+1", "-1",  "\n", "1\n\n",
-                                               "18446744073709551616", "18446744073709551615\n"};
+  static const std::vector<std::string> kTexts{"1",
+                                               "0",
+                                               "",
+                                               "2\n",
+                                               " 1",
+                                               "x",
+                                               "1x",
+                                               "00\n",
+                                               "010",
+                                               "0x1",
+                                               "+1",
+                                               "-1",
+                                               "\n",
+                                               "1\n\n",
+                                               "18446744073709551616",
+                                               "18446744073709551615\n"};
   return Pick(kTexts);
 }
 
@@ -165,7 +181,8 @@ Step Generator::WriteFlag(const Model& model) {
   const std::string mount = MountPoint(model);
   const std::string file = OneIn(10) ? "cgroup.clone_children" : "notify_on_release";
   const unsigned uid = OneIn(6) ? Uid() : 0;
-  return {"write", {mount, ChildOf(Group(model, mount), file), FlagText(), std::to_string(uid)}, uid};
+  return {
+      "write", {mount, ChildOf(Group(model, mount), file), FlagText(), std::to_string(uid)}, uid};
 }
 
 Step Generator::WriteOther(const Model& model) {
@@ -178,13 +195,15 @@ Step Generator::WriteOther(const Model& model) {
     case 2: return {"write", {mount, ChildOf(path, "tasks"), std::string(5000, '1'), "0"}};
     default: break;
   }
-  static const std::vector<std::string> kAgents{"%a1", "%a1\n", "%a2\n", "\n", "/nonexistent/agent\n"};
+  static const std::vector<std::string> kAgents{"%a1", "%a1\n", "%a2\n", "\n",
+                                                "/nonexistent/agent\n"};
   const unsigned uid = OneIn(6) ? 1000 : 0;
   return {"write", {mount, "/release_agent", Pick(kAgents), std::to_string(uid)}, uid};
 }
 
 Step Generator::WriteQuota(const std::string& mount, const std::string& path) {
-  static const std::vector<std::string> kTexts{"max\n", "max", "1", "2\n", "3", "0x4", "-1", "many"};
+  static const std::vector<std::string> kTexts{"max\n", "max", "1",  "2\n",
+                                               "3",     "0x4", "-1", "many"};
   const std::string file = OneIn(2) ? "cgroup.max.depth" : "cgroup.max.descendants";
   const unsigned opener = OneIn(3) ? Uid() : 0;
   return {"write", {mount, ChildOf(path, file), Pick(kTexts), std::to_string(opener)}, opener};
@@ -226,8 +245,7 @@ Step Generator::Mkdir(const Model& model) {
 
 Step Generator::Rmdir(const Model& model) {
   const std::string mount = MountPoint(model);
-  const std::string path =
-      OneIn(20) ? ChildOf(Group(model, mount), Name()) : Group(model, mount);
+  const std::string path = OneIn(20) ? ChildOf(Group(model, mount), Name()) : Group(model, mount);
   return {"rmdir", {mount, path}, OneIn(5) ? Uid() : 0};
 }
 
@@ -236,8 +254,7 @@ Step Generator::Rename(const Model& model) {
   const std::string from =
       OneIn(12) ? ChildOf(Group(model, mount), OneIn(2) ? "tasks" : Name()) : Group(model, mount);
   const std::string up = from.substr(0, from.rfind('/'));
-  const std::string to =
-      OneIn(4) ? ChildOf(Group(model, mount), Name()) : ChildOf(up, Name());
+  const std::string to = OneIn(4) ? ChildOf(Group(model, mount), Name()) : ChildOf(up, Name());
   return {"rename", {mount, from, to}, OneIn(5) ? Uid() : 0};
 }
 
@@ -269,12 +286,19 @@ Step Generator::Chown(const Model& model) {
 // ---- mounts
 
 std::string Generator::Options() {
-  static const std::vector<std::string> kWrong{
-      "none", "none,all", "name=", "name=a,name=b", "bogus", "compat=v7", "none,name=bad/name",
-      "name=never", "none,name=x,release_agent=%a1,release_agent=%a2", "none,name=x,agent=1"};
+  static const std::vector<std::string> kWrong{"none",
+                                               "none,all",
+                                               "name=",
+                                               "name=a,name=b",
+                                               "bogus",
+                                               "compat=v7",
+                                               "none,name=bad/name",
+                                               "name=never",
+                                               "none,name=x,release_agent=%a1,release_agent=%a2",
+                                               "none,name=x,agent=1"};
   if (OneIn(8)) return Pick(kWrong);
-  static const std::vector<std::string> kWho{"none,name=h1", "none,name=h2", "none,name=h3",
-                                             "none,name=h1", "name=corral",  "all", ""};
+  static const std::vector<std::string> kWho{
+      "none,name=h1", "none,name=h2", "none,name=h3", "none,name=h1", "name=corral", "all", ""};
   std::string options = Pick(kWho);
   const std::string dialect = Pick(dialects_);
   if (dialect != "corral" || OneIn(3)) options += ",compat=" + dialect;

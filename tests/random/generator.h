@@ -58,7 +58,7 @@ class Generator {
   std::string Task(const Model& model);
   std::string ThreadOf(const Model& model);
   std::string MountPoint(const Model& model);
-  std::string Group(const Model& model, const std::string& mount);       // perhaps the top
+  std::string Group(const Model& model, const std::string& mount);  // perhaps the top
   std::string ChildOf(const std::string& path, const std::string& name);
   std::string Name();
   std::string File(const Model& model, const std::string& mount, const std::string& path);

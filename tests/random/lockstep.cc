@@ -246,7 +246,8 @@ Script Shrink(Script script, Mistake mistake, int attempts, bool at_end) {
       shorter = true;
     }
     if (part == 1 && !shorter) break;
-    if (!shorter || part > script.size() / 2) part = std::max<std::size_t>(part / 2, shorter ? 1 : 0);
+    if (!shorter || part > script.size() / 2)
+      part = std::max<std::size_t>(part / 2, shorter ? 1 : 0);
   }
   return script;
 }

@@ -45,9 +45,9 @@ class Lockstep {
   Machine& machine_;
   Model model_;
   std::size_t steps_ = 0;
-  std::multiset<Call> expected_;               // calls that are still to come
-  std::map<std::string, ino_t> inode_of_;      // by what the model calls it
-  std::map<ino_t, std::string> named_by_;      // and the other way
+  std::multiset<Call> expected_;           // calls that are still to come
+  std::map<std::string, ino_t> inode_of_;  // by what the model calls it
+  std::map<ino_t, std::string> named_by_;  // and the other way
 };
 
 struct Difference {

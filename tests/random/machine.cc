@@ -89,9 +89,7 @@ std::map<std::string, std::string> Machine::agents() const {
   return {{"a1", work_ + "/a1"}, {"a2", work_ + "/a2"}};
 }
 
-std::size_t Machine::cpus() {
-  return static_cast<std::size_t>(::sysconf(_SC_NPROCESSORS_CONF));
-}
+std::size_t Machine::cpus() { return static_cast<std::size_t>(::sysconf(_SC_NPROCESSORS_CONF)); }
 
 std::string Machine::Under(const std::string& mount, const std::string& path) const {
   return work_ + "/" + mount + path;
@@ -105,8 +103,8 @@ Machine::Done Machine::Perform(const Step& step, const Model& names) {
   for (const char* file_verb : {"write", "self", "read", "open", "pread", "pwrite", "close"}) {
     if (verb == file_verb) return PerformOnFiles(step, names);
   }
-  for (const char* tree_verb : {"mkdir", "rmdir", "rename", "unlink", "create", "mkfifo", "symlink",
-                                "chmod", "chown"}) {
+  for (const char* tree_verb :
+       {"mkdir", "rmdir", "rename", "unlink", "create", "mkfifo", "symlink", "chmod", "chown"}) {
     if (verb == tree_verb) return PerformOnTree(step);
   }
   return PerformOnTasks(step, names);

@@ -86,7 +86,7 @@ class Machine {
     Names names;  // as they were when it was opened
   };
   std::map<std::string, Held> open_;
-  bool used_for_good_ = false;  // a hierarchy that lives as long as the daemon
+  bool used_for_good_ = false;                // a hierarchy that lives as long as the daemon
   std::map<std::string, std::size_t> heard_;  // bytes of each agent's log
 };
 

@@ -14,21 +14,16 @@ Model::Model(const Options& options) : options_(options), dialects_(SpecDialects
 
 Model::Apply1 Model::HandlerOf(std::string_view verb) {
   static const std::map<std::string_view, Apply1> kHandlers{
-      {"start", &Model::Birth},       {"fork", &Model::Birth},
-      {"sibling", &Model::Birth},     {"vfork", &Model::Birth},
-      {"daemon", &Model::Birth},      {"thread", &Model::BirthOfThread},
-      {"exec", &Model::Exec},         {"exit", &Model::Exit},
-      {"exitall", &Model::ExitProcess}, {"kill", &Model::ExitProcess},
-      {"reap", &Model::Reap},         {"setuid", &Model::SetUid},
-      {"mkdir", &Model::Mkdir},       {"rmdir", &Model::Rmdir},
-      {"rename", &Model::Rename},     {"unlink", &Model::Unlink},
-      {"create", &Model::MakeOdd},    {"mkfifo", &Model::MakeOdd},
-      {"symlink", &Model::MakeOdd},   {"chmod", &Model::Chmod},
-      {"chown", &Model::Chown},       {"write", &Model::Write},
-      {"self", &Model::Self},         {"read", &Model::Read},
-      {"open", &Model::Open},         {"pread", &Model::Pread},
-      {"pwrite", &Model::Pwrite},     {"close", &Model::Close},
-      {"mount", &Model::Mount},       {"umount", &Model::Umount},
+      {"start", &Model::Birth},      {"fork", &Model::Birth},     {"sibling", &Model::Birth},
+      {"vfork", &Model::Birth},      {"daemon", &Model::Birth},   {"thread", &Model::BirthOfThread},
+      {"exec", &Model::Exec},        {"exit", &Model::Exit},      {"exitall", &Model::ExitProcess},
+      {"kill", &Model::ExitProcess}, {"reap", &Model::Reap},      {"setuid", &Model::SetUid},
+      {"mkdir", &Model::Mkdir},      {"rmdir", &Model::Rmdir},    {"rename", &Model::Rename},
+      {"unlink", &Model::Unlink},    {"create", &Model::MakeOdd}, {"mkfifo", &Model::MakeOdd},
+      {"symlink", &Model::MakeOdd},  {"chmod", &Model::Chmod},    {"chown", &Model::Chown},
+      {"write", &Model::Write},      {"self", &Model::Self},      {"read", &Model::Read},
+      {"open", &Model::Open},        {"pread", &Model::Pread},    {"pwrite", &Model::Pwrite},
+      {"close", &Model::Close},      {"mount", &Model::Mount},    {"umount", &Model::Umount},
       {"remount", &Model::Remount}};
   return kHandlers.at(verb);
 }

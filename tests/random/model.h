@@ -29,14 +29,14 @@ namespace corral::random {
 
 enum class Mistake {
   kNone,
-  kRenameForgetsFlags,        // against spec 5.5
-  kRmdirOfAPopulatedGroup,    // succeeds; against 5.3
-  kChildInheritsNothing,      // against 5.2
-  kOneThreadForAll,           // cgroup.procs moves the one that was named; against 6.6
-  kExecStaysWithTheLeader,    // its place, not the thread's; against 11.3
-  kReleaseNeedsNoLastChild,   // one of several children leaving releases; against 10.3
-  kAttachClearsReleasable,    // against 9.3
-  kUmountForgets,             // a hierarchy with children ends with its last mount; against 3.11
+  kRenameForgetsFlags,       // against spec 5.5
+  kRmdirOfAPopulatedGroup,   // succeeds; against 5.3
+  kChildInheritsNothing,     // against 5.2
+  kOneThreadForAll,          // cgroup.procs moves the one that was named; against 6.6
+  kExecStaysWithTheLeader,   // its place, not the thread's; against 11.3
+  kReleaseNeedsNoLastChild,  // one of several children leaving releases; against 10.3
+  kAttachClearsReleasable,   // against 9.3
+  kUmountForgets,            // a hierarchy with children ends with its last mount; against 3.11
 };
 
 constexpr unsigned kParentsOwner = ~0u;  // instead of an uid or gid
@@ -63,7 +63,7 @@ struct ModelGroup {
   bool releasable = false;
   bool clone_children = false;
   std::map<std::string, long> quotas;  // those that are not `max`
-  bool has_cpus = true;  // of the subsystem cpuset, or the hierarchy has none
+  bool has_cpus = true;                // of the subsystem cpuset, or the hierarchy has none
   std::uint64_t releases = 0;
 };
 
@@ -185,12 +185,12 @@ class Model {
   Errnos MakeOdd(const Step&);
   Errnos Chmod(const Step&);
   Errnos Chown(const Step&);
-  struct Spot {  // where a path leads
-    int error = 0;              // of the walk to the last name's directory
+  struct Spot {     // where a path leads
+    int error = 0;  // of the walk to the last name's directory
     ModelGroup* parent = nullptr;
     std::string name;
-    ModelGroup* group = nullptr;       // if the last name is a directory,
-    const SpecFile* file = nullptr;    // or a file
+    ModelGroup* group = nullptr;     // if the last name is a directory,
+    const SpecFile* file = nullptr;  // or a file
     bool exists() const { return group || file; }
   };
   int WhyNotChanged(const Step&, const Spot&) const;
@@ -201,7 +201,8 @@ class Model {
   static Owner Seen(const ModelGroup& group, const Owner& file);
   Owner OwnerOf(const Spot& spot) const;
   bool HasRoom(const ModelGroup& parent) const;
-  int WriteQuota(ModelGroup& group, const std::string& file, const std::string& text, unsigned opener);
+  int WriteQuota(ModelGroup& group, const std::string& file, const std::string& text,
+                 unsigned opener);
   std::unique_ptr<ModelGroup> NewGroup(ModelHierarchy& hierarchy, ModelGroup* parent,
                                        const std::string& name, const Owner& owner);
   std::string PathOf(const ModelGroup& group) const;

@@ -62,8 +62,8 @@ int ParseFlagAs(const SpecDialect& dialect, const std::string& text, bool* flag)
     return 0;
   }
   unsigned long long value = 0;
-  const int error = StrictNumber(text.ends_with('\n') ? text.substr(0, text.size() - 1) : text,
-                                 &value);
+  const int error =
+      StrictNumber(text.ends_with('\n') ? text.substr(0, text.size() - 1) : text, &value);
   *flag = value != 0;
   return error;
 }
@@ -110,8 +110,8 @@ int Model::WritePid(ModelGroup& group, const std::string& text, bool process, co
   const bool self = pid == 0;
   const std::string name = self ? by.task : NameOf(static_cast<int>(pid));
   const auto live = tasks_.find(name);
-  const auto zombie = std::ranges::find_if(
-      zombies_, [&](const auto& entry) { return entry.second.tid == pid; });
+  const auto zombie =
+      std::ranges::find_if(zombies_, [&](const auto& entry) { return entry.second.tid == pid; });
   // The dead leader of living threads still stands for its process (spec 6.6).
   const bool for_others = process && zombie != zombies_.end() && LivesAnyOf(zombie->second.tid);
   if (live == tasks_.end() && zombie == zombies_.end()) return ESRCH;

@@ -25,23 +25,32 @@ Wanted Parse(const std::string& text) {
     if (token.empty() || generic.contains(token)) continue;
     if (equals != token.npos) {
       const std::string value = token.substr(equals + 1);
-      if (key == "name") wanted.names.push_back(value);
-      else if (key == "release_agent") wanted.agents.push_back(value);
-      else if (key == "compat") wanted.dialects.push_back(value);
-      else wanted.unknown = true;
-    } else if (token == "none") wanted.none = true;
-    else if (token == "all") wanted.all = true;
-    else if (token == "ro") wanted.read_only = true;
-    else if (token == "clone_children") wanted.clone_children = true;
-    else if (token == "noprefix") wanted.noprefix = true;
-    else wanted.unknown = true;
+      if (key == "name")
+        wanted.names.push_back(value);
+      else if (key == "release_agent")
+        wanted.agents.push_back(value);
+      else if (key == "compat")
+        wanted.dialects.push_back(value);
+      else
+        wanted.unknown = true;
+    } else if (token == "none")
+      wanted.none = true;
+    else if (token == "all")
+      wanted.all = true;
+    else if (token == "ro")
+      wanted.read_only = true;
+    else if (token == "clone_children")
+      wanted.clone_children = true;
+    else if (token == "noprefix")
+      wanted.noprefix = true;
+    else
+      wanted.unknown = true;
   }
   return wanted;
 }
 
 bool GoodName(const std::string& name) {
-  const std::string allowed =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+  const std::string allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
   return !name.empty() && name.size() <= 63 && name.find_first_not_of(allowed) == name.npos;
 }
 
@@ -80,7 +89,8 @@ ModelHierarchy* Model::NewHierarchy(const std::string& name, const SpecDialect& 
   ModelHierarchy& hierarchy = *hierarchies_.emplace_back(std::make_unique<ModelHierarchy>());
   hierarchy.name = name;
   hierarchy.dialect = &dialect;
-  hierarchy.root = NewGroup(hierarchy, nullptr, "", {.mode = dialect.root_mode, .uid = 0, .gid = 0});
+  hierarchy.root =
+      NewGroup(hierarchy, nullptr, "", {.mode = dialect.root_mode, .uid = 0, .gid = 0});
   return &hierarchy;
 }
 

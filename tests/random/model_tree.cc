@@ -125,9 +125,8 @@ Errnos Model::Mkdir(const Step& step) {
   if (!May(parent, step.uid, kWrite | kSearch, true)) return {EACCES};
   const SpecDialect& dialect = *mount.hierarchy->dialect;
   if (!dialect.newline_in_names && spot.name.find('\n') != spot.name.npos) return {EINVAL};
-  Owner owner{.mode = Octal(step.arg(2)) & ~Octal(step.arg(3)) & 01777,
-              .uid = step.uid,
-              .gid = step.uid};
+  Owner owner{
+      .mode = Octal(step.arg(2)) & ~Octal(step.arg(3)) & 01777, .uid = step.uid, .gid = step.uid};
   if (dialect.setgid_inherited && (parent.mode & 02000) != 0) {
     owner.gid = parent.gid;
     owner.mode |= 02000;

@@ -58,7 +58,8 @@ Entries List(const Fd& directory) {
 Machine::Seen Machine::Observe(const std::string& mount, const Model& names) {
   Seen seen;
   const Fd root(::open(Under(mount, "").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  struct stat here {}, around {};
+  struct stat here {
+  }, around{};
   if (::fstat(root.get(), &here) != 0 || ::stat(work_.c_str(), &around) != 0 ||
       here.st_dev == around.st_dev) {
     seen.now["/ attr"] = "nothing is mounted there";
@@ -81,8 +82,7 @@ void Machine::ObserveGroup(const Fd& directory, const std::string& path, const N
       ObserveFile(directory, name, prefix + name, names, seen);
       continue;
     }
-    const Fd child(
-        ::openat(directory.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const Fd child(::openat(directory.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (child) {
       ObserveGroup(child, prefix + name, names, seen);
     } else {

@@ -22,17 +22,17 @@ struct SpecDialect {
   std::string_view name;
   std::vector<SpecFile> files;
   std::size_t longest_write;
-  unsigned unwritable_mode;   // of a file without a write handler
+  unsigned unwritable_mode;  // of a file without a write handler
   unsigned root_mode;
-  bool one_hierarchy;         // per instance, names and subsystems are ignored
+  bool one_hierarchy;  // per instance, names and subsystems are ignored
   bool strict_numbers;
-  bool writer_fits_too;       // attaches and sets the agent beside the opener; then 0 always moves
-  bool zombies_succeed;       // without effect; else ESRCH
+  bool writer_fits_too;  // attaches and sets the agent beside the opener; then 0 always moves
+  bool zombies_succeed;  // without effect; else ESRCH
   bool newline_in_names;
   std::size_t longest_name;
   bool setgid_inherited;
-  bool settings_inherited;    // of subsystems, by a new group; else it starts with none
-  bool empty_agent_ignored;   // release_agent= at a mount; else EINVAL (v11: no agent)
+  bool settings_inherited;   // of subsystems, by a new group; else it starts with none
+  bool empty_agent_ignored;  // release_agent= at a mount; else EINVAL (v11: no agent)
   bool empty_agent_is_none;
   bool list_per_descriptor;   // else shared, at the first read
   bool served_after_removal;  // else ENODEV

@@ -50,8 +50,8 @@ char Unescape(std::string_view line, std::string_view* rest) {
   if (kind == 'n') return '\n';
   if (kind != 'x') return kind;
   unsigned byte = 0;
-  if (rest->size() < 2 || std::from_chars(rest->data(), rest->data() + 2, byte, 16).ptr !=
-                              rest->data() + 2) {
+  if (rest->size() < 2 ||
+      std::from_chars(rest->data(), rest->data() + 2, byte, 16).ptr != rest->data() + 2) {
     Refuse(line, "\\x needs two digits");
   }
   rest->remove_prefix(2);
@@ -128,8 +128,9 @@ Script ParseScript(std::string_view text) {
   return script;
 }
 
-std::string Substitute(std::string_view text,
-                       const std::function<std::optional<std::string>(const std::string&)>& lookup) {
+std::string Substitute(
+    std::string_view text,
+    const std::function<std::optional<std::string>(const std::string&)>& lookup) {
   std::string out;
   for (std::size_t at = 0; at < text.size();) {
     std::size_t end = at + 1;
@@ -137,8 +138,8 @@ std::string Substitute(std::string_view text,
            std::isalnum(static_cast<unsigned char>(text[end]))) {
       ++end;
     }
-    const auto known = end > at + 1 ? lookup(std::string(text.substr(at + 1, end - at - 1)))
-                                    : std::nullopt;
+    const auto known =
+        end > at + 1 ? lookup(std::string(text.substr(at + 1, end - at - 1))) : std::nullopt;
     out += known ? *known : std::string(text.substr(at, end - at));
     at = end;
   }

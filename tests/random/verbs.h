@@ -39,7 +39,8 @@ inline constexpr Verb kVerbs[] = {
     {"symlink", 2, "symlink M PATH"},
     {"chmod", 3, "chmod M PATH MODE"},
     {"chown", 4, "chown M PATH UID GID"},
-    // files; %t1 in TEXT is that task's number, %xt1 the same with base 16, %a1 the path of a release agent
+    // files; %t1 in TEXT is that task's number, %xt1 the same with base 16, %a1 the path of a
+    // release agent
     {"write", 4, "write M PATH TEXT OPENER: opened by that uid, written by `as`"},
     {"self", 3, "self T M PATH: T writes `0`"},
     {"read", 2, "read M PATH"},

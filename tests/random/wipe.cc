@@ -64,7 +64,8 @@ bool Machine::WipeHierarchy(const std::string& name) {
   }
   bool good = WriteFile(at + "/tasks", std::to_string(::getpid()));
   EndTasks();
-  for (auto directory = directories.rbegin(); good && directory != directories.rend(); ++directory) {
+  for (auto directory = directories.rbegin(); good && directory != directories.rend();
+       ++directory) {
     good = Remove(*directory);
   }
   return ::umount2(at.c_str(), 0) == 0 && good;

@@ -34,7 +34,9 @@ class CoreTest : public ::testing::Test {
   }
 
   // ---- directories, by path in the hierarchy `jobs` unless another is named
-  CgroupId At(const std::string& path, HierarchyId in) { return registry_.Resolve(in, path).value(); }
+  CgroupId At(const std::string& path, HierarchyId in) {
+    return registry_.Resolve(in, path).value();
+  }
   CgroupId At(const std::string& path) { return At(path, jobs_); }
   CgroupId Mkdir(const std::string& path, HierarchyId in) {
     const auto [parent, name] = Split(path, in);

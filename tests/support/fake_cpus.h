@@ -40,7 +40,8 @@ class FakeCpus final : public CpuHost {
   bool HasFixedAffinity(Tid task) const override { return task == Tid{666}; }
   Result<void> MigrateMemory(Tid task, const IdSet& from, const IdSet& to) override {
     const std::lock_guard lock(mu);
-    migrated.push_back(fmt::format("{}: {} to {}", task.value, FormatIdList(from), FormatIdList(to)));
+    migrated.push_back(
+        fmt::format("{}: {} to {}", task.value, FormatIdList(from), FormatIdList(to)));
     return {};
   }
 

@@ -26,10 +26,10 @@ class FakeHost final : public Host {
   std::set<Tid> recycled;                   // tids whose task is another one once a handle is open
   std::set<Tid> bound_kthreads;             // kernel threads that have their place for good
   std::map<Tid, std::map<Tid, std::uint32_t>> views;  // by caller: the numbers it sees
-  std::set<Tid> admins;                     // with CAP_SYS_ADMIN
-  std::map<Tid, std::vector<gid_t>> groups; // of callers
-  ProcHiding hiding;                        // of /proc
-  std::set<std::string> bad_agents;         // somebody beside root could change them
+  std::set<Tid> admins;                               // with CAP_SYS_ADMIN
+  std::map<Tid, std::vector<gid_t>> groups;           // of callers
+  ProcHiding hiding;                                  // of /proc
+  std::set<std::string> bad_agents;                   // somebody beside root could change them
   std::set<std::pair<std::string, std::string>> agents_of;  // bad for others than this user
   Tgid own{1};
   std::uint64_t tasks = 100;
@@ -51,8 +51,10 @@ class FakeHost final : public Host {
     return {.uid = uid,
             .gid = gid,
             .groups = of == groups.end() ? std::vector<gid_t>() : of->second,
-            .capabilities = uid != 0 ? 0
-                            : ~(admins.contains(tid) ? 0 : std::uint64_t{1} << Credentials::kSysAdmin)};
+            .capabilities =
+                uid != 0
+                    ? 0
+                    : ~(admins.contains(tid) ? 0 : std::uint64_t{1} << Credentials::kSysAdmin)};
   }
   ProcHiding HidingOfProc() const override { return hiding; }
   Result<void> CheckAgent(const std::string& agent, const std::string& user) const override {

@@ -48,7 +48,9 @@ class FaultySubsystem final : public Subsystem {
     left_ = nth;
     struck_ = false;
   }
-  bool struck() const { return Look([this] { return struck_; }); }
+  bool struck() const {
+    return Look([this] { return struck_; });
+  }
 
   std::function<void(Tid)> on_die = [](Tid) {};
   Tid bystander;  // who dies of a callback that is about no task, or about one that ends anyway
@@ -63,7 +65,9 @@ class FaultySubsystem final : public Subsystem {
   int calls(const std::string& callback) const {
     return Look([&] { return calls_.contains(callback) ? calls_.at(callback) : 0; });
   }
-  std::size_t alive() const { return Look([this] { return alive_.size(); }); }
+  std::size_t alive() const {
+    return Look([this] { return alive_.size(); });
+  }
   std::size_t TasksOf(const Css& css) const {  // by births, moves and deaths, if it wants them
     return Look([&] {
       return static_cast<std::size_t>(
@@ -107,7 +111,8 @@ class FaultySubsystem final : public Subsystem {
     const auto take_back = [&](Result<std::unique_ptr<Css>>& made) {
       if (made && of.parent) real_->Destroy(**made);
     };
-    auto made = Ask("Create", bystander, [&] { return real_->Create(of); }, take_back);
+    auto made = Ask(
+        "Create", bystander, [&] { return real_->Create(of); }, take_back);
     if (made) Note([&] { return alive_.insert(made->get()).second; }, "created twice");
     return made;
   }
@@ -181,7 +186,8 @@ class FaultySubsystem final : public Subsystem {
 
   // A callback that answers. `take_back`: of what the real one answered, before that is lost.
   template <typename Fn, typename Back = void (*)(std::invoke_result_t<Fn>&)>
-  auto Ask(const std::string& callback, Tid about, Fn real, Back take_back = [](auto&) {})
+  auto Ask(
+      const std::string& callback, Tid about, Fn real, Back take_back = [](auto&) {})
       -> std::invoke_result_t<Fn> {
     const bool strikes = Strikes(callback, about);
     if (strikes && fault_ == Fault::kRefuse) return Fail(kRefusal, "{} was refused", callback);

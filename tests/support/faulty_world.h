@@ -94,9 +94,8 @@ class FaultyWorld : protected Machine, public CoreTest {
   // ---- operations
   Result<void> Register() { return registry_.Register(faulty_); }
   Result<void> Bind() {
-    auto made = registry_.CreateHierarchy({.name = "h",
-                                           .subsystems = registry_.AllSubsystems(),
-                                           .release_agent = "/bin/agent"});
+    auto made = registry_.CreateHierarchy(
+        {.name = "h", .subsystems = registry_.AllSubsystems(), .release_agent = "/bin/agent"});
     if (!made) return Fail(made.error());
     h_ = *made;
     return registry_.SetNotifyOnRelease(At("/", h_), true);
@@ -242,8 +241,8 @@ class FaultyWorld : protected Machine, public CoreTest {
     for (const CgroupId group : Groups()) {
       const std::string path = registry_.PathOf(group).value();
       const auto css = registry_.CssOf(group, 1);
-      all += fmt::format("{}: {} references, {} releases\n", path, css->references(),
-                         Releases(group));
+      all +=
+          fmt::format("{}: {} references, {} releases\n", path, css->references(), Releases(group));
       all += first_->groups()->Describe(*registry_.CssOf(group, 0));
       for (const Tid task : Tasks(group)) {
         all += fmt::format("task {} on {}{}\n", task.value, cpus->Of(task.value),
@@ -315,8 +314,8 @@ class FaultyWorld : protected Machine, public CoreTest {
   HierarchyId h_;
   FakeHost host_;
   std::unique_ptr<Tree> tree_;
-  Tid caller_;           // whoever asked for the operation; a task of /a
-  Tid leader_, thread_;  // a process of /a
+  Tid caller_;                 // whoever asked for the operation; a task of /a
+  Tid leader_, thread_;        // a process of /a
   std::shared_ptr<Css> held_;  // by a reference: /b's
   std::vector<std::thread> deaths_;
 };

@@ -87,8 +87,8 @@ void ExecSelf(const char* mode, uint32_t cookie, int64_t a, int64_t b, const cha
   snprintf(texts[1], sizeof texts[1], "%lld", static_cast<long long>(a));
   snprintf(texts[2], sizeof texts[2], "%lld", static_cast<long long>(b));
   // thread-self: the leader may be dead, and has no program then.
-  execl("/proc/thread-self/exe", "corral-puppet", g_socket, mode, texts[0], texts[1], texts[2], path,
-        static_cast<char*>(nullptr));
+  execl("/proc/thread-self/exe", "corral-puppet", g_socket, mode, texts[0], texts[1], texts[2],
+        path, static_cast<char*>(nullptr));
 }
 
 pid_t Clone3(uint64_t flags, pid_t wanted) {
@@ -356,7 +356,8 @@ void Carry(int fd, const Command& command) {
     }
     case Op::kThread: {
       pthread_t thread;
-      StartThread(PerformAsThread, reinterpret_cast<void*>(uintptr_t{command.cookie}), &thread, true);
+      StartThread(PerformAsThread, reinterpret_cast<void*>(uintptr_t{command.cookie}), &thread,
+                  true);
       break;
     }
     case Op::kExec: ExecSelf("perform", command.cookie, 0, 0, ""); break;
@@ -391,13 +392,14 @@ void Carry(int fd, const Command& command) {
     case Op::kSetUid: Say(fd, Message::Kind::kReply, command.cookie, SetUid(command.number)); break;
     case Op::kSetIds: {
       // The system call, not the library's: that one changes every thread.
-      const long done = syscall(SYS_setresuid, command.number & 0xffff, command.number >> 16 & 0xffff,
-                                command.number >> 32 & 0xffff);
+      const long done = syscall(SYS_setresuid, command.number & 0xffff,
+                                command.number >> 16 & 0xffff, command.number >> 32 & 0xffff);
       Say(fd, Message::Kind::kReply, command.cookie, done < 0 ? -errno : 0);
       break;
     }
     case Op::kExecStorm:
-      RunExecStorm({command.cookie, NowMs() + static_cast<int64_t>(command.number), 0, command.path});
+      RunExecStorm(
+          {command.cookie, NowMs() + static_cast<int64_t>(command.number), 0, command.path});
     case Op::kTakeTidStorm:
       Say(fd, Message::Kind::kReply, command.cookie, TakeTidStorm(command.number, command.path));
       break;

@@ -7,20 +7,21 @@
 namespace corral::puppet {
 
 enum class Op : std::uint32_t {
-  kFork,          // plain; the child says hello
-  kForkSibling,   // CLONE_PARENT
-  kVforkExec,     // vfork, and exec in the child
-  kDaemonize,     // fork, setsid, fork again; the grandchild says hello
-  kForkAs,        // clone3 with set_tid = number; replies 0 or -errno, then the child says hello
-  kThread,        // the thread says hello
-  kExec,          // this thread executes the puppet again; what is left says hello
+  kFork,         // plain; the child says hello
+  kForkSibling,  // CLONE_PARENT
+  kVforkExec,    // vfork, and exec in the child
+  kDaemonize,    // fork, setsid, fork again; the grandchild says hello
+  kForkAs,       // clone3 with set_tid = number; replies 0 or -errno, then the child says hello
+  kThread,       // the thread says hello
+  kExec,         // this thread executes the puppet again; what is left says hello
   kExitThread,
   kExitProcess,
   kReap,          // waitpid(number); replies
   kGrow,          // holds a file of `number` MiB in memory, so that its end takes a while; replies
   kStorm,         // for `number` ms: births of one kind; replies how many tasks were born
   kExecStorm,     // for `number` ms: exec by a thread, again and again; says hello with how many
-  kTakeTidStorm,  // for `number` ms: fork with the tid that an exec storm gives up; replies how many
+  kTakeTidStorm,  // for `number` ms: fork with the tid that an exec storm gives up; replies how
+                  // many
   kHoldUring,     // an io_uring whose worker thread waits for a pipe; replies 0 or -errno
   kDropUring,     // and its end; replies
   kWriteZero,     // writes `0` to the file `path`; replies 0 or -errno
@@ -44,8 +45,8 @@ struct Command {
   Op op;
   std::uint32_t cookie;  // whoever is made says it in its hello
   std::uint64_t number;
-  Storm storm;           // kStorm
-  char path[96];         // the page that storms share; kWriteZero: the file
+  Storm storm;    // kStorm
+  char path[96];  // the page that storms share; kWriteZero: the file
 };
 
 struct Message {

@@ -81,8 +81,8 @@ Puppets::~Puppets() {
   ::unlink(offer_path_.c_str());
 }
 
-void Puppets::Send(Tid to, Op op, std::uint32_t cookie, std::uint64_t number,
-                   puppet::Storm storm, std::string_view path) {
+void Puppets::Send(Tid to, Op op, std::uint32_t cookie, std::uint64_t number, puppet::Storm storm,
+                   std::string_view path) {
   Command command = {.op = op, .cookie = cookie, .number = number, .storm = storm, .path = {}};
   CORRAL_CHECK(path.size() < sizeof command.path);
   if (!path.empty()) {
@@ -125,11 +125,11 @@ std::int64_t Puppets::AwaitReply(Tid from) {
 
 Tid Puppets::Start() {
   const std::string cookie = std::to_string(next_cookie_);
-  const char* argv[] = {"corral-puppet", socket_name_.c_str(), "perform", cookie.c_str(),
-                        "0",             "0",                  "",        nullptr};
+  const char* argv[] = {
+      "corral-puppet", socket_name_.c_str(), "perform", cookie.c_str(), "0", "0", "", nullptr};
   pid_t pid = 0;
-  CORRAL_CHECK(::posix_spawn(&pid, CORRAL_PUPPET, nullptr, nullptr,
-                             const_cast<char* const*>(argv), environ) == 0);
+  CORRAL_CHECK(::posix_spawn(&pid, CORRAL_PUPPET, nullptr, nullptr, const_cast<char* const*>(argv),
+                             environ) == 0);
   AwaitHello(next_cookie_++);
   return Tid{static_cast<std::uint32_t>(pid)};
 }
@@ -214,8 +214,7 @@ void Puppets::Grow(Tid task, std::uint64_t mebibytes) {
 }
 
 void Puppets::SetIds(Tid task, std::uint16_t real, std::uint16_t effective, std::uint16_t saved) {
-  Send(task, Op::kSetIds, 0,
-       real | std::uint64_t{effective} << 16 | std::uint64_t{saved} << 32);
+  Send(task, Op::kSetIds, 0, real | std::uint64_t{effective} << 16 | std::uint64_t{saved} << 32);
   CORRAL_CHECK(AwaitReply(task) == 0);
 }
 

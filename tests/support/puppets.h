@@ -41,21 +41,21 @@ class Puppets {
   Tid Fork(Tid by);
   Tid ForkSibling(Tid by);  // CLONE_PARENT
   Tid VforkExec(Tid by);
-  Tid Daemonize(Tid by);    // the grandchild of a setsid and double fork
+  Tid Daemonize(Tid by);                   // the grandchild of a setsid and double fork
   Result<Tid> ForkAs(Tid by, Tid wanted);  // EEXIST: that tid is in use
   Tid Thread(Tid by);
   Tid Exec(Tid by);
 
-  void ExitThread(Tid task);    // returns when it is a zombie or gone
-  void ExitProcess(Tid task);   // the same, for its whole process
-  void Kill(Tgid process);      // SIGKILL, and the same
+  void ExitThread(Tid task);         // returns when it is a zombie or gone
+  void ExitProcess(Tid task);        // the same, for its whole process
+  void Kill(Tgid process);           // SIGKILL, and the same
   void Reap(Tid parent, Tid child);  // the zombie's tid is free afterwards
   void ReapOwn(Tid child);           // of a process that Start() made
   bool IsZombie(Tid task) const;
   void Grow(Tid task, std::uint64_t mebibytes);  // its end will take a while
   // Real, effective and saved user id, of this thread; a puppet that is not root cannot go back.
   void SetIds(Tid task, std::uint16_t real, std::uint16_t effective, std::uint16_t saved);
-  void BeginKill(Tgid process);                  // SIGKILL, and do not wait
+  void BeginKill(Tgid process);  // SIGKILL, and do not wait
   void EndKill(Tgid process);
 
   // 0 or an errno. The path has fewer than 96 bytes.

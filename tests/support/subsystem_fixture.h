@@ -32,9 +32,8 @@ class SubsystemTest : public ::testing::Test, private Tracker::Listener {
     if (more) {
       EXPECT_THAT(registry_->Register(more), IsOk());
     }
-    hierarchy_ = *registry_->CreateHierarchy({.name = "h",
-                                              .subsystems = registry_->AllSubsystems(),
-                                              .css_inherit = inherits});
+    hierarchy_ = *registry_->CreateHierarchy(
+        {.name = "h", .subsystems = registry_->AllSubsystems(), .css_inherit = inherits});
     tree_ = std::make_unique<Tree>(*registry_, host_);
     host_.admins.insert(Tid{1});
     tracker_.Start(Tid{1}, Tgid{1});
@@ -58,8 +57,8 @@ class SubsystemTest : public ::testing::Test, private Tracker::Listener {
   }
   int Make(std::string_view path) {
     const std::size_t slash = path.rfind('/');
-    return Errno(tree_->Mkdir({.tid = Tid{1}}, At(path.substr(0, slash)), path.substr(slash + 1),
-                              0755));
+    return Errno(
+        tree_->Mkdir({.tid = Tid{1}}, At(path.substr(0, slash)), path.substr(slash + 1), 0755));
   }
   int Remove(std::string_view path) {
     const std::size_t slash = path.rfind('/');

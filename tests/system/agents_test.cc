@@ -25,10 +25,10 @@ class AgentsInADaemon : public InstanceTest {
   }
   // Makes groups FROM to TO and empties each, so that an agent is due.
   void Empty(int from, int to, const std::string& at = "$MNT") {
-    const Outcome done = Sh("for i in $(seq " + std::to_string(from) + " " + std::to_string(to) +
-                            "); do mkdir " + at + "/$i && echo 1 > " + at +
-                            "/$i/notify_on_release && sh -c \"echo 0 > " + at +
-                            "/$i/tasks\" || exit 1; done");
+    const Outcome done =
+        Sh("for i in $(seq " + std::to_string(from) + " " + std::to_string(to) + "); do mkdir " +
+           at + "/$i && echo 1 > " + at + "/$i/notify_on_release && sh -c \"echo 0 > " + at +
+           "/$i/tasks\" || exit 1; done");
     ASSERT_EQ(done.status, 0) << done.out;
   }
   std::multiset<std::string> Told() const {
@@ -202,8 +202,11 @@ TEST_F(AgentsInADaemon, MayBelongToTheirUserAndAreLookedAtWhenTheUserChanges) {
   const Outcome root = remount("root");
   EXPECT_NE(root.status, 0);
   EXPECT_NE(root.out.find("belongs to uid 65534"), std::string::npos) << root.out;
-  EXPECT_EQ(Sh("corral status --json | jq -r '.hierarchies[] | select(.name == \"x\") | .options' | "
-               "grep -c agent_user=nobody").out, "1\n");
+  EXPECT_EQ(
+      Sh("corral status --json | jq -r '.hierarchies[] | select(.name == \"x\") | .options' | "
+         "grep -c agent_user=nobody")
+          .out,
+      "1\n");
 }
 
 // The list of a daemon that died is what root loads next.

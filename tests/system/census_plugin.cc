@@ -32,9 +32,8 @@ class Census final : public corral::Subsystem {
              .read = [](FileUse& use) -> Result<std::string> {
                return std::to_string(TasksOf(*use.css)) + "\n";
              }},
-            {.name = "wrong", .number = [this](FileUse&) -> Result<std::uint64_t> {
-               return wrong_.load();
-             }}};
+            {.name = "wrong",
+             .number = [this](FileUse&) -> Result<std::uint64_t> { return wrong_.load(); }}};
   }
 
   Result<std::unique_ptr<Css>> Create(const corral::NewCss&) override {

@@ -49,7 +49,8 @@ class Cli : public InstanceTest {
 
   // `corral events ARGUMENTS` into WORK/stream; its pid in WORK/reader, its end in WORK/status.
   void Follow(const std::string& arguments) {
-    Sh("(corral events " + arguments + " > $WORK/stream & echo $! > $WORK/reader; wait $!; "
+    Sh("(corral events " + arguments +
+       " > $WORK/stream & echo $! > $WORK/reader; wait $!; "
        "echo $? > $WORK/status) >/dev/null 2>&1 &");
     ASSERT_TRUE(LineAppears("stream", "subscribed"));
   }
@@ -70,7 +71,9 @@ TEST_F(Cli, AttachMovesEachTaskAndAProcessWithAllItsThreads) {
             Sh("printf '%s\\n' " + a + " " + b + " | sort | tr '\\n' ' '").out);
   ASSERT_EQ(Sh("mkdir $MNT/b; python3 -c 'import threading, time\n"
                "for i in range(3): threading.Thread(target=time.sleep, args=(600,)).start()' "
-               ">/dev/null 2>&1 & echo $! > $WORK/pid").status, 0);
+               ">/dev/null 2>&1 & echo $! > $WORK/pid")
+                .status,
+            0);
   const std::string process = Sh("tr -d '\\n' < $WORK/pid").out;
   ASSERT_TRUE(Eventually([&] { return Sh("ls /proc/" + process + "/task | wc -l").out == "4\n"; }));
   ASSERT_EQ(Sh("corral attach -p $MNT/b " + process).status, 0);
@@ -90,7 +93,9 @@ TEST_F(Cli, AttachNamesEachTaskThatCannotBeMovedAndMovesTheOthers) {
                 "task " + gone.substr(0, gone.size() - 1));
   EXPECT_EQ(Read(mnt() + "/a/tasks"), alive + "\n");
   EXPECT_EQ(Sh("corral attach jobs:/a 2147483647 --json 2>/dev/null | jq -c '[.attached, "
-               ".failed[0].tid, .failed[0].errno]'").out, "[[],2147483647,3]\n");
+               ".failed[0].tid, .failed[0].errno]'")
+                .out,
+            "[[],2147483647,3]\n");
 }
 
 TEST_F(Cli, AttachRefusesWhatIsNoNumberAndMovesNobody) {
@@ -134,7 +139,9 @@ TEST_F(Cli, ExecBecomesTheCommandInsideTheGroup) {
   // The process that the shell started is the command.
   EXPECT_EQ(Sh("corral exec jobs:/a -- sleep 60 & p=$!; "
                "until [ \"$(cat /proc/$p/comm)\" = sleep ]; do sleep 0.05; done; "
-               "cat $MNT/a/tasks | grep -cx $p; kill $p; wait $p 2>/dev/null; echo $?").out, "1\n143\n");
+               "cat $MNT/a/tasks | grep -cx $p; kill $p; wait $p 2>/dev/null; echo $?")
+                .out,
+            "1\n143\n");
   EXPECT_EQ(Sh("corral exec jobs:/a -- printf '%s|' -n --json -- x").out, "-n|--json|--|x|");
 }
 
@@ -154,8 +161,9 @@ TEST_F(Cli, ExecOfWhatIsNoCommandMovesNobody) {
 
 TEST_F(Cli, KillEndsTheWholeSubtreeAndSaysWhom) {
   const std::string a = Sleeper(), b = Sleeper(), other = Sleeper();
-  ASSERT_EQ(Sh("mkdir -p $MNT/a/b; corral attach jobs:/a " + a + "; corral attach jobs:/a/b " + b)
-                .status, 0);
+  ASSERT_EQ(
+      Sh("mkdir -p $MNT/a/b; corral attach jobs:/a " + a + "; corral attach jobs:/a/b " + b).status,
+      0);
   const Outcome killed = Sh("corral kill jobs:/a");
   EXPECT_EQ(killed.status, 0);
   EXPECT_EQ(killed.out.substr(0, 30), "killed 2 processes in jobs:/a:");
@@ -163,7 +171,8 @@ TEST_F(Cli, KillEndsTheWholeSubtreeAndSaysWhom) {
   EXPECT_EQ(Sh("corral wait jobs:/a").status, 0);
   EXPECT_EQ(Sh("kill -0 " + other).status, 0);
   EXPECT_EQ(Sh("corral kill jobs:/a").out, "nothing to kill in jobs:/a\n");
-  EXPECT_EQ(Sh("corral kill jobs:/a --json | jq -c .").out, "{\"killed\":[],\"path\":\"jobs:/a\"}\n");
+  EXPECT_EQ(Sh("corral kill jobs:/a --json | jq -c .").out,
+            "{\"killed\":[],\"path\":\"jobs:/a\"}\n");
   ExpectFailure("corral kill jobs:/", 1, "jobs:/");
   ExpectFailure("corral kill jobs:/missing", 1, "missing");
 }
@@ -185,7 +194,9 @@ TEST_F(Cli, RmPointsToWhyWhenTheGroupIsInUse) {
 
 TEST_F(Cli, MkdirMakesAGroupWithoutAMount) {
   EXPECT_EQ(Sh("corral mkdir corral:/x/y && corral tree corral:/x --json | jq -r "
-               "'.trees[0].groups[1].path'").out, "/x/y\n");
+               "'.trees[0].groups[1].path'")
+                .out,
+            "/x/y\n");
   ExpectFailure("corral mkdir corral:/x/y", 1, "already");
   ExpectFailure("corral mkdir corral:/", 2, "HIERARCHY:/path");
   ExpectFailure("corral mkdir x", 2, "HIERARCHY:/path");
@@ -214,9 +225,10 @@ TEST_F(Cli, WhyShowsTasksParentsGroupsAndWhoHoldsFiles) {
   }
   EXPECT_EQ(Sh("corral why $MNT/a --json | jq -c '[.tasks[0].tid, .tasks[0].parents[0].pid, "
                ".tasks[0].parents[-1].pid, (.tasks[0].age_s >= 0), .populated, "
-               "([.holders[] | select(.pid == " + shell + ") | .what] | sort)]'").out,
-            "[" + pid + "," + shell +
-                ",1,true,true,[\"descriptor 7\",\"working directory\"]]\n");
+               "([.holders[] | select(.pid == " +
+               shell + ") | .what] | sort)]'")
+                .out,
+            "[" + pid + "," + shell + ",1,true,true,[\"descriptor 7\",\"working directory\"]]\n");
   // What is held keeps the group from nothing.
   Sh("kill " + pid);
   EXPECT_EQ(Sh("corral wait jobs:/a; corral why jobs:/a/b | head -1").out,
@@ -239,7 +251,9 @@ TEST_F(Cli, WhyCopesWithARootAnEmptyGroupAndAGroupThatIsNotThere) {
 
 TEST_F(Cli, WhyShowsHostileNamesHarmlessly) {
   ASSERT_EQ(Sh("mkdir \"$MNT/$(printf 'a\\033[2J')\"; cp $(command -v sleep) \"$WORK/$(printf "
-               "'x\\033]0;y')\"").status, 0);
+               "'x\\033]0;y')\"")
+                .status,
+            0);
   Sh("\"$WORK/$(printf 'x\\033]0;y')\" 60 >/dev/null 2>&1 & echo $! > $WORK/pid");
   ASSERT_EQ(Sh("corral attach \"$MNT/$(printf 'a\\033[2J')\" $(cat $WORK/pid)").status, 0);
   for (const char* command : {"why", "ps", "ls", "tree", "kill", "rm"}) {
@@ -264,7 +278,8 @@ TEST_F(Cli, WhyShowsWhoHasEndedAndIsStillAwaited) {
   EXPECT_NE(why.out.find("1 task that ended holds memory or files yet"), std::string::npos)
       << why.out;
   EXPECT_EQ(Sh("corral why jobs:/a --json | jq -c '[.awaited[0].tid, .awaited[0].path, "
-               "(.tasks | length), .populated]'").out,
+               "(.tasks | length), .populated]'")
+                .out,
             "[" + std::to_string(child) + ",\"/a\",0,true]\n");
   slow.LetGo();
   int status = -1;
@@ -277,8 +292,10 @@ TEST_F(Cli, WhyShowsWhoHasEndedAndIsStillAwaited) {
 
 TEST_F(Cli, EventsTellEachStepInOrderAndEndWithTheGroup) {
   const std::string agent = WriteAgent("exit 0");
-  ASSERT_EQ(Sh("mkdir $MNT/a; echo 1 > $MNT/a/notify_on_release; echo " + agent +
-               " > $MNT/release_agent").status, 0);
+  ASSERT_EQ(
+      Sh("mkdir $MNT/a; echo 1 > $MNT/a/notify_on_release; echo " + agent + " > $MNT/release_agent")
+          .status,
+      0);
   Follow("jobs:/a --json");
   Sh("corral exec jobs:/a -- true");
   ASSERT_TRUE(LineAppears("stream", "notified"));
@@ -292,7 +309,9 @@ TEST_F(Cli, EventsTellEachStepInOrderAndEndWithTheGroup) {
             "notified jobs:/a null\n"
             "removed jobs:/a null\n");
   EXPECT_EQ(Sh("jq -e 'select(.event == \"released\") | .hierarchy == \"jobs\" and .path == \"/a\" "
-               "and (.time | test(\"^[0-9-]+T[0-9:]+[.][0-9]{6}Z$\"))' $WORK/stream").out, "true\n");
+               "and (.time | test(\"^[0-9-]+T[0-9:]+[.][0-9]{6}Z$\"))' $WORK/stream")
+                .out,
+            "true\n");
 }
 
 TEST_F(Cli, EventsFollowARenameAndLeaveOtherGroupsOut) {
@@ -331,9 +350,13 @@ TEST_F(Cli, AReaderThatStopsLosesNothingSilentlyAndHoldsUpNobody) {
   ASSERT_TRUE(LineAppears("stream", "\"lost\""));  // it has caught up
   Sh("mkdir $MNT/last; rmdir $MNT/last");
   ASSERT_TRUE(LineAppears("stream", "\"/last\""));
-  EXPECT_EQ(Sh("jq -n '[inputs | if .event == \"lost\" then .lost elif .path == \"/a\" then 1 else 0 "
-               "end] | add' $WORK/stream").out, std::to_string(3 * rounds) + "\n");
-  EXPECT_NE(Sh("grep -c '\"lost\"' $WORK/stream").out, "0\n") << "nothing was lost: nothing is tested";
+  EXPECT_EQ(
+      Sh("jq -n '[inputs | if .event == \"lost\" then .lost elif .path == \"/a\" then 1 else 0 "
+         "end] | add' $WORK/stream")
+          .out,
+      std::to_string(3 * rounds) + "\n");
+  EXPECT_NE(Sh("grep -c '\"lost\"' $WORK/stream").out, "0\n")
+      << "nothing was lost: nothing is tested";
 }
 
 // Its answer is larger than what the socket holds.
@@ -342,7 +365,9 @@ TEST_F(Cli, AReaderThatNeverReadsItsAnswerDoesNotKeepTheDaemonFromEnding) {
   ASSERT_TRUE(client && client->Call({{"op", "subscribe"}}));
   // Each name 250 bytes: events of 2 KB each.
   ASSERT_EQ(Sh("cd $MNT; n=$(printf %0250d 0); for i in 1 2 3 4 5 6 7 8; do mkdir $n; cd $n; done; "
-               "for i in $(seq 400); do mkdir x$i; rmdir x$i; done").status, 0);
+               "for i in $(seq 400); do mkdir x$i; rmdir x$i; done")
+                .status,
+            0);
   ASSERT_TRUE(client->Send({{"op", "events"}}));
   ::usleep(300'000);  // it is being sent by now
   EXPECT_EQ(Sh("timeout 30 corral shutdown --force").status, 0);
@@ -392,17 +417,18 @@ TEST_F(Cli, EveryCommandRefusesBadInputWithOneSentence) {
 }
 
 TEST_F(Cli, WithoutADaemonEveryCommandSaysSoAndStartsNone) {
-  for (const char* command :
-       {"attach corral:/a 1", "kill corral:/a", "rm corral:/a", "mkdir corral:/a", "why corral:/a",
-        "events", "events corral:/a", "ps corral:/", "ls", "tree", "wait corral:/a", "status",
-        "audit"}) {
+  for (const char* command : {"attach corral:/a 1", "kill corral:/a", "rm corral:/a",
+                              "mkdir corral:/a", "why corral:/a", "events", "events corral:/a",
+                              "ps corral:/", "ls", "tree", "wait corral:/a", "status", "audit"}) {
     ExpectFailure(std::string("corral -i cli-test-none ") + command, 3, "cli-test-none");
   }
   ExpectFailure("corral -i cli-test-none exec corral:/a -- true", 125, "cli-test-none");
   EXPECT_EQ(Sh("corral -i cli-test-none shutdown").status, 0) << "what is asked for is so";
   // A directory in another instance's mount.
-  ExpectFailure("CORRAL_INSTANCE=$CORRAL_INSTANCE-b corral run -- true; "
-                "CORRAL_INSTANCE=$CORRAL_INSTANCE-b corral why $MNT", 1, "not inside a mount");
+  ExpectFailure(
+      "CORRAL_INSTANCE=$CORRAL_INSTANCE-b corral run -- true; "
+      "CORRAL_INSTANCE=$CORRAL_INSTANCE-b corral why $MNT",
+      1, "not inside a mount");
   EXPECT_EQ(Sh("CORRAL_INSTANCE=$CORRAL_INSTANCE-b corral shutdown").status, 0);
 }
 
@@ -422,7 +448,9 @@ TEST_F(Cli, JsonOfEveryCommandParses) {
 // ---- texts that others chose
 
 // C1 as a character and as a byte, right-to-left, DEL, ESC, a line separator, a backslash.
-constexpr char kHostile[] = "a\xc2\x9b" "31m\x9b\xe2\x80\xae\x7f\x1b[2J\xe2\x80\xa8\\z";
+constexpr char kHostile[] =
+    "a\xc2\x9b"
+    "31m\x9b\xe2\x80\xae\x7f\x1b[2J\xe2\x80\xa8\\z";
 
 void ExpectHarmless(const std::string& command, const std::string& out) {
   std::istringstream lines(out);
@@ -438,17 +466,30 @@ TEST_F(Cli, ANameDrivesNoTerminalWhateverShowsIt) {
   ::setenv("NAME", kHostile, 1);
   const std::string pid = Sh("\"$PROGRAM\" 60 >/dev/null 2>&1 & echo $!").out;
   ASSERT_EQ(Write(group + "/tasks", pid), 0);
-  for (const char* command :
-       {"corral tree", "corral ls jobs:/", "corral ps -r jobs:/", "corral why \"jobs:/$NAME\"",
-        "corral stat \"jobs:/$NAME\"", "corral top --once --interval 0.1",
-        "corral rm \"jobs:/$NAME\"", "corral ps \"jobs:/$NAME/no\"",
-        "corral ps \"$MNT/$NAME/no\"", "corral mkdir \"jobs:/$NAME\"",
-        "corral run -g \"jobs:/\" -- \"$NAME\"", "corral exec \"jobs:/a\" -- \"$NAME\"",
-        "corral attach jobs:/ \"$NAME\"", "corral mount -o \"$NAME\" none $MNT",
-        "corral umount \"$WORK/$NAME\"", "corral \"$NAME\"", "corral ps \"--$NAME\" x",
-        "corral -i \"$NAME\" status", "corrald --instance \"$NAME\"", "corrald \"--$NAME\"",
-        "mount.container none $MNT -o \"$NAME\"", "mount.container none \"$WORK/no$NAME\"",
-        "corral __complete ps jobs:/ | tr '\\t' ' '", "corral kill \"jobs:/$NAME\""}) {
+  for (const char* command : {"corral tree",
+                              "corral ls jobs:/",
+                              "corral ps -r jobs:/",
+                              "corral why \"jobs:/$NAME\"",
+                              "corral stat \"jobs:/$NAME\"",
+                              "corral top --once --interval 0.1",
+                              "corral rm \"jobs:/$NAME\"",
+                              "corral ps \"jobs:/$NAME/no\"",
+                              "corral ps \"$MNT/$NAME/no\"",
+                              "corral mkdir \"jobs:/$NAME\"",
+                              "corral run -g \"jobs:/\" -- \"$NAME\"",
+                              "corral exec \"jobs:/a\" -- \"$NAME\"",
+                              "corral attach jobs:/ \"$NAME\"",
+                              "corral mount -o \"$NAME\" none $MNT",
+                              "corral umount \"$WORK/$NAME\"",
+                              "corral \"$NAME\"",
+                              "corral ps \"--$NAME\" x",
+                              "corral -i \"$NAME\" status",
+                              "corrald --instance \"$NAME\"",
+                              "corrald \"--$NAME\"",
+                              "mount.container none $MNT -o \"$NAME\"",
+                              "mount.container none \"$WORK/no$NAME\"",
+                              "corral __complete ps jobs:/ | tr '\\t' ' '",
+                              "corral kill \"jobs:/$NAME\""}) {
     ExpectHarmless(command, Sh(command).out);
   }
   ASSERT_TRUE(LineAppears("stream", "empty"));
@@ -462,8 +503,9 @@ TEST_F(Cli, JsonIsAsciiAndKeepsEveryByteOfAName) {
   ASSERT_EQ(::mkdir((mnt() + "/" + kHostile).c_str(), 0755), 0);
   for (const char* command : {"tree", "ls jobs:/", "why jobs:/", "top --once --interval 0.1"}) {
     const std::string json = Sh(std::string("corral ") + command + " --json").out;
-    EXPECT_TRUE(std::ranges::all_of(json, [](char c) { return c == '\n' || (c >= ' ' && c < 0x7f); }))
-        << command;
+    EXPECT_TRUE(std::ranges::all_of(json, [](char c) {
+      return c == '\n' || (c >= ' ' && c < 0x7f);
+    })) << command;
     EXPECT_NE(json.find("\\u202e"), std::string::npos) << command;
   }
   const auto tree = nlohmann::json::parse(Sh("corral tree jobs:/ --json").out);
@@ -524,8 +566,11 @@ TEST_F(Cli, BashCompletesALine) {
       "completions/corral";
   if (::access(script.c_str(), R_OK) != 0) GTEST_SKIP() << "needs " << script;
   const auto complete = [&](const std::string& line) {
-    return Sh("bash -c '. " + script + "; COMP_LINE=\"$1\"; COMP_POINT=${#1}; _corral; "
-              "printf \"%s|\" \"${COMPREPLY[@]}\"' - \"" + line + "\"").out;
+    return Sh("bash -c '. " + script +
+              "; COMP_LINE=\"$1\"; COMP_POINT=${#1}; _corral; "
+              "printf \"%s|\" \"${COMPREPLY[@]}\"' - \"" +
+              line + "\"")
+        .out;
   };
   EXPECT_EQ(complete("corral umo"), "umount|");
   EXPECT_EQ(complete("corral ps --rec"), "--recursive|");

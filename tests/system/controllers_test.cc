@@ -218,8 +218,9 @@ TEST_F(FreezerOnTasks, AFrozenProcessCanBeKilled) {
 }
 
 TEST_F(FreezerOnTasks, AMemberMayFreezeItself) {
-  const std::string task = Start("echo $$ > $MNT/a/tasks; echo FROZEN > $MNT/a/freezer.state; "
-                                 "touch $WORK/went-on; exec sleep 100");
+  const std::string task = Start(
+      "echo $$ > $MNT/a/tasks; echo FROZEN > $MNT/a/freezer.state; "
+      "touch $WORK/went-on; exec sleep 100");
   ASSERT_TRUE(Frozen());
   EXPECT_TRUE(Eventually([&] { return Stopped(task); }));
   EXPECT_NE(::access((work() + "/went-on").c_str(), F_OK), 0);
@@ -249,7 +250,8 @@ class BeancounterOnTasks : public Controllers {
     ASSERT_EQ(Sh("mkdir $MNT/a $MNT/a/b").status, 0);
   }
   std::string Held(const std::string& resource, const std::string& column = "2") {
-    return Sh("awk '$1 == \"" + resource + "\" { print $" + column + " }' $MNT/a/beancounter.usage").out;
+    return Sh("awk '$1 == \"" + resource + "\" { print $" + column + " }' $MNT/a/beancounter.usage")
+        .out;
   }
 };
 
@@ -257,15 +259,15 @@ TEST_F(BeancounterOnTasks, CountsTheProcessesPagesAndFilesOfTheSubtree) {
   EXPECT_EQ(Held("numproc") + Held("physpages") + Held("numfile"), "0\n0\n0\n");
   const std::string a = Start("exec 7</dev/null 8</dev/null; exec sleep 100");
   const std::string b = Start("exec sleep 100");
-  ASSERT_TRUE(Eventually([&] {
-    return Sh("cat /proc/" + a + "/comm /proc/" + b + "/comm").out == "sleep\nsleep\n";
-  }));
+  ASSERT_TRUE(Eventually(
+      [&] { return Sh("cat /proc/" + a + "/comm /proc/" + b + "/comm").out == "sleep\nsleep\n"; }));
   ASSERT_EQ(Write(mnt() + "/a/tasks", a), 0);
   ASSERT_EQ(Write(mnt() + "/a/b/tasks", b), 0);
   EXPECT_EQ(Held("numproc"), "2\n");
   EXPECT_EQ(Held("numfile"), Sh("ls /proc/" + a + "/fd /proc/" + b + "/fd | grep -c '^[0-9]'").out);
   EXPECT_EQ(Held("physpages"), Sh("cat /proc/" + a + "/statm /proc/" + b +
-                                  "/statm | awk '{ n += $2 } END { print n }'").out);
+                                  "/statm | awk '{ n += $2 } END { print n }'")
+                                   .out);
   ASSERT_EQ(Write(mnt() + "/tasks", b), 0);
   EXPECT_EQ(Held("numproc") + Held("numproc", "3"), "1\n2\n");
 }

@@ -11,8 +11,7 @@ namespace corral {
 namespace {
 
 // So much of the CPU, counted by itself.
-constexpr char kBurn[] =
-    "python3 -c 'import time\nwhile time.process_time() < 0.5: pass'";
+constexpr char kBurn[] = "python3 -c 'import time\nwhile time.process_time() < 0.5: pass'";
 
 class Cpu : public InstanceTest {
  protected:
@@ -20,10 +19,10 @@ class Cpu : public InstanceTest {
 };
 
 TEST_F(Cpu, OfARunIsBilledInFull) {
-  const Outcome run =
-      Sh(std::string("corral run --json -- sh -c \"") + kBurn + "\" 2> $WORK/said; "
-         "jq -e '.cpu.complete and .exit_status == 0' $WORK/said > $WORK/verdict; "
-         "jq .cpu.total_ns $WORK/said");
+  const Outcome run = Sh(std::string("corral run --json -- sh -c \"") + kBurn +
+                         "\" 2> $WORK/said; "
+                         "jq -e '.cpu.complete and .exit_status == 0' $WORK/said > $WORK/verdict; "
+                         "jq .cpu.total_ns $WORK/said");
   EXPECT_EQ(Read(work() + "/verdict"), "true\n") << Read(work() + "/said");
   EXPECT_GE(Number(run.out), 0.5e9) << run.out;
 }
@@ -72,15 +71,17 @@ TEST_F(Cpu, IsInTheFilesOfCpuacct) {
 
 TEST_F(Cpu, OfAThousandShortCommandsIsCounted) {
   Mount("cpuacct,name=c");
-  const Outcome run = Sh(
-      "mkdir $MNT/a; sh -c 'echo 0 > $MNT/a/tasks; i=0; while [ $i -lt 1000 ]; do /bin/true; "
-      "i=$((i+1)); done; times' | sed -n 2p");
+  const Outcome run =
+      Sh("mkdir $MNT/a; sh -c 'echo 0 > $MNT/a/tasks; i=0; while [ $i -lt 1000 ]; do /bin/true; "
+         "i=$((i+1)); done; times' | sed -n 2p");
   double minutes = 0;
   double seconds = 0;
   double system_minutes = 0;
   double system_seconds = 0;
   ASSERT_EQ(std::sscanf(run.out.c_str(), "%lfm%lfs %lfm%lfs", &minutes, &seconds, &system_minutes,
-                        &system_seconds), 4) << run.out;
+                        &system_seconds),
+            4)
+      << run.out;
   const double said = ((minutes + system_minutes) * 60 + seconds + system_seconds) * 1e9;
   ASSERT_TRUE(Eventually([&] { return Sh("cat $MNT/a/tasks").out.empty(); }));
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
@@ -93,7 +94,9 @@ TEST_F(Cpu, OfAThousandShortCommandsIsCounted) {
 TEST_F(Cpu, LoadIsThatOfTheLastSeconds) {
   Mount("cpuacct,name=c");
   ASSERT_EQ(Sh("mkdir $MNT/a; sh -c 'echo 0 > $MNT/a/tasks; exec timeout 60 sh -c \"while :; do "
-               ":; done\"' > /dev/null 2>&1 & ").status, 0);
+               ":; done\"' > /dev/null 2>&1 & ")
+                .status,
+            0);
   EXPECT_TRUE(Eventually([&] { return Number(Read(mnt() + "/a/cpuacct.load")) >= 5; }));
   EXPECT_EQ(Sh("echo 1 > $MNT/a/cgroup.kill").status, 0);
 }
@@ -104,7 +107,8 @@ TEST_F(Cpu, StatShowsAGroup) {
   EXPECT_EQ(Sh("corral stat c:/a --json | jq -c '[.path, .tasks, .processes, .groups, "
                ".subtree.tasks, (.cpu.total_ns | type), [.files[].name] == [\"cpuacct.usage\", "
                "\"cpuacct.usage_user\", \"cpuacct.usage_sys\", \"cpuacct.usage_subtree\", "
-               "\"cpuacct.stat\", \"cpuacct.load\"]]'").out,
+               "\"cpuacct.stat\", \"cpuacct.load\"]]'")
+                .out,
             "[\"c:/a\",1,1,1,1,\"number\",true]\n");
   const std::string text = Sh("corral stat $MNT/a").out;
   EXPECT_NE(text.find("1 task in 1 process"), std::string::npos) << text;
@@ -121,11 +125,15 @@ TEST_F(Cpu, StatSaysWhenNothingIsMetered) {
 
 TEST_F(Cpu, TopShowsWhoRuns) {
   ASSERT_EQ(Sh("corral run -- true; corral mkdir corral:/idle; corral run --detach -g corral:/busy "
-               "-- timeout 60 sh -c 'while :; do :; done'").status, 0);
+               "-- timeout 60 sh -c 'while :; do :; done'")
+                .status,
+            0);
   const std::string frame = "corral top --once --json --interval 2 --sort cpu corral:/ | ";
   EXPECT_TRUE(Eventually([&] {
-    return Sh(frame + "jq -e '[.groups[] | select(.path == \"corral:/busy\")][0] | "
-                      ".cpu_percent > 5 and .tasks == 2' > /dev/null").status == 0;
+    return Sh(frame +
+              "jq -e '[.groups[] | select(.path == \"corral:/busy\")][0] | "
+              ".cpu_percent > 5 and .tasks == 2' > /dev/null")
+               .status == 0;
   }));
   EXPECT_EQ(Sh(frame + "jq '[.groups[] | select(.path == \"corral:/idle\").cpu_percent][0]'").out,
             "0\n");
@@ -139,8 +147,9 @@ TEST_F(Cpu, TopShowsWhoRuns) {
 TEST_F(Cpu, TopLeavesTheTerminalAsItWas) {
   ASSERT_EQ(Sh("corral run -- true").status, 0);
   if (Sh("command -v script").status != 0) GTEST_SKIP() << "no script(1) here";
-  const Outcome key = Sh("(sleep 2; printf q) | timeout 30 script -qec 'corral top --interval 0.5' "
-                         "/dev/null");
+  const Outcome key =
+      Sh("(sleep 2; printf q) | timeout 30 script -qec 'corral top --interval 0.5' "
+         "/dev/null");
   EXPECT_EQ(key.status, 0) << key.out;
   EXPECT_NE(key.out.find("\x1b[?1049h"), std::string::npos);
   EXPECT_NE(key.out.find("GROUP"), std::string::npos);

@@ -153,7 +153,8 @@ TEST_F(Crash, TheSpawnerEndsWithItsDaemon) {
   KillDaemon();
   EXPECT_TRUE(Eventually([&] {
     return Sh("grep -L 'State:.Z' /proc/" + std::to_string(std::atoi(spawner.c_str())) +
-              "/status 2>/dev/null").out.empty();
+              "/status 2>/dev/null")
+        .out.empty();
   }));
 }
 
@@ -165,8 +166,9 @@ TEST_F(Crash, ADaemonStartedInAGroupLeavesItAndSoDoAgents) {
   MountAgain("name=x");
   ASSERT_EQ(Write(a + "/tasks", std::to_string(keeps)), 0);
   // The second daemon dies in there, too: whoever starts the third is in the group.
-  const Outcome third = Sh("echo $$ > $MNT/a/tasks; "
-                           "kill -9 $(corral status --json | jq .daemon_pid); corral status");
+  const Outcome third =
+      Sh("echo $$ > $MNT/a/tasks; "
+         "kill -9 $(corral status --json | jq .daemon_pid); corral status");
   EXPECT_EQ(third.status, 0) << third.out;
   MountAgain("name=x");
   EXPECT_TRUE(Eventually([&] { return Read(a + "/tasks") == std::to_string(keeps) + "\n"; }))
@@ -194,7 +196,8 @@ TEST_F(Crash, ADamagedStoreIsNamedAndNothingIsForgottenUnasked) {
   std::filesystem::remove_all(Runtime() + "/store");
   MountAgain("none,name=x");
   EXPECT_EQ(Sh("ls -d $MNT/*/").status, 2) << "all groups are forgotten";
-  EXPECT_NE(("\n" + Read(mnt() + "/tasks")).find("\n" + std::to_string(task) + "\n"), std::string::npos);
+  EXPECT_NE(("\n" + Read(mnt() + "/tasks")).find("\n" + std::to_string(task) + "\n"),
+            std::string::npos);
   ExpectCleanAudit();
 }
 

@@ -29,9 +29,9 @@ namespace corral {
 namespace {
 
 constexpr int kDrivers = 4;
-constexpr int kPlaces = 3;            // groups of the other hierarchy
-constexpr int kNotifiedCycles = 2;    // the agent is to be called in one cycle of so many
-constexpr int kLeastCycles = 4;       // of each driver
+constexpr int kPlaces = 3;          // groups of the other hierarchy
+constexpr int kNotifiedCycles = 2;  // the agent is to be called in one cycle of so many
+constexpr int kLeastCycles = 4;     // of each driver
 
 struct Tally {
   std::atomic<std::uint64_t> births;
@@ -42,7 +42,7 @@ struct Tally {
   std::atomic<bool> stop;
 };
 
-Tally* g_tally;          // shared by all processes of the test
+Tally* g_tally;            // shared by all processes of the test
 unsigned g_threads = 200;  // a worker makes at most so many between two other births
 
 // ---- what a worker does
@@ -108,8 +108,8 @@ class Cycles : public InstanceTest {
 
   static void Check(bool fine, const char* what, std::uint64_t cycle) {
     if (fine) return;
-    std::fprintf(stderr, "cycle %llu: %s (errno %d)\n", static_cast<unsigned long long>(cycle), what,
-                 errno);
+    std::fprintf(stderr, "cycle %llu: %s (errno %d)\n", static_cast<unsigned long long>(cycle),
+                 what, errno);
     ::_exit(1);
   }
 
@@ -131,7 +131,8 @@ class Cycles : public InstanceTest {
   void AwaitAgent(int group, std::uint64_t times, std::uint64_t cycle) const {
     struct stat stat = {};
     for (int i = 0; i < 20000; ++i) {
-      if (::stat(Told(group).c_str(), &stat) == 0 && stat.st_size >= static_cast<off_t>(times)) break;
+      if (::stat(Told(group).c_str(), &stat) == 0 && stat.st_size >= static_cast<off_t>(times))
+        break;
       ::usleep(1000);
     }
     Check(stat.st_size == static_cast<off_t>(times), "the agent's calls", cycle);
@@ -204,8 +205,8 @@ class Cycles : public InstanceTest {
 TEST_F(Cycles, AreEachToldExactlyOnceInAStormOfMovesExecsAndKills) {
   const char* wanted = std::getenv("CORRAL_STORM_BIRTHS");
   const std::uint64_t births = wanted ? std::strtoull(wanted, nullptr, 10) : 20'000;
-  g_tally = static_cast<Tally*>(::mmap(nullptr, sizeof(Tally), PROT_READ | PROT_WRITE,
-                                       MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  g_tally = static_cast<Tally*>(
+      ::mmap(nullptr, sizeof(Tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   g_threads = static_cast<unsigned>(std::clamp<std::uint64_t>(births / 100, 50, 3000));
   Mount("none,name=storm,release_agent=" + WriteAgent("printf x >> " + work() + "/told-${1#/}"));
   Mount("none,name=other", "other");
@@ -242,7 +243,8 @@ TEST_F(Cycles, AreEachToldExactlyOnceInAStormOfMovesExecsAndKills) {
   // Late failures of exec are mended; nothing else was missed. But for what processes start and
   // end that the kernel hides from the hooks (docs/concurrency.md, 6.5).
   EXPECT_EQ(Sh("corral status --json | jq -c '[.misses.out_of_table, .misses.recursion, "
-               "if .hidden_processes == [] then .misses.adopted else 0 end]'").out,
+               "if .hidden_processes == [] then .misses.adopted else 0 end]'")
+                .out,
             "[0,0,0]\n");
 }
 

@@ -1,6 +1,6 @@
 // A tree far deeper than anybody needs, made by a user through descriptors of directories: every
-// command, a crash and the end of the instance get along with it, and none of it costs the square of
-// the depth.
+// command, a crash and the end of the instance get along with it, and none of it costs the square
+// of the depth.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -71,7 +71,9 @@ TEST_F(Deep, EveryCommandGetsAlongWithIt) {
   ASSERT_TRUE(slow && slow->Send({{"op", "tree"}}));
   EXPECT_EQ(InTime("corral tree deep:/ | wc -l").out, std::to_string(kDepth + 2) + "\n");
   EXPECT_EQ(InTime("corral tree deep:/ --json | jq '[.trees[0].groups[-1] | .depth, .path] == [" +
-                   all + ", null]'").out, "true\n");
+                   all + ", null]'")
+                .out,
+            "true\n");
   EXPECT_NE(InTime("corral tree deep:/ | tail -n 1").out.find("(" + all + " down) d"),
             std::string::npos);
   EXPECT_LT(InTime("corral tree deep:/").out.size(), std::size_t{300} * kDepth);
@@ -101,8 +103,10 @@ TEST_F(Deep, EveryCommandGetsAlongWithIt) {
   InTime("corral kill deep:/d");
   InTime("corral wait deep:/d");
   EXPECT_TRUE(Eventually([&] {
-    return Sh("jq -n '[inputs | if .event == \"lost\" then .lost elif .event == \"populated\" then 1 "
-              "else 0 end] | add' $WORK/events").out == std::to_string(2 * kDepth) + "\n";
+    return Sh("jq -n '[inputs | if .event == \"lost\" then .lost elif .event == \"populated\" then "
+              "1 "
+              "else 0 end] | add' $WORK/events")
+               .out == std::to_string(2 * kDepth) + "\n";
   })) << "each became populated and empty, and was told or counted";
   Sh("kill $(cat $WORK/reader)");
 

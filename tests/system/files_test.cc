@@ -35,22 +35,23 @@ class Files : public InstanceTest {
 
 TEST_F(Files, EveryCgroupHasItsControlFilesAndTheTopTheAgent) {
   EXPECT_EQ(Sh("mkdir $MNT/a; ls $MNT/a | tr '\\n' ' '").out,
-            "cgroup.events cgroup.kill cgroup.max.depth cgroup.max.descendants cgroup.procs notify_on_release releasable tasks ");
+            "cgroup.events cgroup.kill cgroup.max.depth cgroup.max.descendants cgroup.procs "
+            "notify_on_release releasable tasks ");
   EXPECT_EQ(Sh("ls $MNT | tr '\\n' ' '").out,
             "a cgroup.events cgroup.procs notify_on_release releasable release_agent tasks ");
   EXPECT_EQ(Sh("stat -c %a,%h $MNT/a/tasks $MNT/a/releasable $MNT").out, "644,1\n444,1\n755,3\n");
 }
 
 TEST_F(Files, AShellPutsItselfInAndItsChildrenFollow) {
-  const Outcome session = Sh(
-      "mkdir $MNT/job\n"
-      "echo $$ > $MNT/job/tasks\n"
-      "sleep 60 & one=$!\n"
-      "(sleep 60 & : > $WORK/two; wait) & two=$!\n"
-      "until [ -e $WORK/two ]; do :; done\n"
-      "wc -l < $MNT/job/tasks\n"  // shell, sleep, subshell, its sleep; the shell opens the list
-      "grep -cx -e $$ -e $one -e $two $MNT/job/tasks\n"
-      "echo 1 > $MNT/job/cgroup.kill");
+  const Outcome session =
+      Sh("mkdir $MNT/job\n"
+         "echo $$ > $MNT/job/tasks\n"
+         "sleep 60 & one=$!\n"
+         "(sleep 60 & : > $WORK/two; wait) & two=$!\n"
+         "until [ -e $WORK/two ]; do :; done\n"
+         "wc -l < $MNT/job/tasks\n"  // shell, sleep, subshell, its sleep; the shell opens the list
+         "grep -cx -e $$ -e $one -e $two $MNT/job/tasks\n"
+         "echo 1 > $MNT/job/cgroup.kill");
   EXPECT_EQ(session.out, "4\n3\n");
   EXPECT_TRUE(Eventually([&] { return Sh("rmdir $MNT/job").status == 0; }));
 }
@@ -92,8 +93,9 @@ TEST_F(Files, WritesToTasksHaveTheExactErrno) {
   const struct {
     const char* bytes;
     int error;
-  } kCases[] = {{"", 0},       {" ", EIO},          {"x", EIO},        {"-5", ESRCH},
-                {"99999999", ESRCH}, {"4294967297", ESRCH}, {"\n\n", EIO}};
+  } kCases[] = {{"", 0},       {" ", EIO},          {"x", EIO},
+                {"-5", ESRCH}, {"99999999", ESRCH}, {"4294967297", ESRCH},
+                {"\n\n", EIO}};
   for (const auto& c : kCases) EXPECT_EQ(Write(tasks, c.bytes), c.error) << c.bytes;
   EXPECT_EQ(Write(tasks, std::string(5000, ' ')), E2BIG);
   EXPECT_EQ(Sh("wc -c < $MNT/a/tasks").out, "0\n");
@@ -150,16 +152,17 @@ TEST_F(Files, TheTopListsEveryTaskOfTheMachine) {
   // Tasks come and go between the two looks: only those that /proc shows before and after.
   EXPECT_EQ(Sh("all() { ps -eLo tid=,stat= | awk '$2 !~ /Z|X/ { print $1 }' | sort; }\n"
                "all > $WORK/before; sort $MNT/tasks > $WORK/listed; all > $WORK/after\n"
-               "comm -12 $WORK/before $WORK/after | comm -23 - $WORK/listed").out,
+               "comm -12 $WORK/before $WORK/after | comm -23 - $WORK/listed")
+                .out,
             "");
 }
 
 TEST_F(Files, CopiesAreWhole) {
-  const Outcome copy = Sh(
-      "cat $MNT/tasks > $WORK/cat; cp $MNT/tasks $WORK/cp\n"
-      "python3 -c 'import shutil,sys; shutil.copyfile(sys.argv[1], sys.argv[2])' "
-      "$MNT/tasks $WORK/py\n"
-      "for f in cat cp py; do grep -cx 1 $WORK/$f; tail -c1 $WORK/$f | od -An -c; done");
+  const Outcome copy =
+      Sh("cat $MNT/tasks > $WORK/cat; cp $MNT/tasks $WORK/cp\n"
+         "python3 -c 'import shutil,sys; shutil.copyfile(sys.argv[1], sys.argv[2])' "
+         "$MNT/tasks $WORK/py\n"
+         "for f in cat cp py; do grep -cx 1 $WORK/$f; tail -c1 $WORK/$f | od -An -c; done");
   EXPECT_EQ(copy.out, "1\n  \\n\n1\n  \\n\n1\n  \\n\n");
   ASSERT_EQ(Sh("mkdir $MNT/a").status, 0);
   const int in = ::open((mnt() + "/a/notify_on_release").c_str(), O_RDONLY | O_CLOEXEC);
@@ -215,13 +218,13 @@ TEST_F(Files, KillEndsTheSubtree) {
 
 TEST_F(Files, DelegationByChownLetsAUserManageItsOwnTasksOnly) {
   ASSERT_EQ(Sh("mkdir $MNT/d && chown -R 65534 $MNT/d").status, 0);
-  const Outcome user = Sh(
-      "cat > $WORK/user.sh <<'E'\n"
-      "mkdir $MNT/d/sub && echo 0 > $MNT/d/sub/tasks && wc -l < $MNT/d/sub/tasks\n"
-      "/bin/echo 2 > $MNT/d/tasks\n"  // kthreadd: not its own
-      "mkdir $MNT/e\n"
-      "E\n"
-      "setpriv --reuid 65534 --clear-groups sh $WORK/user.sh");
+  const Outcome user =
+      Sh("cat > $WORK/user.sh <<'E'\n"
+         "mkdir $MNT/d/sub && echo 0 > $MNT/d/sub/tasks && wc -l < $MNT/d/sub/tasks\n"
+         "/bin/echo 2 > $MNT/d/tasks\n"  // kthreadd: not its own
+         "mkdir $MNT/e\n"
+         "E\n"
+         "setpriv --reuid 65534 --clear-groups sh $WORK/user.sh");
   EXPECT_NE(user.out.find("1\n"), std::string::npos) << user.out;
   EXPECT_NE(user.out.find("write error: Permission denied"), std::string::npos) << user.out;
   EXPECT_NE(user.out.find("cannot create directory"), std::string::npos) << user.out;
@@ -254,7 +257,8 @@ TEST_F(Files, AWholeProcessMovesWithItsThreads) {
 class Listing : public Files {
  protected:
   static std::size_t ResidentKilobytes(const std::string& pid) {
-    return std::strtoul(Sh("awk '/^VmRSS/{print $2}' /proc/" + pid + "/status").out.c_str(), nullptr, 10);
+    return std::strtoul(Sh("awk '/^VmRSS/{print $2}' /proc/" + pid + "/status").out.c_str(),
+                        nullptr, 10);
   }
   static std::string Daemon() {
     return std::to_string(std::atoi(Sh("corral status --json | jq .daemon_pid").out.c_str()));
@@ -299,7 +303,8 @@ TEST_F(Listing, CanBeTakenUpAnywhere) {
     places.emplace_back(place, entry->d_name);
   }
   ASSERT_GT(places.size(), 300u);
-  for (const std::size_t at : {std::size_t{250}, std::size_t{3}, places.size() - 1, std::size_t{0}}) {
+  for (const std::size_t at :
+       {std::size_t{250}, std::size_t{3}, places.size() - 1, std::size_t{0}}) {
     ::seekdir(top.get(), places[at].first);
     EXPECT_EQ(::readdir(top.get())->d_name, places[at].second);
   }
@@ -397,11 +402,14 @@ TEST_F(Depth, AQuotaIsToldWithASentence) {
   EXPECT_EQ(Sh("corral mkdir files:/a/b").status, 0);
   const Outcome mkdir = Sh("corral mkdir files:/a/c");
   EXPECT_NE(mkdir.status, 0);
-  EXPECT_NE(mkdir.out.find("/a may have 1 cgroups below it, and has 1"), std::string::npos) << mkdir.out;
-  ASSERT_EQ(Sh("echo 0 > $MNT/a/b/cgroup.max.depth; echo max > $MNT/a/cgroup.max.descendants").status, 0);
+  EXPECT_NE(mkdir.out.find("/a may have 1 cgroups below it, and has 1"), std::string::npos)
+      << mkdir.out;
+  ASSERT_EQ(
+      Sh("echo 0 > $MNT/a/b/cgroup.max.depth; echo max > $MNT/a/cgroup.max.descendants").status, 0);
   const Outcome run = Sh("corral run -g $MNT/a/b/c -- true");
   EXPECT_NE(run.status, 0);
-  EXPECT_NE(run.out.find("/a/b may have 0 levels of cgroups below it"), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("/a/b may have 0 levels of cgroups below it"), std::string::npos)
+      << run.out;
 }
 
 }  // namespace

@@ -38,7 +38,8 @@ class Hung : public InstanceTest {
     ASSERT_EQ(::kill(daemon_, SIGSTOP), 0);
     ASSERT_TRUE(Eventually([&] {
       return Sh("sed -n 's/^State:[^A-Za-z]*\\(.\\).*/\\1/p' /proc/" + std::to_string(daemon_) +
-                "/status").out == "T\n";
+                "/status")
+                 .out == "T\n";
     }));
   }
   void Continue() { ASSERT_EQ(::kill(daemon_, SIGCONT), 0); }
@@ -54,14 +55,15 @@ class Hung : public InstanceTest {
     std::string script;
     for (std::size_t i = 0; i < cases.size(); ++i) {
       const std::string n = std::to_string(i);
-      script += "(timeout 50 " + cases[i].command + " > $WORK/out" + n + " 2>&1; echo $? > $WORK/rc" +
-                n + ") &\n";
+      script += "(timeout 50 " + cases[i].command + " > $WORK/out" + n +
+                " 2>&1; echo $? > $WORK/rc" + n + ") &\n";
     }
     Sh(script + "wait");
     for (std::size_t i = 0; i < cases.size(); ++i) {
       const std::string out = Read(work() + "/out" + std::to_string(i));
       EXPECT_EQ(Read(work() + "/rc" + std::to_string(i)), std::to_string(cases[i].status) + "\n")
-          << cases[i].command << "\n" << out;
+          << cases[i].command << "\n"
+          << out;
       EXPECT_NE(out.find(cases[i].told), std::string::npos) << cases[i].command << "\n" << out;
     }
   }
@@ -150,21 +152,26 @@ TEST_F(Hung, AnotherInstanceStartsBesideItAndSaysWhoseGroupsItMayBeIn) {
   EXPECT_EQ(beside.status, 0) << beside.out;
   EXPECT_NE(beside.out.find("ran\n"), std::string::npos);
   const std::string log = Sh("cat /run/corral/$CORRAL_INSTANCE-b/corrald.log").out;
-  EXPECT_NE(log.find("may still be in groups of instance " + std::string(std::getenv("CORRAL_INSTANCE"))),
-            std::string::npos) << log;
+  EXPECT_NE(
+      log.find("may still be in groups of instance " + std::string(std::getenv("CORRAL_INSTANCE"))),
+      std::string::npos)
+      << log;
   EXPECT_NE(log.find(DaemonPid()), std::string::npos) << log;
   Continue();
 }
 
 TEST_F(Hung, ADaemonThatStartsInAGroupOfAnotherInstanceLeavesIt) {
-  EXPECT_EQ(Sh("corral run --kill -- sh -c 'CORRAL_INSTANCE=$CORRAL_INSTANCE-b corral start'").status, 0);
-  EXPECT_EQ(Sh("CORRAL_INSTANCE=$CORRAL_INSTANCE-b corral status").status, 0) << "it was not killed";
+  EXPECT_EQ(
+      Sh("corral run --kill -- sh -c 'CORRAL_INSTANCE=$CORRAL_INSTANCE-b corral start'").status, 0);
+  EXPECT_EQ(Sh("CORRAL_INSTANCE=$CORRAL_INSTANCE-b corral status").status, 0)
+      << "it was not killed";
 }
 
 TEST_F(Hung, WhoWaitsForATaskIsToldAndGoesOnWaiting) {
   const std::string sleeper = Read(work() + "/sleeper");
   ASSERT_EQ(Write(mnt() + "/a/tasks", sleeper), 0);
-  Sh("(corral wait jobs:/a 2> $WORK/told; echo $? > $WORK/ended) >/dev/null 2>&1 & echo $! > $WORK/waiter");
+  Sh("(corral wait jobs:/a 2> $WORK/told; echo $? > $WORK/ended) >/dev/null 2>&1 & echo $! > "
+     "$WORK/waiter");
   ::usleep(300'000);  // it waits by now; if not, it is told that it cannot begin to
   Stop();
   ASSERT_TRUE(Eventually([&] { return Read(work() + "/told").contains("still waiting"); }))

@@ -52,7 +52,9 @@ void InstanceTest::Finish(const std::string& work) {
   EXPECT_EQ(down.status, 0) << down.out;
   // Also after a test that failed: what is pinned would count on for ever.
   EXPECT_EQ(Sh("ls -d /run/corral/$CORRAL_INSTANCE /sys/fs/bpf/corral/$CORRAL_INSTANCE "
-               "2>/dev/null; rm -rf /sys/fs/bpf/corral/$CORRAL_INSTANCE").out, "");
+               "2>/dev/null; rm -rf /sys/fs/bpf/corral/$CORRAL_INSTANCE")
+                .out,
+            "");
   for (const auto& entry : std::filesystem::directory_iterator(work)) {
     std::error_code dead;  // a mount whose daemon died
     if (entry.is_directory(dead) || dead) ::umount2(entry.path().c_str(), MNT_DETACH);
@@ -136,7 +138,10 @@ bool InstanceTest::Eventually(const std::function<bool()>& condition) {
 
 void InstanceTest::ExpectCleanAudit() const {
   const Outcome audit = Sh("corral audit");
-  EXPECT_EQ(audit.status, 0) << audit.out << Sh("corral status; sleep 1; corral audit; cat /run/corral/$CORRAL_INSTANCE/corrald.log").out;
+  EXPECT_EQ(audit.status, 0)
+      << audit.out
+      << Sh("corral status; sleep 1; corral audit; cat /run/corral/$CORRAL_INSTANCE/corrald.log")
+             .out;
 }
 
 }  // namespace corral

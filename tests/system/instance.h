@@ -4,7 +4,8 @@
 //   class Attach : public InstanceTest {};
 //   TEST_F(Attach, MovesAProcess) {
 //     Mount("none,name=x");                          // at mnt()
-//     EXPECT_EQ(Sh("mkdir $MNT/a && echo $$ > $MNT/a/tasks && cat $MNT/a/cgroup.procs | wc -l").out, "1\n");
+//     EXPECT_EQ(Sh("mkdir $MNT/a && echo $$ > $MNT/a/tasks && cat $MNT/a/cgroup.procs | wc
+//     -l").out, "1\n");
 //   }
 #ifndef CORRAL_TESTS_SYSTEM_INSTANCE_H_
 #define CORRAL_TESTS_SYSTEM_INSTANCE_H_

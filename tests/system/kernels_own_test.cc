@@ -135,7 +135,7 @@ TEST_F(KernelsOwn, PidsRefusesWhatNumtasksRefuses) {
     const char* b;
   };
   for (const Case& limits : {Case{"max", "1"}, Case{"max", "4"}, Case{"3", "max"}, Case{"5", "9"},
-                            Case{"9", "5"}, Case{"0", "0"}, Case{"max", "max"}}) {
+                             Case{"9", "5"}, Case{"0", "0"}, Case{"max", "max"}}) {
     SCOPED_TRACE(std::string(limits.a) + " " + limits.b);
     std::vector<std::string> said;
     for (const Files& one : both) {
@@ -154,12 +154,51 @@ TEST_F(KernelsOwn, PidsRefusesWhatNumtasksRefuses) {
 TEST_F(KernelsOwn, PidsTakesWhatNumtasksTakesForALimit) {
   MountBoth("pids", "numtasks");
   MkdirInBoth("a");
-  for (const char* text :
-       {"7", "7\n", " 7", "7 ", "\t7\n\n", "0", "max", "max\n", " max ", "Max", "maximum", "",
-        "\n", "-1", "+3", "0x10", "010", "1.5", "7 8", "few", "4194304", "4194305", "2147483648",
-        "9223372036854775807", "9223372036854775808", "18446744073709551616", "-9223372036854775809",
-        "5\r\n", "5\v", "\xa0" "5", "max\r", "-0x0", "9223372036854775808x", "-0777777777777777777777",
-        "0x", "0X1f", "0xg", "08", "-0", "++3", "+-3", "-+3", "0x-3", "0x99999999999999999"}) {
+  for (const char* text : {"7",
+                           "7\n",
+                           " 7",
+                           "7 ",
+                           "\t7\n\n",
+                           "0",
+                           "max",
+                           "max\n",
+                           " max ",
+                           "Max",
+                           "maximum",
+                           "",
+                           "\n",
+                           "-1",
+                           "+3",
+                           "0x10",
+                           "010",
+                           "1.5",
+                           "7 8",
+                           "few",
+                           "4194304",
+                           "4194305",
+                           "2147483648",
+                           "9223372036854775807",
+                           "9223372036854775808",
+                           "18446744073709551616",
+                           "-9223372036854775809",
+                           "5\r\n",
+                           "5\v",
+                           "\xa0"
+                           "5",
+                           "max\r",
+                           "-0x0",
+                           "9223372036854775808x",
+                           "-0777777777777777777777",
+                           "0x",
+                           "0X1f",
+                           "0xg",
+                           "08",
+                           "-0",
+                           "++3",
+                           "+-3",
+                           "-+3",
+                           "0x-3",
+                           "0x99999999999999999"}) {
     EXPECT_EQ(Write(mnt() + "/a/numtasks.max", text), Write(kernel() + "/a/pids.max", text))
         << '"' << text << '"';
     EXPECT_EQ(Read(mnt() + "/a/numtasks.max"), Read(kernel() + "/a/pids.max"))

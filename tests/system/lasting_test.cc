@@ -1,5 +1,5 @@
-// Nothing ends a daemon but its end, and what is not well is told: signals, a lack of descriptors or
-// threads, pins or a runtime directory that somebody removed.
+// Nothing ends a daemon but its end, and what is not well is told: signals, a lack of descriptors
+// or threads, pins or a runtime directory that somebody removed.
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -60,7 +60,9 @@ TEST_F(Lasting, SigtermAndSigintKeepGroupsFlagsAndTasks) {
   for (const int signal : {SIGTERM, SIGINT}) {
     Mount("none,name=x");
     ASSERT_EQ(Sh("mkdir $MNT/a $MNT/a/b; echo 1 > $MNT/a/notify_on_release; "
-                 "sleep 600 >/dev/null 2>&1 & echo $! > $MNT/a/b/tasks").status, 0);
+                 "sleep 600 >/dev/null 2>&1 & echo $! > $MNT/a/b/tasks")
+                  .status,
+              0);
     const std::string task = Read(mnt() + "/a/b/tasks");
     const std::string inode = Sh("stat -c %i $MNT/a/b").out;
     KillDaemon(signal);
@@ -81,7 +83,9 @@ TEST_F(Lasting, SigtermLosesNoNotificationAndTellsEachOnce) {
   Mount("none,name=x,release_agent=" + WriteAgent("echo $1 >> " + work() + "/told"));
   constexpr int kGroups = 60;
   ASSERT_EQ(Sh("echo 1 > $MNT/notify_on_release; for i in $(seq 60); do mkdir $MNT/g$i; "
-               "sleep 600 >/dev/null 2>&1 & echo $! > $MNT/g$i/tasks; done").status, 0);
+               "sleep 600 >/dev/null 2>&1 & echo $! > $MNT/g$i/tasks; done")
+                .status,
+            0);
   for (int round = 0; round < 3; ++round) {
     const std::string some = std::to_string(20 * round + 1) + " " + std::to_string(20 * round + 20);
     Sh("kill -9 $(for i in $(seq " + some + "); do cat $MNT/g$i/tasks; done)");
@@ -101,7 +105,8 @@ TEST_F(Lasting, AHierarchyWithoutGroupsOutlivesSigterm) {
 }
 
 TEST_F(Lasting, AShutdownThatWasAnsweredEndsTheInstanceAlsoBesideSigterm) {
-  EXPECT_EQ(Sh("P=$(corral status --json | jq .daemon_pid); corral shutdown & kill $P; wait").status, 0);
+  EXPECT_EQ(
+      Sh("P=$(corral status --json | jq .daemon_pid); corral shutdown & kill $P; wait").status, 0);
   Sh("corral shutdown");
   EXPECT_FALSE(std::filesystem::exists(Runtime()));
   EXPECT_FALSE(std::filesystem::exists(Pins()));
@@ -110,7 +115,8 @@ TEST_F(Lasting, AShutdownThatWasAnsweredEndsTheInstanceAlsoBesideSigterm) {
 TEST_F(Lasting, WhoWaitsIsToldThatTheDaemonEnds) {
   ASSERT_EQ(Sh("corral run --detach -g corral:/g sleep 600").status, 0);
   const pid_t daemon = Daemon();
-  const Outcome waits = Sh("(sleep 0.5; kill " + std::to_string(daemon) + ") & corral wait corral:/g; "
+  const Outcome waits = Sh("(sleep 0.5; kill " + std::to_string(daemon) +
+                           ") & corral wait corral:/g; "
                            "corral kill corral:/g");
   EXPECT_NE(waits.out.find("the daemon ends"), std::string::npos) << waits.out;
 }
@@ -141,15 +147,19 @@ TEST_F(Lasting, WithoutDescriptorsItRefusesAndGoesOnWhenThereAreSome) {
     EXPECT_GE(all.size(), 5u);
     ExpectAllAnswered(all);
     // What needs descriptors of its own fails for who asks, and for nobody else.
-    const auto mount = all.front().Call({{"op", "mount"}, {"options", "none,name=y"}, {"source", "s"}});
+    const auto mount =
+        all.front().Call({{"op", "mount"}, {"options", "none,name=y"}, {"source", "s"}});
     EXPECT_FALSE(mount.has_value());
-    const auto made = all.front().Call({{"op", "mkdir"}, {"path", "corral:/"}, {"name", "g"}, {"fresh", true}});
+    const auto made =
+        all.front().Call({{"op", "mkdir"}, {"path", "corral:/"}, {"name", "g"}, {"fresh", true}});
     ASSERT_TRUE(made.has_value()) << made.error().message;
     const auto waits = all.front().Call({{"op", "wait"}, {"id", (*made)["id"]}});
     EXPECT_TRUE(waits || waits.error().code == EMFILE);
     ExpectAllAnswered(all);
     all.clear();
-    EXPECT_TRUE(Eventually([&] { return Client::Connect(Instance())->Call({{"op", "ping"}}).has_value(); }));
+    EXPECT_TRUE(Eventually([&] {
+      return Client::Connect(Instance())->Call({{"op", "ping"}}).has_value();
+    }));
   }
   ASSERT_EQ(::prlimit(daemon, RLIMIT_NOFILE, &before, nullptr), 0);
   EXPECT_EQ(Sh("corral run true").status, 0);
@@ -172,11 +182,13 @@ TEST_F(Lasting, WithoutThreadsOrMemoryItRefusesAndGoesOnWhenThereAreSome) {
   const Error refused = ConnectUntilRefused(all);
   EXPECT_EQ(refused.code, EAGAIN) << refused.message;
   ExpectAllAnswered(all);
-  EXPECT_FALSE(all.front().Call({{"op", "mount"}, {"options", "none,name=y"}, {"source", "s"}}).has_value());
+  EXPECT_FALSE(
+      all.front().Call({{"op", "mount"}, {"options", "none,name=y"}, {"source", "s"}}).has_value());
   // A request of nearly 1 MiB needs memory several times.
   std::vector<Client> big;
   for (int i = 0; i < 3 && !all.empty(); ++i) {
-    (void)all.back().Call({{"op", "mkdir"}, {"path", "corral:/"}, {"name", std::string(900'000, 'x')}});
+    (void)all.back().Call(
+        {{"op", "mkdir"}, {"path", "corral:/"}, {"name", std::string(900'000, 'x')}});
     all.pop_back();
   }
   ExpectAllAnswered(all);
@@ -198,7 +210,8 @@ TEST_F(Lasting, OneThatOpensConnectionsWithoutEndIsRefusedClearly) {
   EXPECT_EQ(refused.code, EAGAIN) << refused.message;
   EXPECT_NE(refused.message.find("connections"), std::string::npos) << refused.message;
   EXPECT_EQ(all.size(), 4096u);
-  EXPECT_NE(Sh("corral status").out.find("4096 connections"), std::string::npos) << "and so is everybody";
+  EXPECT_NE(Sh("corral status").out.find("4096 connections"), std::string::npos)
+      << "and so is everybody";
   all.clear();
   EXPECT_TRUE(Eventually([] { return Sh("corral run true").status == 0; }));
 }
@@ -217,7 +230,8 @@ TEST_F(Lasting, PinsThatWereRemovedAreToldAtOnceAndWhatWasLostToWhoStartsTheNext
   KillDaemon();
   const Outcome next = Sh("corral run true");
   EXPECT_EQ(next.status, 0);
-  EXPECT_NE(next.out.find("corral: started afresh: all groups are forgotten"), std::string::npos) << next.out;
+  EXPECT_NE(next.out.find("corral: started afresh: all groups are forgotten"), std::string::npos)
+      << next.out;
   EXPECT_NE(next.out.find(Pins()), std::string::npos) << next.out;
   EXPECT_NE(Log().find("starting afresh"), std::string::npos);
   EXPECT_EQ(Health(), "started_afresh\n");
@@ -238,7 +252,8 @@ TEST_F(Lasting, ARuntimeDirectoryThatWasRemovedIsToldAtOnce) {
   for (const char* command : {"status", "doctor", "ls"}) {
     const Outcome told = Sh(std::string("corral ") + command);
     EXPECT_NE(told.out.find("(pid " + daemon + "), but " + Runtime() + " was removed"),
-              std::string::npos) << command << ": " << told.out;
+              std::string::npos)
+        << command << ": " << told.out;
   }
   for (const char* command : {"run true", "start", "mount -o none,name=z none $MNT"}) {
     const Outcome second = Sh(std::string("corral ") + command);
@@ -259,9 +274,12 @@ TEST_F(Lasting, ARuntimeDirectoryThatWasRemovedIsToldAtOnce) {
 TEST_F(Lasting, HooksOfAnotherBuildAreToldToWhoStartsTheNext) {
   Mount("none,name=x");
   KillDaemon();
-  const std::string change = "bpftool map update pinned " + Pins() + "/stamp key 0 0 0 0 value "
-      "$(bpftool -j map dump pinned " + Pins() + "/stamp | jq -r '[.[0].value[]] | .[0] = \"0x00\" | "
-      ".[1] = \"0x01\" | join(\" \")')";
+  const std::string change = "bpftool map update pinned " + Pins() +
+                             "/stamp key 0 0 0 0 value "
+                             "$(bpftool -j map dump pinned " +
+                             Pins() +
+                             "/stamp | jq -r '[.[0].value[]] | .[0] = \"0x00\" | "
+                             ".[1] = \"0x01\" | join(\" \")')";
   const Outcome changed = Sh(change);
   if (changed.status != 0) GTEST_SKIP() << "bpftool cannot change the stamp: " << changed.out;
   const Outcome next = Sh("corral mount -o none,name=x none $WORK");

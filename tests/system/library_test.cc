@@ -41,16 +41,15 @@ class ProcessGroups : public InstanceTest {
     const Outcome started = Sh("corral start");
     ASSERT_EQ(started.status, 0) << started.out;
   }
-  static bool Exists(const std::string& group) {
-    return Sh("corral ps " + group).status == 0;
-  }
+  static bool Exists(const std::string& group) { return Sh("corral ps " + group).status == 0; }
 };
 
 TEST_F(ProcessGroups, ACommandIsInTheGroupFromItsFirstInstruction) {
   auto group = ProcessGroup::Create(kGroup);
   ASSERT_THAT(group, IsOk());
   EXPECT_TRUE(group->made());
-  auto pid = group->Spawn({"sh", "-c", "cat /run/corral/$CORRAL_INSTANCE/proc/self/container >$WORK/place; exit 3"});
+  auto pid = group->Spawn(
+      {"sh", "-c", "cat /run/corral/$CORRAL_INSTANCE/proc/self/container >$WORK/place; exit 3"});
   ASSERT_THAT(pid, IsOk());
   EXPECT_EQ(WEXITSTATUS(Ended(*pid)), 3);
   EXPECT_THAT(group->WaitEmpty(), IsOk());

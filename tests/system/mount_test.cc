@@ -30,8 +30,7 @@ TEST_F(Mounting, BadOptionsAreNamed) {
       {"none,name=", "name="},         {"none,name=a/b", "a/b"},
       {"none,name=x,name=y", "twice"}, {"name=missing", "missing"},
       {"none,name=x,bogus", "bogus"},  {"none,name=x,release_agent=", "release_agent="},
-      {"none,name=x,compat=v9", "v9"},
-      {"none,name=x,agent_user=nosuchuser", "nosuchuser"},
+      {"none,name=x,compat=v9", "v9"}, {"none,name=x,agent_user=nosuchuser", "nosuchuser"},
   };
   for (const auto& c : kCases) {
     EXPECT_NE(Refused(c.options).find(c.told), std::string::npos) << c.options;
@@ -45,7 +44,9 @@ TEST_F(Mounting, TheSameNameIsTheSameTree) {
   EXPECT_EQ(Sh("mkdir $MNT/a; stat -c %i $MNT/a $WORK/again/a | uniq | wc -l").out, "1\n");
   EXPECT_EQ(Sh("rmdir $WORK/again/a; ls -d $MNT/a").status, 2);
   EXPECT_EQ(Sh("mv $MNT $MNT 2>/dev/null; mkdir $MNT/b; mv $WORK/again/b $WORK/again/c; "
-               "ls -d $MNT/c | wc -l").out, "1\n");
+               "ls -d $MNT/c | wc -l")
+                .out,
+            "1\n");
 }
 
 TEST_F(Mounting, OtherHierarchiesAreIndependent) {
@@ -57,17 +58,21 @@ TEST_F(Mounting, OtherHierarchiesAreIndependent) {
                "grep -cx $p $MNT/a/tasks; grep -cx $p $WORK/other/b/tasks\n"
                "echo $p > $WORK/other/tasks\n"
                "grep -cx $p $MNT/a/tasks; kill $p; wait $p 2>/dev/null\n"
-               "rmdir $MNT/a $WORK/other/b; echo $?").out,
+               "rmdir $MNT/a $WORK/other/b; echo $?")
+                .out,
             "1\n1\n1\n0\n");
 }
 
 TEST_F(Mounting, AHierarchyWithCgroupsOutlivesItsMount) {
   Mount("none,name=x");
   ASSERT_EQ(Sh("mkdir $MNT/a; echo 1 > $MNT/a/notify_on_release; sleep 30 >/dev/null 2>&1 & "
-               "echo $! > $MNT/a/tasks; echo $! > $WORK/pid; umount $MNT").status, 0);
+               "echo $! > $MNT/a/tasks; echo $! > $WORK/pid; umount $MNT")
+                .status,
+            0);
   Mount("name=x");
-  EXPECT_EQ(Sh("cat $MNT/a/notify_on_release; diff $MNT/a/tasks $WORK/pid && kill $(cat $WORK/pid)")
-                .out, "1\n");
+  EXPECT_EQ(
+      Sh("cat $MNT/a/notify_on_release; diff $MNT/a/tasks $WORK/pid && kill $(cat $WORK/pid)").out,
+      "1\n");
 }
 
 TEST_F(Mounting, AHierarchyWithoutCgroupsEndsWithItsMountAtOnce) {
@@ -103,11 +108,13 @@ TEST_F(Mounting, MountHelperWorksThroughMount8) {
   const std::string bin =
       std::filesystem::canonical("/proc/self/exe").parent_path().parent_path() / "bin";
   ASSERT_EQ(Sh("corral run -- true").status, 0);  // the daemon, outside that namespace
-  const Outcome mounted = Sh(
-      "unshare -m sh -c 'mkdir -p $WORK/sbin; cp -a /sbin/. $WORK/sbin/ 2>/dev/null; "
-      "cp " + bin + "/mount.container $WORK/sbin/; mount --bind $WORK/sbin /usr/sbin; "
-      "mount -t container -o none,name=viahelper whatever $MNT && mkdir $MNT/ok && "
-      "ls -d $MNT/ok/tasks | wc -l; rmdir $MNT/ok; umount $MNT; echo $?'");
+  const Outcome mounted =
+      Sh("unshare -m sh -c 'mkdir -p $WORK/sbin; cp -a /sbin/. $WORK/sbin/ 2>/dev/null; "
+         "cp " +
+         bin +
+         "/mount.container $WORK/sbin/; mount --bind $WORK/sbin /usr/sbin; "
+         "mount -t container -o none,name=viahelper whatever $MNT && mkdir $MNT/ok && "
+         "ls -d $MNT/ok/tasks | wc -l; rmdir $MNT/ok; umount $MNT; echo $?'");
   EXPECT_EQ(mounted.out, "1\n0\n");
 }
 

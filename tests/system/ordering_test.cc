@@ -167,8 +167,8 @@ class NothingHeld : public Ordering {
     const int file = ::open("file", O_RDWR | O_CREAT, 0600);
     constexpr std::size_t kBytes = 8 << 20;
     if (::ftruncate(file, kBytes) != 0 || ::flock(file, LOCK_EX) != 0) ::_exit(3);
-    char* memory = static_cast<char*>(
-        ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
+    char* memory =
+        static_cast<char*>(::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
     for (std::size_t at = 0; at < kBytes; at += 4096) memory[at] = 1;
     if (::fork() == 0) {
       ::close(say);
@@ -192,9 +192,8 @@ class NothingHeld : public Ordering {
     int holds[2];
     if (::pipe2(holds, O_CLOEXEC) != 0) return -1;
     const unsigned random = random_();
-    const pid_t child = InGroup("/g" + std::to_string(round), [&] {
-      HoldEverything(FileSystem(round), random, holds[1]);
-    });
+    const pid_t child = InGroup("/g" + std::to_string(round),
+                                [&] { HoldEverything(FileSystem(round), random, holds[1]); });
     ::close(holds[1]);
     char said = 'n';
     EXPECT_EQ(::read(holds[0], &said, 1), 1) << "the child holds nothing";
@@ -230,8 +229,8 @@ TEST_F(NothingHeld, WhenAPollerIsTold) {
 TEST_F(NothingHeld, WhenTheAgentIsCalled) {
   const int kRounds = Rounds(200);
   // $1 is /gN, the file system .../fsN.
-  SetAgent("if umount " + work() + "/fs${1#/g}; then echo free; else echo held $1; fi >> " + work() +
-           "/log 2>&1; rmdir " + mnt() + "$1");
+  SetAgent("if umount " + work() + "/fs${1#/g}; then echo free; else echo held $1; fi >> " +
+           work() + "/log 2>&1; rmdir " + mnt() + "$1");
   constexpr int kAtOnce = 8;
   std::vector<pid_t> running;
   for (int round = 0; round < kRounds; ++round) {
@@ -242,8 +241,8 @@ TEST_F(NothingHeld, WhenTheAgentIsCalled) {
     running.erase(running.begin());
   }
   for (const pid_t child : running) ExpectEnded(child);
-  EXPECT_TRUE(Eventually(
-      [&] { return Sh("wc -l < $WORK/log").out == std::to_string(kRounds) + "\n"; }));
+  EXPECT_TRUE(
+      Eventually([&] { return Sh("wc -l < $WORK/log").out == std::to_string(kRounds) + "\n"; }));
   EXPECT_EQ(Sh("sort -u $WORK/log").out, "free\n");
   EXPECT_TRUE(Eventually([&] { return Sh("ls -d $MNT/g* 2>/dev/null | wc -l").out == "0\n"; }));
   ExpectCleanAudit();

@@ -35,7 +35,7 @@ pid_t ForkAs(pid_t wanted) {
 
 // Shared by the writer and the recycler.
 struct Score {
-  std::atomic<std::uint64_t> writes;   // that have returned
+  std::atomic<std::uint64_t> writes;  // that have returned
   std::atomic<std::uint64_t> attached;
   std::atomic<std::uint64_t> gone;     // ESRCH: nobody there, or undone
   std::atomic<std::uint64_t> refused;  // EACCES
@@ -50,8 +50,8 @@ class RecycledTid : public InstanceTest {
     Mount("none,name=recycled");
     ASSERT_EQ(::mkdir(Group().c_str(), 0755), 0);
     ASSERT_EQ(Sh("chown nobody: $MNT/g $MNT/g/*").status, 0);
-    score_ = static_cast<Score*>(::mmap(nullptr, sizeof(Score), PROT_READ | PROT_WRITE,
-                                        MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    score_ = static_cast<Score*>(
+        ::mmap(nullptr, sizeof(Score), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   }
   std::string Group() const { return mnt() + "/g"; }
 

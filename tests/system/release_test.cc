@@ -53,8 +53,8 @@ TEST_F(Release, AgentsThatFailAreCountedAndTheNextOneRuns) {
                "echo 1 > $MNT/a/notify_on_release; sh -c 'echo 0 > $MNT/a/tasks'")
                 .status,
             0);
-  EXPECT_TRUE(Eventually(
-      [&] { return Sh("corral status --json | jq .agents.not_started").out == "1\n"; }));
+  EXPECT_TRUE(
+      Eventually([&] { return Sh("corral status --json | jq .agents.not_started").out == "1\n"; }));
   const std::string agent = WriteAgent("exit 3");
   ASSERT_EQ(Sh("echo " + agent + " > $MNT/release_agent; sh -c 'echo 0 > $MNT/a/tasks'").status, 0);
   EXPECT_TRUE(
@@ -78,15 +78,18 @@ TEST_F(Release, OnlyAnAdministratorSetsTheAgentWhateverTheMode) {
   Mount("none,name=rel");
   ASSERT_EQ(Sh("chmod 666 $MNT/release_agent").status, 0);
   EXPECT_NE(Sh("setpriv --reuid 65534 --clear-groups sh -c '/bin/echo /bin/true > "
-               "$MNT/release_agent'").out.find("Operation not permitted"), std::string::npos);
+               "$MNT/release_agent'")
+                .out.find("Operation not permitted"),
+            std::string::npos);
 }
 
 TEST_F(Release, AnAgentUserIsNotRoot) {
   const std::string agent = WriteAgent("id -u > " + work() + "/out/uid");
   ASSERT_EQ(Sh("mkdir -m 777 $WORK/out").status, 0);
   Mount("none,name=rel,agent_user=nobody,release_agent=" + agent);
-  ASSERT_EQ(Sh("mkdir $MNT/a; echo 1 > $MNT/a/notify_on_release; sh -c 'echo 0 > $MNT/a/tasks'")
-                .status, 0);
+  ASSERT_EQ(
+      Sh("mkdir $MNT/a; echo 1 > $MNT/a/notify_on_release; sh -c 'echo 0 > $MNT/a/tasks'").status,
+      0);
   EXPECT_TRUE(Eventually([&] { return Read(work() + "/out/uid") == "65534\n"; }));
 }
 
@@ -99,10 +102,11 @@ TEST_F(Release, WhoeverIsToldEmptyFindsNoFileHeld) {
   for (int i = 0; i < rounds; ++i) {
     ASSERT_EQ(Sh("mkdir $MNT/g; echo 1 > $MNT/g/notify_on_release\n"
                  "(echo 0 > $MNT/g/tasks; exec flock $WORK/held "
-                 "python3 -c 'x = bytearray(200_000_000)') &\nwait").status, 0);
-    ASSERT_TRUE(Eventually([&] {
-      return Sh("wc -l < $WORK/log").out == std::to_string(i + 1) + "\n";
-    }));
+                 "python3 -c 'x = bytearray(200_000_000)') &\nwait")
+                  .status,
+              0);
+    ASSERT_TRUE(
+        Eventually([&] { return Sh("wc -l < $WORK/log").out == std::to_string(i + 1) + "\n"; }));
     ASSERT_EQ(Sh("rmdir $MNT/g").status, 0);
   }
   EXPECT_EQ(Sh("sort -u $WORK/log").out, "free\n");
@@ -111,10 +115,14 @@ TEST_F(Release, WhoeverIsToldEmptyFindsNoFileHeld) {
 TEST_F(Release, AGroupThatGetsAChildAfterItEmptiedIsReportedAllTheSame) {
   MountWithAgent("echo $1 >> " + work() + "/log");
   const std::string groups = std::to_string(Rounds(60));
-  ASSERT_EQ(Sh("for i in $(seq " + groups + "); do mkdir $MNT/g$i; "
+  ASSERT_EQ(Sh("for i in $(seq " + groups +
+               "); do mkdir $MNT/g$i; "
                "echo 1 > $MNT/g$i/notify_on_release\n"
-               "sh -c \"echo 0 > $MNT/g$i/tasks\"; mkdir $MNT/g$i/child; done").status, 0);
-  EXPECT_TRUE(Eventually([&] { return Sh("sort -u $WORK/log | wc -l").out == groups + "\n"; })) << Log();
+               "sh -c \"echo 0 > $MNT/g$i/tasks\"; mkdir $MNT/g$i/child; done")
+                .status,
+            0);
+  EXPECT_TRUE(Eventually([&] { return Sh("sort -u $WORK/log | wc -l").out == groups + "\n"; }))
+      << Log();
   EXPECT_EQ(Sh("wc -l < $WORK/log").out, groups + "\n");
 }
 
@@ -132,7 +140,9 @@ TEST_F(Release, ARemovedGroupIsNotReported) {
   }
   // What is told comes in order: had there been anything, it would be there before this.
   ASSERT_EQ(Sh("mkdir $MNT/told; echo 1 > $MNT/told/notify_on_release; "
-               "sh -c 'echo 0 > $MNT/told/tasks'").status, 0);
+               "sh -c 'echo 0 > $MNT/told/tasks'")
+                .status,
+            0);
   ASSERT_TRUE(Eventually([&] { return Log().ends_with("/told\n"); })) << Log();
   EXPECT_EQ(Log(), "/told\n");
 }

@@ -72,9 +72,9 @@ TEST_F(Storm, EveryTaskIsInItsGroupAndEveryGroupIsReportedOnce) {
     ::waitpid(pid, &status, 0);
     EXPECT_EQ(status, 0) << "2: could not enter; 1: not listed in its own group";
   }
-  EXPECT_TRUE(Eventually(
-      [&] { return Sh("wc -l < $WORK/log").out == std::to_string(kGroups) + "\n"; }))
-      << Read(work() + "/log");
+  EXPECT_TRUE(Eventually([&] {
+    return Sh("wc -l < $WORK/log").out == std::to_string(kGroups) + "\n";
+  })) << Read(work() + "/log");
   ::usleep(300'000);  // one too many would come now
   std::map<std::string, int> calls;
   std::istringstream log(Read(work() + "/log"));
@@ -87,7 +87,9 @@ TEST_F(Storm, EveryTaskIsInItsGroupAndEveryGroupIsReportedOnce) {
   }
   ExpectCleanAudit();
   EXPECT_EQ(Sh("corral status --json | jq -c '.misses | [.out_of_table, .unknown_deaths, .adopted, "
-               ".displaced, .retries, .recursion]'").out, "[0,0,0,0,0,0]\n");
+               ".displaced, .retries, .recursion]'")
+                .out,
+            "[0,0,0,0,0,0]\n");
 }
 
 }  // namespace

@@ -37,11 +37,13 @@ class BuiltIns : public InstanceTest {
 };
 
 TEST_F(BuiltIns, NumtasksCountsRealProcessesWithAllBelow) {
-  const Outcome shell = Sh(
-      "mkdir $MNT/a/b; (echo 0 > $MNT/a/b/tasks; sleep 60 & echo $! > $WORK/sleeper; exec sleep 60) & "
-      "while [ ! -s $WORK/sleeper ]; do sleep 0.01; done; cat $MNT/a/numtasks.current; "
-      "kill $! $(cat $WORK/sleeper); wait $! 2>/dev/null; "
-      "while [ $(cat $MNT/a/numtasks.current) != 0 ]; do sleep 0.01; done; cat $MNT/a/numtasks.peak");
+  const Outcome shell =
+      Sh("mkdir $MNT/a/b; (echo 0 > $MNT/a/b/tasks; sleep 60 & echo $! > $WORK/sleeper; exec sleep "
+         "60) & "
+         "while [ ! -s $WORK/sleeper ]; do sleep 0.01; done; cat $MNT/a/numtasks.current; "
+         "kill $! $(cat $WORK/sleeper); wait $! 2>/dev/null; "
+         "while [ $(cat $MNT/a/numtasks.current) != 0 ]; do sleep 0.01; done; cat "
+         "$MNT/a/numtasks.peak");
   EXPECT_EQ(shell.out, "2\n2\n");
 }
 
@@ -49,9 +51,9 @@ TEST_F(BuiltIns, NumtasksStopsBirthsBeyondTheLimitAndSaysHow) {
   EXPECT_EQ(Write(Of("numtasks.max"), "few\n"), EINVAL);
   EXPECT_EQ(Write(Of("numtasks.max"), "2\n"), 0);
   EXPECT_EQ(Read(Of("numtasks.max")), "2\n");
-  const Outcome full = Sh(
-      "sleep 60 & echo $! > $MNT/a/tasks; (echo 0 > $MNT/a/tasks; (echo born); :) 2>&1; "
-      "cat $MNT/a/numtasks.current $MNT/a/numtasks.failures; kill $!");
+  const Outcome full =
+      Sh("sleep 60 & echo $! > $MNT/a/tasks; (echo 0 > $MNT/a/tasks; (echo born); :) 2>&1; "
+         "cat $MNT/a/numtasks.current $MNT/a/numtasks.failures; kill $!");
   const std::string how = Sh("corral status --json | jq -r .births_beyond_limits.are").out;
   const std::string doctor = Sh("corral doctor").out;
   if (how == "allowed\n") {
@@ -68,17 +70,17 @@ TEST_F(BuiltIns, NumtasksStopsBirthsBeyondTheLimitAndSaysHow) {
 }
 
 TEST_F(BuiltIns, NumtasksLimitsWhatIsBelowToo) {
-  if (Sh("echo 3 > $MNT/a/numtasks.max; corral status --json | jq -r .births_beyond_limits.are").out ==
-      "allowed\n") {
+  if (Sh("echo 3 > $MNT/a/numtasks.max; corral status --json | jq -r .births_beyond_limits.are")
+          .out == "allowed\n") {
     GTEST_SKIP() << "this kernel lets nobody stop a birth";
   }
   // b begins with a's limit, c has a wider one; what is over both is the lower one's.
-  const Outcome run = Sh(
-      "mkdir -p $MNT/a/b $MNT/a/c; cat $MNT/a/b/numtasks.max; echo max > $MNT/a/c/numtasks.max; "
-      "sleep 60 & echo $! > $MNT/a/b/tasks; sleep 60 & echo $! > $MNT/a/c/tasks; "
-      "(echo 0 > $MNT/a/c/tasks; (echo born); :) 2>/dev/null; "
-      "for at in a a/b a/c; do cat $MNT/$at/numtasks.current $MNT/$at/numtasks.failures; done; "
-      "kill %1 %2 2>/dev/null || kill $(cat $MNT/a/b/tasks $MNT/a/c/tasks)");
+  const Outcome run =
+      Sh("mkdir -p $MNT/a/b $MNT/a/c; cat $MNT/a/b/numtasks.max; echo max > $MNT/a/c/numtasks.max; "
+         "sleep 60 & echo $! > $MNT/a/b/tasks; sleep 60 & echo $! > $MNT/a/c/tasks; "
+         "(echo 0 > $MNT/a/c/tasks; (echo born); :) 2>/dev/null; "
+         "for at in a a/b a/c; do cat $MNT/$at/numtasks.current $MNT/$at/numtasks.failures; done; "
+         "kill %1 %2 2>/dev/null || kill $(cat $MNT/a/b/tasks $MNT/a/c/tasks)");
   EXPECT_EQ(run.out, "3\n2\n1\n1\n0\n1\n0\n");
 }
 
@@ -130,7 +132,8 @@ TEST_F(BuiltIns, NumtasksNeverShowsMoreThanTheLimitInAForkStorm) {
       if (lines > kMax) ++beyond;
     }
     return beyond >= 3 && reads >= 40;
-  })) << "the lists had " << listed << " at most, " << beyond << " times more than " << kMax;
+  })) << "the lists had "
+      << listed << " at most, " << beyond << " times more than " << kMax;
   EXPECT_LE(most, kMax);
   EXPECT_GT(most, kForkers) << "children were let in";
   EXPECT_NE(Read(Of("numtasks.failures")), "0\n");

@@ -76,11 +76,13 @@ class Surroundings : public InstanceTest {
   std::string on_end_;  // a shell command, also after a failure
 };
 
-constexpr const char* kLimitNames[] = {"Max cpu time",     "Max file size",    "Max data size",
+constexpr const char* kLimitNames[] = {"Max cpu time",     "Max file size",     "Max data size",
                                        "Max resident set", "Max address space", "Max file locks"};
 
 TEST_F(Surroundings, SoftLimitsAreNotTakenOver) {
-  StartFrom("for l in t=5 f=10 d=1000000 v=4000000 m=1000 s=1024 n=64 p=200; do ulimit -S -${l%=*} ${l#*=}; done");
+  StartFrom(
+      "for l in t=5 f=10 d=1000000 v=4000000 m=1000 s=1024 n=64 p=200; do ulimit -S -${l%=*} "
+      "${l#*=}; done");
   for (const char* name : kLimitNames) EXPECT_EQ(SoftLimit(name), "unlimited") << name;
   EXPECT_EQ(SoftLimit("Max stack size"), "8388608");
   EXPECT_GT(std::atol(SoftLimit("Max open files").c_str()), 64);
@@ -105,11 +107,12 @@ TEST_F(Surroundings, HardLimitsAreLeftOrNamedWhereverSomebodyLooks) {
   EXPECT_NE(Read("/run/corral/" + Instance() + "/corrald.log").find("CPU time"), std::string::npos);
 }
 
-// Where it cannot be raised the store does not fit: that is said, nobody dies of SIGXFSZ, and no groups
-// are missed that never were.
+// Where it cannot be raised the store does not fit: that is said, nobody dies of SIGXFSZ, and no
+// groups are missed that never were.
 TEST_F(Surroundings, ALimitOfFileSizeNeverEndsItWithoutAWord) {
   const Outcome run = Sh("ulimit -f 10; corral run true");
-  EXPECT_TRUE(run.status == 0 || run.out.find("did not start: cannot open the store") != std::string::npos)
+  EXPECT_TRUE(run.status == 0 ||
+              run.out.find("did not start: cannot open the store") != std::string::npos)
       << run.out;
   EXPECT_EQ(Sh("corral run true 2>&1").out, "");
 }
@@ -148,7 +151,8 @@ TEST_F(Surroundings, WhoEndsAllWithACookieDoesNotEndIt) {
     Sh("kill -9 $(grep -lsz '^" + cookie + "$' /proc/[0-9]*/environ | cut -d/ -f3)");
     EXPECT_TRUE(Lives()) << how;
     EXPECT_EQ(Sh("pgrep -P " + std::to_string(daemon_) + " | wc -l").out, "1\n") << "its spawner";
-    for (const auto& fd : std::filesystem::directory_iterator("/proc/" + std::to_string(daemon_) + "/fd")) {
+    for (const auto& fd :
+         std::filesystem::directory_iterator("/proc/" + std::to_string(daemon_) + "/fd")) {
       EXPECT_NE(Link(fd.path()), "/etc/passwd");
     }
     EXPECT_EQ(Link("/proc/" + std::to_string(daemon_) + "/fd/0"), "/dev/null");
@@ -172,23 +176,28 @@ TEST_F(Surroundings, WhereAnotherRunIsMountedItSaysWhereTheDaemonIs) {
   const Outcome other =
       Sh("unshare -m sh -c 'mount -t tmpfs none /run && corral run true' 2>&1; corral status");
   EXPECT_NE(other.out.find("another /run"), std::string::npos) << other.out;
-  EXPECT_NE(other.out.find("daemon                pid"), std::string::npos) << "it runs: " << other.out;
+  EXPECT_NE(other.out.find("daemon                pid"), std::string::npos)
+      << "it runs: " << other.out;
 }
 
 TEST_F(Surroundings, AChrootIsLeft) {
-  StartFrom(":", "unshare -m sh -c 'mkdir $WORK/root && mount --rbind / $WORK/root && "
-                 "chroot $WORK/root corral run true'");
+  StartFrom(":",
+            "unshare -m sh -c 'mkdir $WORK/root && mount --rbind / $WORK/root && "
+            "chroot $WORK/root corral run true'");
   EXPECT_EQ(Link("/proc/" + std::to_string(daemon_) + "/root"), "/");
 }
 
 TEST_F(Surroundings, AJobsKernelCgroupIsLeftAndMayBeKilled) {
   on_end_ = "rmdir $WORK/v1/job; umount $WORK/v1; rmdir $WORK/v1";
-  if (Sh("mkdir $WORK/v1 && mount -t cgroup -o none,name=" + Instance() + " none $WORK/v1 && "
-         "mkdir $WORK/v1/job").status != 0) {
+  if (Sh("mkdir $WORK/v1 && mount -t cgroup -o none,name=" + Instance() +
+         " none $WORK/v1 && "
+         "mkdir $WORK/v1/job")
+          .status != 0) {
     GTEST_SKIP() << "no cgroup v1 here";
   }
-  StartFrom("sleep 60 >/dev/null 2>&1 & echo $! > $WORK/v1/job/cgroup.procs; "
-            "sh -c 'echo $PPID' > $WORK/v1/job/cgroup.procs");
+  StartFrom(
+      "sleep 60 >/dev/null 2>&1 & echo $! > $WORK/v1/job/cgroup.procs; "
+      "sh -c 'echo $PPID' > $WORK/v1/job/cgroup.procs");
   EXPECT_NE(Read(work() + "/v1/job/cgroup.procs"), "") << "the job is there";
   EXPECT_NE(OfDaemon("cgroup").find(":name=" + Instance() + ":/\n"), std::string::npos)
       << OfDaemon("cgroup");
@@ -203,8 +212,8 @@ TEST_F(Surroundings, AJobsCgroupOfVersion2IsLeftAndMayBeKilled) {
   if (Sh("mkdir $WORK/v2 && mount -t cgroup2 none $WORK/v2 && mkdir " + job).status != 0) {
     GTEST_SKIP() << "no cgroup v2 to make a group in";
   }
-  StartFrom("sleep 60 >/dev/null 2>&1 & echo $! > " + job + "/cgroup.procs; sh -c 'echo $PPID' > " + job +
-            "/cgroup.procs");
+  StartFrom("sleep 60 >/dev/null 2>&1 & echo $! > " + job + "/cgroup.procs; sh -c 'echo $PPID' > " +
+            job + "/cgroup.procs");
   EXPECT_NE(Read(job + "/cgroup.procs"), "") << "the job is there";
   EXPECT_NE(OfDaemon("cgroup").find("0::/\n"), std::string::npos) << OfDaemon("cgroup");
   Sh("echo 1 > " + job + "/cgroup.kill");
@@ -270,18 +279,22 @@ TEST_F(OwnFiles, HaveTheirModesWhateverTheUmask) {
     EXPECT_EQ(Mode(Runtime() + "/store"), "700 0:0") << umask;
     EXPECT_EQ(Mode("/sys/fs/bpf/corral"), "700 0:0") << umask;
     EXPECT_EQ(Mode(Pins()), "700 0:0") << umask;
-    EXPECT_EQ(Sh("setpriv --reuid 1000 --clear-groups cat " + Runtime() + "/proc/self/container").out,
-              "/\n") << umask;
+    EXPECT_EQ(
+        Sh("setpriv --reuid 1000 --clear-groups cat " + Runtime() + "/proc/self/container").out,
+        "/\n")
+        << umask;
     KillDaemon();  // the next one finds all of it
-    EXPECT_EQ(Sh("umask " + std::string(umask) + "; corral status >/dev/null; corral shutdown").status, 0);
+    EXPECT_EQ(
+        Sh("umask " + std::string(umask) + "; corral status >/dev/null; corral shutdown").status,
+        0);
   }
 }
 
 TEST_F(OwnFiles, ABpfFileSystemThatItMountsIsClosedToOthers) {
-  const Outcome mode = Sh(
-      "unshare -m sh -c 'umount -l /sys/fs/bpf; corrald --foreground >/dev/null 2>&1 & "
-      "until corral status >/dev/null 2>&1; do sleep 0.05; done; stat -c %a /sys/fs/bpf; "
-      "corral shutdown'");
+  const Outcome mode =
+      Sh("unshare -m sh -c 'umount -l /sys/fs/bpf; corrald --foreground >/dev/null 2>&1 & "
+         "until corral status >/dev/null 2>&1; do sleep 0.05; done; stat -c %a /sys/fs/bpf; "
+         "corral shutdown'");
   EXPECT_TRUE(mode.out.ends_with("700\n")) << mode.out;  // and sticky, the kernel adds
 }
 

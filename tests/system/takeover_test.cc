@@ -1,5 +1,5 @@
-// A subsystem that counts tasks by what it is told (a plug-in, census_plugin.cc), in a daemon that is
-// killed: the next one tells it of every task once, and where it is.
+// A subsystem that counts tasks by what it is told (a plug-in, census_plugin.cc), in a daemon that
+// is killed: the next one tells it of every task once, and where it is.
 #include <gmock/gmock.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -103,14 +103,18 @@ TEST_F(Takeover, SetsThatAreMadeOrBoundAfterItAreRight) {
   MountAgain("census");
   Mount("none,name=other", "mnt-other");
   // In another hierarchy: a set made after the takeover, with the same css.
-  ASSERT_EQ(Sh("mkdir $WORK/mnt-other/x && echo " + std::to_string(parent) +
-               " > $WORK/mnt-other/x/tasks").status, 0);
+  ASSERT_EQ(
+      Sh("mkdir $WORK/mnt-other/x && echo " + std::to_string(parent) + " > $WORK/mnt-other/x/tasks")
+          .status,
+      0);
   ::kill(parent, SIGUSR1);
   ExpectRight("a", "2\n");
   ASSERT_EQ(Write(mnt() + "/a/cgroup.kill", "1"), 0);
   ExpectRight("a", "0\n");
   ASSERT_EQ(Sh("rmdir $MNT/a/b $MNT/a; umount $MNT; rmdir $WORK/mnt-other/x; "
-               "umount $WORK/mnt-other").status, 0);
+               "umount $WORK/mnt-other")
+                .status,
+            0);
   // Bound anew.
   Mount("census");
   ASSERT_EQ(Sh("mkdir $MNT/a").status, 0);
@@ -122,7 +126,8 @@ TEST_F(Takeover, SetsThatAreMadeOrBoundAfterItAreRight) {
 TEST_F(Takeover, WithoutThePluginTheDaemonNamesItAndForgetsNothing) {
   const pid_t parent = ParentIn("a");
   KillDaemon();
-  const std::string list = "/run/corral/" + std::string(std::getenv("CORRAL_INSTANCE")) + "/plugins";
+  const std::string list =
+      "/run/corral/" + std::string(std::getenv("CORRAL_INSTANCE")) + "/plugins";
   ASSERT_EQ(Sh("mv " + list + " $WORK/plugins").status, 0);
   EXPECT_THAT(Sh("corral start").out, HasSubstr("'census', which is not here"));
   ASSERT_EQ(Sh("mv $WORK/plugins " + list).status, 0);

@@ -126,8 +126,7 @@ TEST_F(Truth, AChildIsListedWhenForkReturnsInParentAndInChild) {
       const pid_t child = ::fork();
       if (child == 0) {
         const std::vector<pid_t> listed = List(tasks);
-        const bool both = Contains(listed, ::getpid()) &&
-                          Contains(listed, self);
+        const bool both = Contains(listed, ::getpid()) && Contains(listed, self);
         ::raise(both ? SIGSTOP : SIGKILL);
         ::_exit(0);
       }
@@ -244,7 +243,8 @@ TEST_F(Truth, ChildrenOfATaskThatIsMovedAreInTheOldGroupUpToOneAndInTheNewOneFro
   int split = 0;
   for (int round = 0; round < kRounds && !HasFailure(); ++round) {
     ASSERT_EQ(::write(commands[1], "x", 1), 1);
-    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(round * 37 % 3000);
+    const auto until =
+        std::chrono::steady_clock::now() + std::chrono::microseconds(round * 37 % 3000);
     while (std::chrono::steady_clock::now() < until) {
     }
     ASSERT_EQ(Write(Group(to) + "/tasks", std::to_string(parent)), 0);
@@ -253,13 +253,12 @@ TEST_F(Truth, ChildrenOfATaskThatIsMovedAreInTheOldGroupUpToOneAndInTheNewOneFro
     const auto old_ones = List(Group(from) + "/tasks"), new_ones = List(Group(to) + "/tasks");
     EXPECT_EQ(old_ones.size() + new_ones.size(), kChildren + 1u) << "round " << round;
     EXPECT_TRUE(Contains(new_ones, parent)) << "round " << round;
-    const auto first_new = std::ranges::find_if(
-        children, [&](pid_t child) { return Contains(new_ones, child); });
+    const auto first_new =
+        std::ranges::find_if(children, [&](pid_t child) { return Contains(new_ones, child); });
     split += first_new != children.begin() && first_new != children.end();
     for (auto at = children.begin(); at != children.end(); ++at) {
       const auto& where = at < first_new ? old_ones : new_ones;
-      EXPECT_TRUE(Contains(where, *at))
-          << "round " << round << ", child " << at - children.begin();
+      EXPECT_TRUE(Contains(where, *at)) << "round " << round << ", child " << at - children.begin();
     }
     ASSERT_EQ(::write(commands[1], "x", 1), 1);
     char reaped;

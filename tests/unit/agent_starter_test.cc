@@ -1,9 +1,9 @@
 // The release agent's start and end (spec 10.4 to 10.6, 10.11), with real processes.
 #include "agent/agent_starter.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <fcntl.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -54,8 +54,8 @@ class Agents : public ::testing::Test {
     starter_.reset();
     auto made = AgentStarter::Create(limit);
     starter_ = std::move(made).value();
-    EXPECT_TRUE(starter_->Serve({.settled = [this](const AgentJob&) { ++settled_; },
-                                 .room = [this] { ++rooms_; }}));
+    EXPECT_TRUE(starter_->Serve(
+        {.settled = [this](const AgentJob&) { ++settled_; }, .room = [this] { ++rooms_; }}));
   }
   pid_t SpawnerPid() const { return static_cast<pid_t>(starter_->spawner().value); }
   void KillSpawner() {
@@ -368,8 +368,8 @@ TEST_F(Agents, AreCheckedWithTheLoaderTheyName) {
 
 TEST_F(Agents, RunAtMostSoManyAtOnceAndTheRestWaits) {
   MakeStarter(3);
-  const std::string agent = Script("slow", "echo >> " + dir_ + "/began; while [ ! -e " + dir_ +
-                                               "/go ]; do sleep 0.01; done");
+  const std::string agent = Script(
+      "slow", "echo >> " + dir_ + "/began; while [ ! -e " + dir_ + "/go ]; do sleep 0.01; done");
   EXPECT_TRUE(starter_->HasRoom());
   for (int i = 0; i < 10; ++i) Start(agent);
   ASSERT_TRUE(Eventually([&] { return LinesOf("began") == 3; }));
@@ -439,8 +439,8 @@ TEST_F(Agents, RunOnceEachWhateverSpawnersDie) {
 // The limit holds across the death: their ends are seen from themselves.
 TEST_F(Agents, OfADeadSpawnerCountAsRunningUntilTheyEnd) {
   MakeStarter(2);
-  const std::string agent = Script("slow", "echo >> " + dir_ + "/began; while [ ! -e " + dir_ +
-                                               "/go ]; do sleep 0.01; done");
+  const std::string agent = Script(
+      "slow", "echo >> " + dir_ + "/began; while [ ! -e " + dir_ + "/go ]; do sleep 0.01; done");
   Start(agent);
   Start(agent);
   ASSERT_TRUE(Eventually([&] { return LinesOf("began") == 2; }));

@@ -15,7 +15,8 @@ namespace {
 pid_t ChildOf(pid_t parent) {
   pid_t child = 0;
   std::ifstream("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) +
-                "/children") >> child;
+                "/children") >>
+      child;
   return child;
 }
 
@@ -37,7 +38,7 @@ TEST(CommandLines, LeavesAReaderBehindThatHangsAndGoesOnWithAnother) {
   EXPECT_NE(lines.Of(::getpid()).find("cli_task_info_test"), std::string::npos);
   const pid_t reader = ChildOf(::getpid());
   ASSERT_GT(reader, 0);
-  ::kill(reader, SIGSTOP);  // as if what it reads never came
+  ::kill(reader, SIGSTOP);               // as if what it reads never came
   EXPECT_EQ(lines.Of(::getppid()), "");  // it comes back
   ::kill(reader, SIGKILL);
   ::waitpid(reader, nullptr, 0);

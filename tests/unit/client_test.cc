@@ -115,9 +115,18 @@ TEST(Printable, QuotesWhatCouldDriveATerminal) {
 
 TEST(Printable, QuotesWhatIsNotSeenOrLooksLikeSomethingElse) {
   EXPECT_EQ(Printable("\x7f"), "\"\\x7f\"");
-  EXPECT_EQ(Printable("\xc2\x9b" "2J"), "\"\\u009b2J\"") << "C1 as a character";
-  EXPECT_EQ(Printable("\x9b" "2J"), "\"\\x9b2J\"") << "and as a byte: another name";
-  EXPECT_EQ(Printable("a\xe2\x80\xae" "b"), "\"a\\u202eb\"") << "right to left";
+  EXPECT_EQ(Printable("\xc2\x9b"
+                      "2J"),
+            "\"\\u009b2J\"")
+      << "C1 as a character";
+  EXPECT_EQ(Printable("\x9b"
+                      "2J"),
+            "\"\\x9b2J\"")
+      << "and as a byte: another name";
+  EXPECT_EQ(Printable("a\xe2\x80\xae"
+                      "b"),
+            "\"a\\u202eb\"")
+      << "right to left";
   EXPECT_EQ(Printable("\xe2\x81\xa6"), "\"\\u2066\"");
   EXPECT_EQ(Printable("\xd8\x9c"), "\"\\u061c\"");
   EXPECT_EQ(Printable("\xe2\x80\x8f"), "\"\\u200f\"");
@@ -142,7 +151,8 @@ TEST(Printable, IsReadBackByteForByte) {
     EXPECT_EQ(FromJsonText(ToJsonText(name)), name);
   }
   EXPECT_EQ(FromPrintable("C:\\x"), "C:\\x") << "without quotes nothing is read";
-  for (const char* bad : {"\"\\\"", "\"\\x1\"", "\"\\q\"", "\"a\"b\"", "\"\\ud800\"", "\"\\u0041\""}) {
+  for (const char* bad :
+       {"\"\\\"", "\"\\x1\"", "\"\\q\"", "\"a\"b\"", "\"\\ud800\"", "\"\\u0041\""}) {
     EXPECT_FALSE(FromPrintable(bad)) << bad;
   }
 }
@@ -154,12 +164,12 @@ TEST(Harmless, LeavesTextAsItIsAndItsLinesOne) {
 
 TEST(Listing, PutsPathsTogetherWhereTheyAreShown) {
   Listing listing;
-  nlohmann::json first = {{"groups",
-                           {{nullptr, 1, "jobs:/", 5, 1, true, false},
-                            {0, 2, "a", 0, 2, false, true}}},
-                          {"more", true}};
-  nlohmann::json second = {{"groups", {{1, 3, "b", 1, 0, true, false}, {nullptr, 9, "x:/p/q", 0, 0, false, false}}},
-                           {"tasks", {{7, 6, 2}}}};
+  nlohmann::json first = {
+      {"groups", {{nullptr, 1, "jobs:/", 5, 1, true, false}, {0, 2, "a", 0, 2, false, true}}},
+      {"more", true}};
+  nlohmann::json second = {
+      {"groups", {{1, 3, "b", 1, 0, true, false}, {nullptr, 9, "x:/p/q", 0, 0, false, false}}},
+      {"tasks", {{7, 6, 2}}}};
   ASSERT_TRUE(listing.Add(first));
   ASSERT_TRUE(listing.Add(second));
   ASSERT_EQ(listing.size(), 4u);
@@ -169,9 +179,10 @@ TEST(Listing, PutsPathsTogetherWhereTheyAreShown) {
   EXPECT_EQ(listing.ShownPath(2, true), "jobs:/a/b");
   EXPECT_EQ(listing.ShownPath(3, true), "x:/p/q");
   EXPECT_EQ(listing.tasks().at(0).group, 2u);
-  for (nlohmann::json bad : {nlohmann::json{{7, 5, "c", 0, 0, false, false}},
-                             nlohmann::json{{4, 5, "c", 0, 0, false, false}},
-                             nlohmann::json{{0, 5, 6, 0, 0, false, false}}, nlohmann::json{{0, 5}}}) {
+  for (nlohmann::json bad :
+       {nlohmann::json{{7, 5, "c", 0, 0, false, false}},
+        nlohmann::json{{4, 5, "c", 0, 0, false, false}},
+        nlohmann::json{{0, 5, 6, 0, 0, false, false}}, nlohmann::json{{0, 5}}}) {
     nlohmann::json piece = {{"groups", std::move(bad)}};
     EXPECT_EQ(listing.Add(piece).error().code, EPROTO);
   }

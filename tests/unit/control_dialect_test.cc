@@ -75,7 +75,7 @@ TEST_F(LinuxFiles, AReadAfterTheRemovalFails) {
   EXPECT_EQ(held->Read(Tid{1}, 1, 0).value(), "0");
   ASSERT_EQ(Remove("/a"), 0);
   EXPECT_EQ(held->Read(Tid{1}, 9, 1).value(), "\n");  // of what was read once
-  EXPECT_EQ(ReadError(*held, 2), ENODEV);  // not an end of file
+  EXPECT_EQ(ReadError(*held, 2), ENODEV);             // not an end of file
   EXPECT_EQ(ReadError(*held, 0), ENODEV);
   EXPECT_EQ(Write(*held, root_caller_, "1"), ENODEV);
 }

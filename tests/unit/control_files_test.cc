@@ -238,8 +238,8 @@ TEST_F(Agent, IsSetByAnAdministratorOnly) {
   EXPECT_EQ(WriteOpenedBy(kAlice, "/release_agent", root_caller_, "/bin/agent"), EPERM);
   EXPECT_EQ(WriteOpenedBy(without, "/release_agent", root_caller_, "/bin/agent"), EPERM);
   EXPECT_EQ(WriteOpenedBy(root_caller_, "/release_agent", kAlice, "/bin/agent"), 0);
-  root_ = *registry_.Root(
-      *registry_.CreateHierarchy({.name = "v11", .dialect = FindDialect("v11")}));
+  root_ =
+      *registry_.Root(*registry_.CreateHierarchy({.name = "v11", .dialect = FindDialect("v11")}));
   EXPECT_EQ(WriteOpenedBy(without, "/release_agent", root_caller_, "/bin/agent"), EPERM);
   EXPECT_EQ(WriteOpenedBy(root_caller_, "/release_agent", kAlice, "/bin/agent"), EPERM);
   EXPECT_EQ(WriteOpenedBy(root_caller_, "/release_agent", root_caller_, "/bin/agent"), 0);
@@ -297,8 +297,11 @@ TEST_F(QuotaFiles, ReadBackWhatWasWritten) {
   Make("/a");
   for (const std::string file : {"/a/cgroup.max.depth", "/a/cgroup.max.descendants"}) {
     EXPECT_EQ(Read(file), "max\n");
-    for (const auto& [text, read] : {std::pair{"7\n", "7\n"}, {"0", "0\n"}, {" 0x10 ", "16\n"},
-                                    {"max\n", "max\n"}, {"2147483647", "2147483647\n"}}) {
+    for (const auto& [text, read] : {std::pair{"7\n", "7\n"},
+                                     {"0", "0\n"},
+                                     {" 0x10 ", "16\n"},
+                                     {"max\n", "max\n"},
+                                     {"2147483647", "2147483647\n"}}) {
       EXPECT_EQ(Write(file, text), 0) << text;
       EXPECT_EQ(Read(file), read);
     }

@@ -101,11 +101,24 @@ TEST(ParsePid, StrictTakesANumberAndNothingElse) {
 
 TEST(ParseFlag, StrictTakesANumberAndNothingElse) {
   const PidCase cases[] = {
-      {"0", 0, 0},         {"1\n", 0, 1},   {"+2", 0, 1},      {"0x0", 0, 0},
-      {"00", 0, 0},        {"017", 0, 1},   {"1\0x"sv, 0, 1},  {"18446744073709551615", 0, 1},
-      {"18446744073709551616", ERANGE, 0},  {"0x10000000000000000", ERANGE, 0},
-      {"", EINVAL, 0},     {"\n", EINVAL, 0}, {"1\n\n", EINVAL, 0}, {" 1", EINVAL, 0},
-      {"1 ", EINVAL, 0},   {"-1", EINVAL, 0}, {"-0", EINVAL, 0}, {"1x", EINVAL, 0},
+      {"0", 0, 0},
+      {"1\n", 0, 1},
+      {"+2", 0, 1},
+      {"0x0", 0, 0},
+      {"00", 0, 0},
+      {"017", 0, 1},
+      {"1\0x"sv, 0, 1},
+      {"18446744073709551615", 0, 1},
+      {"18446744073709551616", ERANGE, 0},
+      {"0x10000000000000000", ERANGE, 0},
+      {"", EINVAL, 0},
+      {"\n", EINVAL, 0},
+      {"1\n\n", EINVAL, 0},
+      {" 1", EINVAL, 0},
+      {"1 ", EINVAL, 0},
+      {"-1", EINVAL, 0},
+      {"-0", EINVAL, 0},
+      {"1x", EINVAL, 0},
       {"99999999999999999999x", EINVAL, 0},
   };
   for (const auto& [text, error, on] : cases) {

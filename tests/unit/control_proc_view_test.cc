@@ -55,7 +55,8 @@ class View : public ControlTest {
   }
 
   const HierarchyId id_ = registry_.FindByLabel("test").value();
-  ProcView view_{tree_, id_,
+  ProcView view_{tree_,
+                 id_,
                  {.sweep = [] {},
                   .is_mounted = [](HierarchyId) { return true; },
                   .mounts = [] { return std::string("none /mnt container rw 0 0\n"); }}};
@@ -84,10 +85,11 @@ TEST_F(View, HidesTheContentsOfOthersProcesses) {
 TEST_F(View, HidesOthersProcesses) {
   for (const auto level : {ProcHiding::kProcesses, ProcHiding::kNotTraceable}) {
     Hide(level);
-    EXPECT_THAT(Names(kAlice), ElementsAre(".", "..", "self", "thread-self", "cgroups", "mounts",
-                                           "50", "51"));
+    EXPECT_THAT(Names(kAlice),
+                ElementsAre(".", "..", "self", "thread-self", "cgroups", "mounts", "50", "51"));
     EXPECT_EQ(Look(kAlice, 60), ENOENT);
-    EXPECT_EQ(view_.Lookup({ProcNode::kProcess, Tid{60}, {}}, "cgroup", kAlice).error().code, ENOENT);
+    EXPECT_EQ(view_.Lookup({ProcNode::kProcess, Tid{60}, {}}, "cgroup", kAlice).error().code,
+              ENOENT);
     EXPECT_EQ(view_.Open({ProcNode::kCgroup, Tid{60}, {}}, kAlice).error().code, ENOENT);
     EXPECT_EQ(ReadError(kAlice, 51, "cgroup"), 0);
     EXPECT_THAT(Names(root_caller_), Contains("60"));

@@ -43,9 +43,12 @@ class Colour final : public Subsystem {
     files.push_back({.name = "open", .number = [](FileUse& use) -> Result<std::uint64_t> {
                        return static_cast<std::uint64_t>(Of(use).open);
                      }});
-    files.push_back({.name = "sink", .where = SubsystemFile::Where::kNotTop,
+    files.push_back({.name = "sink",
+                     .where = SubsystemFile::Where::kNotTop,
                      .write = [](FileUse&, std::string_view) -> Result<void> { return {}; }});
-    files.push_back({.name = "palette", .where = SubsystemFile::Where::kTopOnly, .mode = 0400,
+    files.push_back({.name = "palette",
+                     .where = SubsystemFile::Where::kTopOnly,
+                     .mode = 0400,
                      .read = [](FileUse&) -> Result<std::string> { return "all\n"; }});
     return files;
   }

@@ -37,10 +37,10 @@ TEST_F(Directories, ListDotsFilesAndChildren) {
   Make("/job");
   EXPECT_THAT(Names(At("/")), ElementsAre(".", "..", "tasks", "cgroup.procs", "notify_on_release",
                                           "releasable", "release_agent", "cgroup.events", "job"));
-  EXPECT_THAT(Names(At("/job")),
-              ElementsAre(".", "..", "tasks", "cgroup.procs", "notify_on_release", "releasable",
-                          "cgroup.events", "cgroup.kill", "cgroup.max.depth",
-                          "cgroup.max.descendants"));
+  EXPECT_THAT(
+      Names(At("/job")),
+      ElementsAre(".", "..", "tasks", "cgroup.procs", "notify_on_release", "releasable",
+                  "cgroup.events", "cgroup.kill", "cgroup.max.depth", "cgroup.max.descendants"));
   const auto entries = tree_.ReadDir(At("/job"));
   EXPECT_EQ(entries->at(0).ino, At("/job").number);
   EXPECT_EQ(entries->at(1).ino, At("/").number);
@@ -140,9 +140,9 @@ TEST_F(Directories, AreListedInPartsWhileNamesComeAndGo) {
       Make("/e");
     }
   }
-  EXPECT_THAT(names, ElementsAre(".", "..", "tasks", "cgroup.procs", "notify_on_release",
-                                 "releasable", "release_agent", "cgroup.events", "a", "b", "0",
-                                 "d", "e"));
+  EXPECT_THAT(names,
+              ElementsAre(".", "..", "tasks", "cgroup.procs", "notify_on_release", "releasable",
+                          "release_agent", "cgroup.events", "a", "b", "0", "d", "e"));
   EXPECT_EQ(tree_.ReadDir(At("/"), places[1], 1)->front().name, "cgroup.procs") << "seekdir";
 }
 

@@ -40,9 +40,7 @@ class Forks : public CoreTest {
   int Told(CgroupId cgroup, std::size_t number) {
     return Census::TasksOf(*registry_.CssOf(cgroup, number));
   }
-  Result<void> TryFork(Tid by, Tid child) {
-    return machine_.Birth(by, child, Tgid{child.value});
-  }
+  Result<void> TryFork(Tid by, Tid child) { return machine_.Birth(by, child, Tgid{child.value}); }
   CgroupId root() { return registry_.Root(both_).value(); }
 
   std::shared_ptr<Census> first_ = std::make_shared<Census>("first");

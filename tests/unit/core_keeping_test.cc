@@ -51,7 +51,8 @@ class Keeping : public ::testing::Test {
   Registry& Reg() { return life_->registry; }
 
   HierarchyId Hierarchy(const std::string& name, ReleaseRules rules = {}) {
-    return Reg().CreateHierarchy({.name = name, .release_agent = "/bin/agent", .rules = rules})
+    return Reg()
+        .CreateHierarchy({.name = name, .release_agent = "/bin/agent", .rules = rules})
         .value();
   }
   CgroupId Mkdir(HierarchyId in, const std::string& name, bool notify = true) {
@@ -81,7 +82,8 @@ class Keeping : public ::testing::Test {
     for (int i = 0; i < 3 && Reg().Settle(); ++i) {
     }
     for (const Event& event : Reg().TakeEvents()) {
-      if (event.kind == Event::Kind::kReleased && event.auto_remove) (void)Reg().Remove(event.cgroup);
+      if (event.kind == Event::Kind::kReleased && event.auto_remove)
+        (void)Reg().Remove(event.cgroup);
     }
     while (const auto next = Reg().queue().TryTake()) {
       const auto notification = Reg().BeginNotification(*next);
@@ -137,8 +139,7 @@ TEST_F(Keeping, AHierarchyAndItsGroupsAreAsTheyWere) {
 }
 
 TEST_F(Keeping, QuotasAndWhatTheyCountAreAsTheyWere) {
-  const HierarchyId jobs =
-      Reg().CreateHierarchy({.name = "jobs", .quotas = {.depth = 3}}).value();
+  const HierarchyId jobs = Reg().CreateHierarchy({.name = "jobs", .quotas = {.depth = 3}}).value();
   const CgroupId a = Mkdir(jobs, "a");
   const CgroupId b = Reg().Mkdir(a, "b", {}).value();
   ASSERT_EQ(Reg().QuotasOf(a)->depth, 3u);
@@ -273,8 +274,7 @@ TEST_F(Keeping, ANotificationOutlivesItsGroupAndItsHierarchy) {
 
 TEST_F(Keeping, ARunsGroupThatWasToldAndNotRemovedIsRemoved) {
   const HierarchyId jobs = Hierarchy("jobs");
-  const CgroupId run =
-      Reg().Mkdir(Reg().Root(jobs).value(), "run", {.auto_remove = true}).value();
+  const CgroupId run = Reg().Mkdir(Reg().Root(jobs).value(), "run", {.auto_remove = true}).value();
   machine_.Death(StartIn(run));
   Reg().JudgeAll();
   Reg().Settle();  // told; and here it dies
@@ -377,7 +377,9 @@ TEST_F(KeepingForks, HearOfEachTaskOnceAndWhereItIs) {
   Restart();
   for (const auto& census : all_) {  // its css, one for each cgroup, before the first task
     EXPECT_EQ(std::ranges::count(census->said, "fork"), 3);
-    EXPECT_EQ(census->said.size() - static_cast<std::size_t>(std::ranges::count(census->said, "create")), 3u);
+    EXPECT_EQ(
+        census->said.size() - static_cast<std::size_t>(std::ranges::count(census->said, "create")),
+        3u);
     EXPECT_TRUE(std::ranges::is_sorted(census->said)) << "create, then fork";
   }
   EXPECT_EQ(Told(a, 0), 1);
@@ -421,7 +423,8 @@ TEST_F(KeepingForks, OneThatIsGoneIsNamed) {
   Registry registry(machine_, [] {});
   ASSERT_THAT(registry.Register(std::make_shared<Census>("one")), IsOk()) << "told at once";
   Registry later(machine_, [] {});
-  ASSERT_THAT(later.Register(std::make_shared<Census>("one"), Registry::Births::kToldLater), IsOk());
+  ASSERT_THAT(later.Register(std::make_shared<Census>("one"), Registry::Births::kToldLater),
+              IsOk());
   const auto kept = later.Keep(kept_, {});
   ASSERT_THAT(kept, FailsWith(ENODEV));
   EXPECT_NE(kept.error().message.find("'other'"), std::string::npos) << kept.error().message;
@@ -511,16 +514,22 @@ class Crash : public Keeping {
 TEST_F(Crash, InAttachLeavesTheTaskInOneOfTheTwoAndInventsNoRelease) {
   CgroupId from, to;
   Tid task;
-  EachStep([&] { from = Fresh(); to = Fresh(); task = StartIn(from); Pump(); },
-           [&] { (void)Reg().Attach(to, task, {}); },
-           [&] {
-             const bool moved = Reg().CgroupOf(task, jobs_).value() == to;
-             EXPECT_TRUE(moved || Reg().CgroupOf(task, jobs_).value() == from);
-             const auto told = Told();
-             EXPECT_EQ(told, moved ? std::vector{PathOf(from)} : std::vector<std::string>());
-             machine_.Death(task);
-             EXPECT_THAT(Told(), ElementsAre(PathOf(moved ? to : from)));
-           });
+  EachStep(
+      [&] {
+        from = Fresh();
+        to = Fresh();
+        task = StartIn(from);
+        Pump();
+      },
+      [&] { (void)Reg().Attach(to, task, {}); },
+      [&] {
+        const bool moved = Reg().CgroupOf(task, jobs_).value() == to;
+        EXPECT_TRUE(moved || Reg().CgroupOf(task, jobs_).value() == from);
+        const auto told = Told();
+        EXPECT_EQ(told, moved ? std::vector{PathOf(from)} : std::vector<std::string>());
+        machine_.Death(task);
+        EXPECT_THAT(Told(), ElementsAre(PathOf(moved ? to : from)));
+      });
 }
 
 TEST_F(Crash, InAWholeProcessAttachLosesNobodyAndInventsNoRelease) {
@@ -553,16 +562,23 @@ TEST_F(Crash, InAWholeProcessAttachLosesNobodyAndInventsNoRelease) {
 TEST_F(Crash, InAVerdictOrANotificationTellsOnceOrTwice) {
   CgroupId group;
   Tid task;
-  EachStep([&] { group = Fresh(); task = StartIn(group); },
-           [&] { machine_.Death(task); Pump(); },
-           [&] {
-             Pump();
-             EXPECT_THAT(told_.size(), ::testing::AnyOf(1u, 2u));
-             for (const std::string& path : told_) EXPECT_EQ(path, PathOf(group));
-             EXPECT_EQ(Reg().Events(group)->releases, 1u);
-             told_.clear();
-             EXPECT_THAT(Told(), IsEmpty());
-           });
+  EachStep(
+      [&] {
+        group = Fresh();
+        task = StartIn(group);
+      },
+      [&] {
+        machine_.Death(task);
+        Pump();
+      },
+      [&] {
+        Pump();
+        EXPECT_THAT(told_.size(), ::testing::AnyOf(1u, 2u));
+        for (const std::string& path : told_) EXPECT_EQ(path, PathOf(group));
+        EXPECT_EQ(Reg().Events(group)->releases, 1u);
+        told_.clear();
+        EXPECT_THAT(Told(), IsEmpty());
+      });
 }
 
 TEST_F(Crash, InMkdirRenameAndRmdirLeavesAllOrNothing) {
@@ -596,23 +612,30 @@ TEST_F(Crash, AmongSetsThatAreRetiredAndReusedMixesNothingUp) {
   const CgroupId room = Mkdir(other, "room");
   CgroupId group;
   Tid task;
-  EachStep([&] { group = Fresh(); task = StartIn(group); ASSERT_THAT(Reg().Attach(room, task, {}), IsOk()); Told(); },
-           [&] {
-             (void)Reg().Attach(Reg().Root(jobs_).value(), task, {});
-             Pump();
-             (void)Reg().Remove(group);
-             Pump();
-             const auto next = Reg().Mkdir(Reg().Root(jobs_).value(), "next" + std::to_string(serial_), {});
-             if (next) (void)Reg().Attach(*next, task, {});
-             Pump();
-           },
-           [&] {
-             EXPECT_THAT(Reg().Tasks(room), IsOkAndHolds(ElementsAre(task)));
-             Told();
-             machine_.Death(task);
-             EXPECT_THAT(Told(), ::testing::Contains("/room"));
-             ++serial_;
-           });
+  EachStep(
+      [&] {
+        group = Fresh();
+        task = StartIn(group);
+        ASSERT_THAT(Reg().Attach(room, task, {}), IsOk());
+        Told();
+      },
+      [&] {
+        (void)Reg().Attach(Reg().Root(jobs_).value(), task, {});
+        Pump();
+        (void)Reg().Remove(group);
+        Pump();
+        const auto next =
+            Reg().Mkdir(Reg().Root(jobs_).value(), "next" + std::to_string(serial_), {});
+        if (next) (void)Reg().Attach(*next, task, {});
+        Pump();
+      },
+      [&] {
+        EXPECT_THAT(Reg().Tasks(room), IsOkAndHolds(ElementsAre(task)));
+        Told();
+        machine_.Death(task);
+        EXPECT_THAT(Told(), ::testing::Contains("/room"));
+        ++serial_;
+      });
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace {
 
 class Quota : public CoreTest {
  protected:
-  void Allow(const std::string& path, std::uint64_t Quotas::* which, std::uint64_t most) {
+  void Allow(const std::string& path, std::uint64_t Quotas::*which, std::uint64_t most) {
     EXPECT_THAT(registry_.SetQuota(At(path), which, most), IsOk());
   }
   int MkdirError(const std::string& path) {
@@ -95,7 +95,8 @@ TEST_F(Quota, ThatComesOrGoesCountsWhatIsThere) {
   EXPECT_THAT(registry_.Mkdir(At("/a/b/c"), "x", {}), FailsWith(EAGAIN)) << "of b";
   Allow("/a/b", &Quotas::descendants, kNoQuota);
   Mkdir("/a/b/c/x");
-  EXPECT_THAT(registry_.Mkdir(At("/a/b/c/x"), "y", {}), FailsWith(EAGAIN)) << "of a, which counted on";
+  EXPECT_THAT(registry_.Mkdir(At("/a/b/c/x"), "y", {}), FailsWith(EAGAIN))
+      << "of a, which counted on";
   EXPECT_THAT(Rmdir("/a/b/c/x"), IsOk());
   Allow("/a/b", &Quotas::depth, 2);
   Mkdir("/a/b/c/y");

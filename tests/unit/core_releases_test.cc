@@ -185,8 +185,9 @@ TEST_F(Release, IsDroppedWhenTheCgroupIsRemovedWhileItWaits) {
 class OutlivingRelease : public CoreTest {
  protected:
   void Create(ReleaseRules rules) {
-    other_ = registry_.CreateHierarchy({.name = "other", .release_agent = "/bin/agent", .rules = rules})
-                 .value();
+    other_ =
+        registry_.CreateHierarchy({.name = "other", .release_agent = "/bin/agent", .rules = rules})
+            .value();
   }
   CgroupId MkdirIn(const std::string& path) {
     const CgroupId made = Mkdir(path, other_);
@@ -586,8 +587,8 @@ TEST_F(Release, NothingIsToldOfACgroupAfterItsRemoval) {
   for (const Event& event : events_) {
     if (event.cgroup == a) told.push_back(event.kind);
   }
-  EXPECT_THAT(told, ElementsAre(Event::Kind::kChanged, Event::Kind::kChanged,
-                                Event::Kind::kRemoved));
+  EXPECT_THAT(told,
+              ElementsAre(Event::Kind::kChanged, Event::Kind::kChanged, Event::Kind::kRemoved));
   machine_.EndDeath(task);
 }
 

@@ -103,7 +103,8 @@ TEST_F(Scale, ATreeIsListedWithOneWalkAndOnePass) {
   std::size_t walks = 0;
   EXPECT_EQ(Cost(tracker_.passes,
                  [&] {
-                   walks = Cost(tracker_.walks, [&] { nodes = registry_.Subtree(At("/")).value(); });
+                   walks =
+                       Cost(tracker_.walks, [&] { nodes = registry_.Subtree(At("/")).value(); });
                  }),
             1u);
   EXPECT_EQ(walks, 1u);

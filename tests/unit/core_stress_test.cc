@@ -144,7 +144,8 @@ TEST_F(CoreStress, LeavesNothingStuckWhenDirectoriesComeAndGo) {
       machine_.Birth(Tid{tid}, Tid{tid + 1}, Tgid{tid});
       const auto directory = registry_.Child(root, name(random()));
       if (directory) {
-        auto moved = random() % 2 ? Attach(*directory, Tid{tid}) : AttachProcess(*directory, Tid{tid});
+        auto moved =
+            random() % 2 ? Attach(*directory, Tid{tid}) : AttachProcess(*directory, Tid{tid});
         if (moved) {
           EXPECT_EQ(Where(Tid{tid}), *directory);  // it cannot be removed meanwhile
           EXPECT_TRUE(registry_.Exists(*directory));

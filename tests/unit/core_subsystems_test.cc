@@ -36,9 +36,7 @@ class Recorder final : public Subsystem {
     (void)Do("destroy");
   }
   void PostClone(Css&) override { (void)Do("post-clone"); }
-  void Bind(Css&, HierarchyId hierarchy) override {
-    (void)Do(hierarchy.value ? "bind" : "unbind");
-  }
+  void Bind(Css&, HierarchyId hierarchy) override { (void)Do(hierarchy.value ? "bind" : "unbind"); }
   Result<void> CanAttach(Css& to, Css& from, Tid task) override {
     EXPECT_NE(&to, &from);
     if (auto done = Do("can-attach"); !done) return done;

@@ -35,8 +35,8 @@ TEST_F(Tree, InheritsNotifyOnReleaseAtMkdirAndNeverLater) {
   EXPECT_THAT(registry_.NotifyOnRelease(without), IsOkAndHolds(false));
 }
 
-// Each step that were recursive would end the process here: a level takes a hundred bytes of a stack
-// at least.
+// Each step that were recursive would end the process here: a level takes a hundred bytes of a
+// stack at least.
 TEST_F(Tree, IsListedAndTakenApartDeeperThanAStackIs) {
   constexpr std::size_t kDepth = 20'000;
   rlimit stack{};

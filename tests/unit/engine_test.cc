@@ -62,9 +62,10 @@ TEST_F(EngineTest, HierarchiesAreIndependent) {
   std::vector<std::string> users_told;
   Group users = engine()
                     .CreateHierarchy({.name = "users",
-                                      .on_release = [&](const Release& release) {
-                                        users_told.push_back(release.hierarchy + release.path);
-                                      }})
+                                      .on_release =
+                                          [&](const Release& release) {
+                                            users_told.push_back(release.hierarchy + release.path);
+                                          }})
                     .value();
   Group anna = users.Create("anna").value();
   Group a = Make("a");
@@ -103,10 +104,8 @@ TEST_F(EngineTest, NamesAndStatesAreChecked) {
     EXPECT_THAT(jobs().Create(name), FailsWith(EINVAL)) << name;
   }
   EXPECT_THAT(engine().CreateHierarchy({}), FailsWith(EINVAL));
-  EXPECT_THAT(engine().CreateHierarchy({.name = "jobs"}),
-              FailsWith(EEXIST));
-  EXPECT_THAT(engine().CreateHierarchy({.name = "x", .subsystems = {"none"}}),
-              FailsWith(ENOENT));
+  EXPECT_THAT(engine().CreateHierarchy({.name = "jobs"}), FailsWith(EEXIST));
+  EXPECT_THAT(engine().CreateHierarchy({.name = "x", .subsystems = {"none"}}), FailsWith(ENOENT));
   EXPECT_THAT(engine().RegisterBuiltIn("no_such"), FailsWith(ENOENT));
   EXPECT_THAT(Engine::Create({.tasks = 0}), FailsWith(EINVAL));
   EXPECT_THAT(Engine::Create({.tasks = kMostTasks + 1}), FailsWith(EINVAL));
@@ -144,9 +143,7 @@ TEST_F(EngineTest, ADroppedGroupGoesWhenItGetsEmpty) {
 }
 
 TEST_F(EngineTest, ADroppedRootTakesItsHierarchyAlongWhenNoGroupIsLeft) {
-  const auto make = [&] {
-    return engine().CreateHierarchy({.name = "users"});
-  };
+  const auto make = [&] { return engine().CreateHierarchy({.name = "users"}); };
   std::optional<Group> users = make().value();
   std::optional<Group> anna = users->Create("anna").value();
   users.reset();
@@ -177,16 +174,18 @@ TEST_F(EngineTest, WaitsUntilNobodyIsBelowEither) {
 TEST_F(EngineTest, OnReleaseMayCallTheEngineButNotWaitForIt) {
   std::vector<int> errors;
   std::optional<Task> born;
-  Group again = engine()
-                    .CreateHierarchy({.name = "again",
-                                      .on_release = [&](const Release&) {
-                                        Group own = jobs().Create("own").value();
-                                        if (!born) born = own.Begin().value();
-                                        errors = {engine().Flush().error().code,
-                                                  own.WaitEmpty().error().code};
-                                        throw std::runtime_error("logged, no more");
-                                      }})
-                    .value();
+  Group again =
+      engine()
+          .CreateHierarchy(
+              {.name = "again",
+               .on_release =
+                   [&](const Release&) {
+                     Group own = jobs().Create("own").value();
+                     if (!born) born = own.Begin().value();
+                     errors = {engine().Flush().error().code, own.WaitEmpty().error().code};
+                     throw std::runtime_error("logged, no more");
+                   }})
+          .value();
   Group a = again.Create("a").value();
   Begin(a).End();
   Flush();

@@ -94,8 +94,8 @@ TEST_F(Feed, KeepsToItsScopeAndFollowsARename) {
   StartIn(At("/z/b"));
   Look();
   EXPECT_THAT(Lines(below), ElementsAre("populated jobs:/z/b", "populated jobs:/z"));
-  EXPECT_THAT(Lines(root), ElementsAre("populated jobs:/ab", "populated jobs:/z/b",
-                                       "populated jobs:/z"));
+  EXPECT_THAT(Lines(root),
+              ElementsAre("populated jobs:/ab", "populated jobs:/z/b", "populated jobs:/z"));
 }
 
 TEST_F(Feed, TellsAReleaseBeforeItsNotification) {
@@ -118,8 +118,8 @@ TEST_F(Feed, CountsWhatDoesNotFitAndSaysSoInItsPlace) {
   Look();
   StartIn(Mkdir("/f"));
   Look();
-  EXPECT_THAT(Lines(slow), ElementsAre("populated jobs:/a", "populated jobs:/b",
-                                       "populated jobs:/c", "lost 3"));
+  EXPECT_THAT(Lines(slow),
+              ElementsAre("populated jobs:/a", "populated jobs:/b", "populated jobs:/c", "lost 3"));
   EXPECT_EQ(Lines(quick).size(), 6u);
   StartIn(Mkdir("/g"));
   Look();
@@ -163,9 +163,7 @@ TEST_F(Feed, APathThatIsTooLongIsLeftOutAndCountedAsLostWhereItDecides) {
 }
 
 TEST_F(Feed, ForgetsASubscriberThatIsGone) {
-  {
-    EventFeed::Subscriber gone(feed_, std::nullopt);
-  }
+  { EventFeed::Subscriber gone(feed_, std::nullopt); }
   StartIn(Mkdir("/job"));
   EXPECT_EQ(Look(), 1u);
 }

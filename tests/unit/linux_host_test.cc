@@ -38,7 +38,8 @@ TEST(HidingIn, ReadsTheMountOnTopOfProc) {
   EXPECT_EQ(HidingIn(line(",hidepid=4")).level, ProcHiding::kNotTraceable);
   EXPECT_EQ(HidingIn(line(",hidepid=ptraceable")).level, ProcHiding::kNotTraceable);
   EXPECT_EQ(HidingIn(line(",hidepid=later")).level, ProcHiding::kNotTraceable) << "unknown: all";
-  EXPECT_EQ(HidingIn(line(",hidepid=2") + line("")).level, ProcHiding::kNothing) << "the last is on top";
+  EXPECT_EQ(HidingIn(line(",hidepid=2") + line("")).level, ProcHiding::kNothing)
+      << "the last is on top";
 }
 
 constexpr uid_t kUser = 1234, kOther = 4321;
@@ -73,8 +74,8 @@ class Waiting {
 };
 
 bool Become(uid_t real, uid_t effective, uid_t saved, std::vector<gid_t> groups = {}) {
-  return ::setgroups(groups.size(), groups.data()) == 0 && ::setresgid(real, effective, saved) == 0 &&
-         ::setresuid(real, effective, saved) == 0;
+  return ::setgroups(groups.size(), groups.data()) == 0 &&
+         ::setresgid(real, effective, saved) == 0 && ::setresuid(real, effective, saved) == 0;
 }
 
 struct Looker {
@@ -102,8 +103,10 @@ void CompareAll(const std::string& options, int* hidden) {
   Registry registry(tracker, [] {});
   const LinuxHost host;
   const Waiting roots([] { return true; });
-  const Waiting users([] { return Become(kUser, kUser, kUser) && ::prctl(PR_SET_DUMPABLE, 1) == 0; });
-  const Waiting closed([] { return Become(kUser, kUser, kUser) && ::prctl(PR_SET_DUMPABLE, 0) == 0; });
+  const Waiting users(
+      [] { return Become(kUser, kUser, kUser) && ::prctl(PR_SET_DUMPABLE, 1) == 0; });
+  const Waiting closed(
+      [] { return Become(kUser, kUser, kUser) && ::prctl(PR_SET_DUMPABLE, 0) == 0; });
   const Waiting privileged([] { return Become(kUser, 0, 0); });  // a set-user-ID program
   const Looker lookers[] = {{"user", kUser, {}},
                             {"user in the group", kUser, {5, kGroup}},
@@ -133,7 +136,8 @@ TEST(LinuxHost, HidesWhatTheKernelsProcHides) {
                                     "hidepid=1,gid=77", "hidepid=2,gid=77", "hidepid=4,gid=77"}) {
     const pid_t child = ::fork();
     if (child == 0) {
-      if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+      if (::unshare(CLONE_NEWNS) != 0 ||
+          ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
         ::_exit(77);
       }
       if (::mount("proc", "/proc", "proc", 0, options.c_str()) != 0) ::_exit(77);

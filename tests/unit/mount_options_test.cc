@@ -27,11 +27,27 @@ TEST(MountOptions, AreReadInAnyOrderAndEmptyTokensMeanNothing) {
 }
 
 TEST(MountOptions, ThatCannotBeAreRefused) {
-  for (const std::string text :
-       {"bogus", "bogus=1", "none", "none,all", "none,all,name=x", "noprefix", "noprefix,ro",
-        "name=", "name", "name=a b", "name=a/b", "none,name=x,name=x", "release_agent=",
-        "release_agent=/a,release_agent=/a", "compat=", "compat=v7", "compat=v6,compat=linux",
-        "none,name=v6", "agent_user=", "none=1,name=x", "agent_user=a,agent_user=b"}) {
+  for (const std::string text : {"bogus",
+                                 "bogus=1",
+                                 "none",
+                                 "none,all",
+                                 "none,all,name=x",
+                                 "noprefix",
+                                 "noprefix,ro",
+                                 "name=",
+                                 "name",
+                                 "name=a b",
+                                 "name=a/b",
+                                 "none,name=x,name=x",
+                                 "release_agent=",
+                                 "release_agent=/a,release_agent=/a",
+                                 "compat=",
+                                 "compat=v7",
+                                 "compat=v6,compat=linux",
+                                 "none,name=v6",
+                                 "agent_user=",
+                                 "none=1,name=x",
+                                 "agent_user=a,agent_user=b"}) {
     const auto options = ParseMountOptions(text);
     ASSERT_FALSE(options) << text;
     EXPECT_EQ(options.error().code, EINVAL) << text;
@@ -57,7 +73,9 @@ TEST(MountOptions, OfV6HaveNoNamesAndNoSubsystems) {
 }
 
 TEST(MountOptions, ThatMount8HandsOnAreTaken) {
-  Good("rw,relatime,user_id=0,group_id=0,default_permissions,allow_other,remount,x-systemd.automount");
+  Good(
+      "rw,relatime,user_id=0,group_id=0,default_permissions,allow_other,remount,x-systemd."
+      "automount");
 }
 
 TEST(MountOptions, NameSubsystemsThatAreKnown) {

@@ -1,9 +1,9 @@
 // Directories and files that must be ours alone: made as asked, and refused where they are not.
 #include "base/own_path.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cerrno>

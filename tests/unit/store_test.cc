@@ -34,7 +34,8 @@ class StoreTest : public ::testing::Test {
     EXPECT_THAT(store.ForEach([&](std::string_view key, std::string_view value) -> Result<void> {
       rows.emplace(key, value);
       return {};
-    }), IsOk());
+    }),
+                IsOk());
     return rows;
   }
 

@@ -1,5 +1,5 @@
-// The subsystem cpuset on simulated tasks: what its files take, and where tasks are put. The errors are
-// those that Linux 6.1 gives for the same writes.
+// The subsystem cpuset on simulated tasks: what its files take, and where tasks are put. The errors
+// are those that Linux 6.1 gives for the same writes.
 #include <chrono>
 #include <thread>
 
@@ -20,7 +20,8 @@ class CpusetTest : public SubsystemTest {
 
  private:
   CpusetTest(std::shared_ptr<FakeCpus> cpus, std::shared_ptr<Refuser> other, bool inherits)
-      : SubsystemTest(std::make_shared<Cpuset>(cpus, std::chrono::milliseconds(5)), inherits, other),
+      : SubsystemTest(std::make_shared<Cpuset>(cpus, std::chrono::milliseconds(5)), inherits,
+                      other),
         cpus_(cpus),
         other_(other) {}
 };
@@ -36,15 +37,41 @@ TEST(IdList, IsReadAsTheKernelReadsIt) {
     const char* read;
     int error;
   } kCases[] = {
-      {"", "", 0},           {"\n", "", 0},          {",", "", 0},         {"0-3", "0-3", 0},
-      {"0,\n", "0", 0},      {",0", "0", 0},         {"0,,1", "0-1", 0},   {" 0 , 1 ", "0-1", 0},
-      {"0 1", "0-1", 0},     {"0-7:1/2", "0,2,4,6", 0}, {"all", "0-7", 0}, {"ALL", "0-7", 0},
-      {"5-N", "5-7", 0},     {"00", "0", 0},         {"0-1,1-2", "0-2", 0}, {"0\n1", "0", 0},
-      {"0-2:0/2", "", 0},    {"0\n\n", "0", 0},      {"0\t", "0", 0},
-      {"x", "", EINVAL},     {"0-", "", EINVAL},     {"-1", "", EINVAL},   {"1-0", "", EINVAL},
-      {"0-2:2", "", EINVAL}, {"none", "", EINVAL},   {"0x1", "", EINVAL},  {"+1", "", EINVAL},
-      {"0:1/1", "", EINVAL}, {"0-2:3/2", "", EINVAL}, {"0-2:1/0", "", EINVAL}, {"0- 1", "", EINVAL},
-      {"0 -1", "", EINVAL},  {"8", "", ERANGE},      {"0-99", "", ERANGE}, {"9-8", "", EINVAL},
+      {"", "", 0},
+      {"\n", "", 0},
+      {",", "", 0},
+      {"0-3", "0-3", 0},
+      {"0,\n", "0", 0},
+      {",0", "0", 0},
+      {"0,,1", "0-1", 0},
+      {" 0 , 1 ", "0-1", 0},
+      {"0 1", "0-1", 0},
+      {"0-7:1/2", "0,2,4,6", 0},
+      {"all", "0-7", 0},
+      {"ALL", "0-7", 0},
+      {"5-N", "5-7", 0},
+      {"00", "0", 0},
+      {"0-1,1-2", "0-2", 0},
+      {"0\n1", "0", 0},
+      {"0-2:0/2", "", 0},
+      {"0\n\n", "0", 0},
+      {"0\t", "0", 0},
+      {"x", "", EINVAL},
+      {"0-", "", EINVAL},
+      {"-1", "", EINVAL},
+      {"1-0", "", EINVAL},
+      {"0-2:2", "", EINVAL},
+      {"none", "", EINVAL},
+      {"0x1", "", EINVAL},
+      {"+1", "", EINVAL},
+      {"0:1/1", "", EINVAL},
+      {"0-2:3/2", "", EINVAL},
+      {"0-2:1/0", "", EINVAL},
+      {"0- 1", "", EINVAL},
+      {"0 -1", "", EINVAL},
+      {"8", "", ERANGE},
+      {"0-99", "", ERANGE},
+      {"9-8", "", EINVAL},
       {"99999999999999", "", EOVERFLOW},
   };
   for (const auto& c : kCases) {

@@ -26,9 +26,10 @@ TEST_F(DebugFiles, ShowWhatTheCoreKeeps) {
   ASSERT_EQ(StartIn("/a", 7), 0);
   EXPECT_EQ(Read("/a/debug.taskcount"), "1\n");
   EXPECT_THAT(Read("/a/debug.css_sets"), AllOf(HasSubstr("count 1"), HasSubstr(":/a")));
-  EXPECT_THAT(Read("/a/debug.state"),
-              AllOf(HasSubstr("cgroup " + std::to_string(At("/a").cgroup().value)), HasSubstr("path /a\n"),
-                    HasSubstr("parent " + std::to_string(At("/").cgroup().value))));
+  EXPECT_THAT(
+      Read("/a/debug.state"),
+      AllOf(HasSubstr("cgroup " + std::to_string(At("/a").cgroup().value)), HasSubstr("path /a\n"),
+            HasSubstr("parent " + std::to_string(At("/").cgroup().value))));
   EXPECT_TRUE(Has("/a/debug.state"));
   EXPECT_FALSE(Has("/a/debug.forks"));
 }

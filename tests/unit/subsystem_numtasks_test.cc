@@ -141,7 +141,8 @@ TEST_F(NumtasksInLine, CountRightAndHoldTheirLimitUnderLoad) {
     while (!stop) {
       const std::uint32_t worker = random() % kWorkers;
       const std::uint32_t tid =
-          random() % 2 ? 10 + worker : static_cast<std::uint32_t>(1000 * (1 + worker) + random() % kEach);
+          random() % 2 ? 10 + worker
+                       : static_cast<std::uint32_t>(1000 * (1 + worker) + random() % kEach);
       (void)Enter(random() % 2 ? "/a" : "/a/b", tid);
     }
   });

@@ -80,10 +80,10 @@ struct Case {
 
 class TrustedTable : public Trusted, public ::testing::WithParamInterface<Case> {
  public:
+  using Trusted::At;
   using Trusted::Dir;
   using Trusted::File;
   using Trusted::Link;
-  using Trusted::At;
 };
 
 TEST_P(TrustedTable, IsAsTheTableSays) {
@@ -104,38 +104,105 @@ const Case kCases[] = {
     {"WrittenByTheWorld", [](T& t) { t.File("a", 0, 0757); }, "a", 0, EPERM},
     {"WrittenByTheGroupOfTheAgentsUser", [](T& t) { t.File("a", kUser, 0770); }, "a", kUser, EPERM},
     {"BelowADirectoryOfAUser",
-     [](T& t) { t.Dir("u", kUser); t.Dir("u/d"); t.Dir("u/d/e"); t.File("u/d/e/a"); },
+     [](T& t) {
+       t.Dir("u", kUser);
+       t.Dir("u/d");
+       t.Dir("u/d/e");
+       t.File("u/d/e/a");
+     },
      "u/d/e/a", 0, EPERM},
     {"BelowADirectoryOfTheAgentsUser",
-     [](T& t) { t.Dir("u", kUser, 0700); t.File("u/a", kUser); }, "u/a", kUser, 0},
+     [](T& t) {
+       t.Dir("u", kUser, 0700);
+       t.File("u/a", kUser);
+     },
+     "u/a", kUser, 0},
     {"ThreeBelowADirectoryOfAll",
-     [](T& t) { t.Dir("w", 0, 0777); t.Dir("w/d"); t.Dir("w/d/e"); t.File("w/d/e/a"); },
+     [](T& t) {
+       t.Dir("w", 0, 0777);
+       t.Dir("w/d");
+       t.Dir("w/d/e");
+       t.File("w/d/e/a");
+     },
      "w/d/e/a", 0, EPERM},
     {"BelowADirectoryOfAGroup",
-     [](T& t) { t.Dir("g", 0, 0775); t.Dir("g/d"); t.File("g/d/a"); }, "g/d/a", 0, EPERM},
+     [](T& t) {
+       t.Dir("g", 0, 0775);
+       t.Dir("g/d");
+       t.File("g/d/a");
+     },
+     "g/d/a", 0, EPERM},
     {"RootsFileInAStickyDirectory",
-     [](T& t) { t.Dir("s", 0, 01777); t.File("s/a"); }, "s/a", 0, 0},
+     [](T& t) {
+       t.Dir("s", 0, 01777);
+       t.File("s/a");
+     },
+     "s/a", 0, 0},
     {"AUsersFileInAStickyDirectory",
-     [](T& t) { t.Dir("s", 0, 01777); t.File("s/a", kUser); }, "s/a", 0, EPERM},
+     [](T& t) {
+       t.Dir("s", 0, 01777);
+       t.File("s/a", kUser);
+     },
+     "s/a", 0, EPERM},
     {"TheAgentsUsersFileInAStickyDirectory",
-     [](T& t) { t.Dir("s", 0, 01777); t.File("s/a", kUser); }, "s/a", kUser, 0},
+     [](T& t) {
+       t.Dir("s", 0, 01777);
+       t.File("s/a", kUser);
+     },
+     "s/a", kUser, 0},
     {"RootsDirectoryInAStickyDirectory",
-     [](T& t) { t.Dir("s", 0, 01777); t.Dir("s/d"); t.File("s/d/a"); }, "s/d/a", 0, 0},
+     [](T& t) {
+       t.Dir("s", 0, 01777);
+       t.Dir("s/d");
+       t.File("s/d/a");
+     },
+     "s/d/a", 0, 0},
     {"AStickyDirectoryOfAUser",
-     [](T& t) { t.Dir("s", kUser, 01777); t.File("s/a"); }, "s/a", 0, EPERM},
+     [](T& t) {
+       t.Dir("s", kUser, 01777);
+       t.File("s/a");
+     },
+     "s/a", 0, EPERM},
     {"AStickyDirectoryOfTheAgentsUser",
-     [](T& t) { t.Dir("s", kUser, 01777); t.File("s/a"); }, "s/a", kUser, EPERM},
+     [](T& t) {
+       t.Dir("s", kUser, 01777);
+       t.File("s/a");
+     },
+     "s/a", kUser, EPERM},
     {"RootsLinkInAStickyDirectory",
-     [](T& t) { t.Dir("s", 0, 01777); t.File("a"); t.Link("s/l", t.At("a")); }, "s/l", 0, 0},
+     [](T& t) {
+       t.Dir("s", 0, 01777);
+       t.File("a");
+       t.Link("s/l", t.At("a"));
+     },
+     "s/l", 0, 0},
     {"AUsersLinkInAStickyDirectory",
-     [](T& t) { t.Dir("s", 0, 01777); t.File("a"); t.Link("s/l", t.At("a"), kUser); },
+     [](T& t) {
+       t.Dir("s", 0, 01777);
+       t.File("a");
+       t.Link("s/l", t.At("a"), kUser);
+     },
      "s/l", 0, EPERM},
     {"ALinkInADirectoryOfAUser",
-     [](T& t) { t.Dir("u", kUser); t.File("a"); t.Link("u/l", t.At("a")); }, "u/l", 0, EPERM},
+     [](T& t) {
+       t.Dir("u", kUser);
+       t.File("a");
+       t.Link("u/l", t.At("a"));
+     },
+     "u/l", 0, EPERM},
     {"ALinkOfAUserInADirectoryOfRoot",  // he cannot replace it, nor change where it leads
-     [](T& t) { t.File("a"); t.Link("l", "a", kUser); }, "l", 0, 0},
+     [](T& t) {
+       t.File("a");
+       t.Link("l", "a", kUser);
+     },
+     "l", 0, 0},
     {"ALinkIntoADirectoryOfAUser",
-     [](T& t) { t.Dir("u", kUser); t.File("u/a"); t.Link("l", "u/a"); }, "l", 0, EPERM},
+     [](T& t) {
+       t.Dir("u", kUser);
+       t.File("u/a");
+       t.Link("l", "u/a");
+     },
+     "l", 0, EPERM},
     {"LinksThroughADirectoryOfAUserAndBack",
      [](T& t) {
        t.Dir("u", kUser);
@@ -145,14 +212,35 @@ const Case kCases[] = {
      },
      "l", 0, EPERM},
     {"ALinkedDirectory",
-     [](T& t) { t.Dir("d"); t.Dir("d/e"); t.File("d/e/a"); t.Link("l", "d/e/"); }, "l/a", 0, 0},
+     [](T& t) {
+       t.Dir("d");
+       t.Dir("d/e");
+       t.File("d/e/a");
+       t.Link("l", "d/e/");
+     },
+     "l/a", 0, 0},
     {"ALinkedDirectoryThatAUserMayReplace",
-     [](T& t) { t.Dir("u", kUser); t.Dir("d"); t.File("d/a"); t.Link("u/l", "../d"); },
+     [](T& t) {
+       t.Dir("u", kUser);
+       t.Dir("d");
+       t.File("d/a");
+       t.Link("u/l", "../d");
+     },
      "u/l/a", 0, EPERM},
     {"DotDotOutOfADirectoryOfAUser",  // who may rename it: then `..` leads elsewhere
-     [](T& t) { t.Dir("u", kUser); t.Dir("u/d"); t.File("a"); }, "u/d/../../a", 0, EPERM},
+     [](T& t) {
+       t.Dir("u", kUser);
+       t.Dir("u/d");
+       t.File("a");
+     },
+     "u/d/../../a", 0, EPERM},
     {"DotDotWithinRootsDirectories",
-     [](T& t) { t.Dir("d"); t.Dir("d/e"); t.File("d/a"); }, "./d//e/../a", 0, 0},
+     [](T& t) {
+       t.Dir("d");
+       t.Dir("d/e");
+       t.File("d/a");
+     },
+     "./d//e/../a", 0, 0},
     {"DotDotAfterALink",  // leads above where the link leads, not above the link
      [](T& t) {
        t.Dir("d");
@@ -166,7 +254,12 @@ const Case kCases[] = {
     {"AMissingFileInADirectoryOfAll", [](T& t) { t.Dir("w", 0, 0777); }, "w/a", 0, EPERM},
     {"AMissingFileInAStickyDirectory", [](T& t) { t.Dir("s", 0, 01777); }, "s/a", 0, ENOENT},
     {"ALinkThatLeadsNowhere", [](T& t) { t.Link("l", "nowhere"); }, "l", 0, ENOENT},
-    {"ALoop", [](T& t) { t.Link("l", "m"); t.Link("m", "l"); }, "l", 0, ELOOP},
+    {"ALoop",
+     [](T& t) {
+       t.Link("l", "m");
+       t.Link("m", "l");
+     },
+     "l", 0, ELOOP},
     {"AFileForADirectory", [](T& t) { t.File("a"); }, "a/b", 0, ENOTDIR},
 };
 INSTANTIATE_TEST_SUITE_P(Rules, TrustedTable, ::testing::ValuesIn(kCases),
@@ -195,8 +288,9 @@ TEST_F(Trusted, ABindMountIsJudgedByWhatIsMounted) {
   File("u/roots/a");
   for (const char* name : {"theirs", "roots"}) {
     Dir(name);
-    ASSERT_EQ(::mount(At(std::string("u/") + name).c_str(), At(name).c_str(), nullptr, MS_BIND,
-                      nullptr), 0);
+    ASSERT_EQ(
+        ::mount(At(std::string("u/") + name).c_str(), At(name).c_str(), nullptr, MS_BIND, nullptr),
+        0);
   }
   EXPECT_EQ(Code("theirs/a"), EPERM);
   EXPECT_EQ(Code("roots/a"), 0);
@@ -210,7 +304,8 @@ TEST_F(Trusted, HoldsWhatWasLookedAtWhateverTheNameIsNow) {
   const auto opened = OpenTrusted(At("l"));
   ASSERT_TRUE(opened);
   EXPECT_EQ(opened->path, At("a"));
-  struct stat before {}, now {}, in {};
+  struct stat before {
+  }, now{}, in{};
   ::stat(At("a").c_str(), &before);
   fs::rename(At("a"), At("b"));
   File("a", kUser);
@@ -236,17 +331,17 @@ TEST_F(Trusted, RefusalsNameTheDirectoryItsOwnerAndTheRemedy) {
               ::testing::AllOf(HasSubstr(At("u") + " belongs to uid 1000"), HasSubstr("root")));
   Dir("w", 0, 0777);
   File("w/a");
-  EXPECT_THAT(OpenTrusted(At("w/a")).error().message,
-              ::testing::AllOf(HasSubstr(At("w") + " may be written by anybody"),
-                               HasSubstr("chmod go-w")));
+  EXPECT_THAT(
+      OpenTrusted(At("w/a")).error().message,
+      ::testing::AllOf(HasSubstr(At("w") + " may be written by anybody"), HasSubstr("chmod go-w")));
 }
 
 // A file system whose every file belongs to root, or so its server says.
 class Liar {
  public:
   Liar(const std::string& where, uid_t user) : device_(::open("/dev/fuse", O_RDWR | O_CLOEXEC)) {
-    const std::string options = fmt::format(
-        "fd={},rootmode=40755,user_id={},group_id=0,allow_other", device_.get(), user);
+    const std::string options =
+        fmt::format("fd={},rootmode=40755,user_id={},group_id=0,allow_other", device_.get(), user);
     mounted_ = device_ && ::mount("liar", where.c_str(), "fuse", MS_NOSUID, options.c_str()) == 0;
     where_ = where;
     if (mounted_) server_ = std::thread([this] { Serve(); });

@@ -84,7 +84,8 @@ Beancounter::Sample Beancounter::Take(BeanCss& css, bool cpu_time, Looked* looke
   return sample;
 }
 
-// `counts`: those over the limit are counted. Not at a read, which takes as many samples as it likes.
+// `counts`: those over the limit are counted. Not at a read, which takes as many samples as it
+// likes.
 void Beancounter::Book(BeanCss& css, const Sample& sample, bool counts) {
   std::vector<std::string> news;
   {
@@ -107,8 +108,8 @@ void Beancounter::Book(BeanCss& css, const Sample& sample, bool counts) {
 }
 
 // Every cgroup, and each process once. What takes long is done more seldom: at most a twentieth of
-// the time goes into it. CPU time costs a walk over the machine for each, so it is asked for only where
-// somebody waits for it.
+// the time goes into it. CPU time costs a walk over the machine for each, so it is asked for only
+// where somebody waits for it.
 std::optional<std::chrono::milliseconds> Beancounter::SampleAll() {
   constexpr int kShare = 20;
   const auto began = std::chrono::steady_clock::now();
@@ -141,9 +142,10 @@ std::vector<SubsystemFile> Beancounter::Files() {
            .read = [this](FileUse& use) -> Result<std::string> {
              return Table(static_cast<BeanCss&>(*use.css));
            },
-           .write = [this](FileUse& use, std::string_view text) {
-             return Write(static_cast<BeanCss&>(*use.css), text);
-           }}};
+           .write =
+               [this](FileUse& use, std::string_view text) {
+                 return Write(static_cast<BeanCss&>(*use.css), text);
+               }}};
 }
 
 std::string Beancounter::Table(BeanCss& css) {
@@ -160,7 +162,9 @@ std::string Beancounter::Table(BeanCss& css) {
   MutexLock lock(mu_);
   for (std::size_t i = 0; i < kResources; ++i) {
     const Bean& bean = css.beans[i];
-    const std::string_view how = i == kProcesses ? "counted" : i == kCpuTime ? "metered" : "sampled";
+    const std::string_view how = i == kProcesses ? "counted"
+                                 : i == kCpuTime ? "metered"
+                                                 : "sampled";
     table += fmt::format(kRow, kNames[i], sample[i] ? std::to_string(*sample[i]) : "-",
                          sample[i] ? std::to_string(bean.maxheld) : "-", Show(bean.barrier),
                          Show(bean.limit), bean.failcnt, how);

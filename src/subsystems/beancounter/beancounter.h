@@ -1,5 +1,5 @@
-// Beancounter: what the processes of a cgroup and everything below it hold, against barriers and limits.
-// It counts, it enforces nothing: README.md beside this.
+// Beancounter: what the processes of a cgroup and everything below it hold, against barriers and
+// limits. It counts, it enforces nothing: README.md beside this.
 //
 // Locks: mu_ is a leaf and never held while Groups or the host is asked. sampling_mu_, taken by
 // handlers and the ticker only, keeps one sample from being booked after a newer one.
@@ -74,8 +74,8 @@ class Beancounter final : public Subsystem {
   const std::shared_ptr<UsageHost> host_;
   const std::chrono::milliseconds every_;
   Groups* groups_ = nullptr;
-  Mutex sampling_mu_;  // before the tree
-  Mutex mu_;           // after the tree
+  Mutex sampling_mu_;                       // before the tree
+  Mutex mu_;                                // after the tree
   std::set<BeanCss*> all_ GUARDED_BY(mu_);  // but the root's; changed with the tree held as well
   Ticker ticker_;
 };

@@ -64,7 +64,7 @@ class CpuAcct final : public Subsystem {
   CpuMeter& meter_;
   Groups* groups_ = nullptr;
   mutable Mutex cpu_mu_;
-  std::weak_ptr<Css> root_ GUARDED_BY(cpu_mu_);  // of the hierarchy it is bound to
+  std::weak_ptr<Css> root_ GUARDED_BY(cpu_mu_);   // of the hierarchy it is bound to
   std::optional<Error> off_ GUARDED_BY(cpu_mu_);  // why the meter is not running though bound
   bool metering_ GUARDED_BY(cpu_mu_) = false;
   Ticker sampler_;

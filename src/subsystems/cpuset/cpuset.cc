@@ -223,24 +223,22 @@ void Cpuset::LookAgain() {
 // ---- files
 
 std::vector<SubsystemFile> Cpuset::Files() {
-  return {ListFile("cpus", &CpusetSettings::cpus),
-          ListFile("mems", &CpusetSettings::mems),
+  return {ListFile("cpus", &CpusetSettings::cpus), ListFile("mems", &CpusetSettings::mems),
           FlagFile("cpu_exclusive", &CpusetSettings::cpu_exclusive),
           FlagFile("mem_exclusive", &CpusetSettings::mem_exclusive),
           FlagFile("memory_migrate", &CpusetSettings::memory_migrate)};
 }
 
-SubsystemFile Cpuset::ListFile(std::string name, IdSet CpusetSettings::* list) {
+SubsystemFile Cpuset::ListFile(std::string name, IdSet CpusetSettings::*list) {
   return {.name = std::move(name),
           .read = [this, list](FileUse& use) -> Result<std::string> {
             return ReadList(Of(use), list) + "\n";
           },
-          .write = [this, list](FileUse& use, std::string_view text) {
-            return WriteList(Of(use), list, text);
-          }};
+          .write = [this, list](FileUse& use,
+                                std::string_view text) { return WriteList(Of(use), list, text); }};
 }
 
-std::string Cpuset::ReadList(const CpusetCss& css, IdSet CpusetSettings::* list) {
+std::string Cpuset::ReadList(const CpusetCss& css, IdSet CpusetSettings::*list) {
   if (css.is_root()) {
     return FormatIdList(list == &CpusetSettings::cpus ? host_->OnlineCpus() : host_->OnlineNodes());
   }
@@ -248,8 +246,7 @@ std::string Cpuset::ReadList(const CpusetCss& css, IdSet CpusetSettings::* list)
   return FormatIdList(css.settings.*list);
 }
 
-Result<void> Cpuset::WriteList(CpusetCss& css, IdSet CpusetSettings::* list,
-                               std::string_view text) {
+Result<void> Cpuset::WriteList(CpusetCss& css, IdSet CpusetSettings::*list, std::string_view text) {
   const bool cpus = list == &CpusetSettings::cpus;
   if (css.is_root()) return Fail(EACCES, "the root's are those that are online");
   const auto wanted = ParseIdList(text, cpus ? host_->CpuNumbers() : kMostNodes);
@@ -270,7 +267,7 @@ Result<void> Cpuset::WriteList(CpusetCss& css, IdSet CpusetSettings::* list,
   return {};
 }
 
-SubsystemFile Cpuset::FlagFile(std::string name, bool CpusetSettings::* flag) {
+SubsystemFile Cpuset::FlagFile(std::string name, bool CpusetSettings::*flag) {
   return {.name = std::move(name),
           .number = [this, flag](FileUse& use) -> Result<std::uint64_t> {
             MutexLock lock(mu_);
@@ -280,8 +277,8 @@ SubsystemFile Cpuset::FlagFile(std::string name, bool CpusetSettings::* flag) {
             const auto wanted = ParseFlag(text, Numbers::kStrict);
             if (!wanted) return Fail(wanted.error());
             MutexLock writing(write_mu_);
-            const auto before = Change(
-                Of(use), [&](CpusetSettings& settings) { settings.*flag = *wanted; });
+            const auto before =
+                Change(Of(use), [&](CpusetSettings& settings) { settings.*flag = *wanted; });
             if (!before) return Fail(before.error());
             return {};
           }};

@@ -48,10 +48,10 @@ class Cpuset final : public Subsystem {
   using Seen = std::set<Tid>;
 
   void TakeFromParent(CpusetCss& css) REQUIRES(mu_);
-  SubsystemFile ListFile(std::string name, IdSet CpusetSettings::* list);
-  SubsystemFile FlagFile(std::string name, bool CpusetSettings::* flag);
-  std::string ReadList(const CpusetCss& css, IdSet CpusetSettings::* list);
-  Result<void> WriteList(CpusetCss& css, IdSet CpusetSettings::* list, std::string_view text);
+  SubsystemFile ListFile(std::string name, IdSet CpusetSettings::*list);
+  SubsystemFile FlagFile(std::string name, bool CpusetSettings::*flag);
+  std::string ReadList(const CpusetCss& css, IdSet CpusetSettings::*list);
+  Result<void> WriteList(CpusetCss& css, IdSet CpusetSettings::*list, std::string_view text);
   // The settings before.
   Result<CpusetSettings> Change(CpusetCss& css, const std::function<void(CpusetSettings&)>& change);
 

@@ -91,8 +91,8 @@ std::string_view NextWord(std::string_view& text) {
 Result<Refusals> ParseRefusals(std::string_view text, bool forks_asked) {
   Refusals refusals = {};
   for (std::string_view name = NextWord(text); !name.empty(); name = NextWord(text)) {
-    const auto callback = static_cast<std::size_t>(
-        std::find(kNames.begin(), kNames.end(), name) - kNames.begin());
+    const auto callback =
+        static_cast<std::size_t>(std::find(kNames.begin(), kNames.end(), name) - kNames.begin());
     if (callback == kCallbacks) {
       return Fail(EINVAL, "'{}' is no callback: create, can_attach or can_fork", name);
     }
@@ -160,12 +160,11 @@ std::vector<SubsystemFile> Debug::Files() {
                      StateOf(use).Refuse(*refusals);
                      return {};
                    }});
-  files.push_back({.name = "hold",
-                   .where = SubsystemFile::Where::kNotTop,
-                   .number = [](FileUse& use) -> Result<std::uint64_t> {
-                     return StateOf(use).held() ? 1 : 0;
-                   },
-                   .write = WriteHold});
+  files.push_back(
+      {.name = "hold",
+       .where = SubsystemFile::Where::kNotTop,
+       .number = [](FileUse& use) -> Result<std::uint64_t> { return StateOf(use).held() ? 1 : 0; },
+       .write = WriteHold});
   if (!counted) return files;
   files.push_back({.name = "forks", .number = [](FileUse& use) -> Result<std::uint64_t> {
                      return StateOf(use).forks.load();

@@ -1,6 +1,7 @@
 // Debug: the subsystem that shows what the core keeps for a cgroup, and provokes faults on request.
 //
-// For developers and tests; its files are in the README beside this. It limits and accounts nothing.
+// For developers and tests; its files are in the README beside this. It limits and accounts
+// nothing.
 //
 //   registry.Register(std::make_shared<Debug>());                          // as corrald does
 //   registry.Register(std::make_shared<Debug>(Debug::Forks::kCounted));   // asks and counts forks

@@ -16,9 +16,9 @@ struct Freezer::FreezerCss final : Css {
 
   FreezerCss* up = nullptr;  // null: the root's
   std::set<FreezerCss*> children;
-  bool self = false;     // frozen by its own file
-  bool above = false;    // one above it is
-  bool stopped = true;   // a pass saw every member stopped, and nobody came since
+  bool self = false;    // frozen by its own file
+  bool above = false;   // one above it is
+  bool stopped = true;  // a pass saw every member stopped, and nobody came since
 };
 
 Freezer::Freezer(std::shared_ptr<StopHost> host, std::chrono::milliseconds again)
@@ -35,7 +35,8 @@ std::optional<std::chrono::milliseconds> Freezer::LookAgain() {
   constexpr auto kSoon = std::chrono::milliseconds(1);
   const bool all_stopped = Settle({});
   MutexLock passing(pass_mu_);
-  pause_ = all_stopped || std::exchange(stopped_more_, false) ? kSoon : std::min(2 * pause_, again_);
+  pause_ =
+      all_stopped || std::exchange(stopped_more_, false) ? kSoon : std::min(2 * pause_, again_);
   if (Freezing().empty()) return std::nullopt;
   return all_stopped ? again_ : pause_;
 }
@@ -101,7 +102,7 @@ void Freezer::InheritLocked(FreezerCss& top) {
 // ---- files
 
 std::vector<SubsystemFile> Freezer::Files() {
-  const auto flag = [this](std::string name, bool FreezerCss::* which) {
+  const auto flag = [this](std::string name, bool FreezerCss::*which) {
     return SubsystemFile{.name = std::move(name),
                          .where = SubsystemFile::Where::kNotTop,
                          .number = [this, which](FileUse& use) -> Result<std::uint64_t> {
@@ -114,9 +115,10 @@ std::vector<SubsystemFile> Freezer::Files() {
            .read = [this](FileUse& use) -> Result<std::string> {
              return ReadState(static_cast<FreezerCss&>(*use.css));
            },
-           .write = [this](FileUse& use, std::string_view text) {
-             return WriteState(static_cast<FreezerCss&>(*use.css), text);
-           }},
+           .write =
+               [this](FileUse& use, std::string_view text) {
+                 return WriteState(static_cast<FreezerCss&>(*use.css), text);
+               }},
           flag("self_freezing", &FreezerCss::self),
           flag("parent_freezing", &FreezerCss::above)};
 }
@@ -268,8 +270,8 @@ bool Freezer::StopMembers(const Handles& handles, How how, std::set<Tgid>* wante
     started = handle->started();
   }
   // One that we stopped and that seems to be wanted no more may have come since the looks.
-  const bool all_wanted = std::ranges::all_of(
-      stopped_, [&](const auto& one) { return wanted->contains(one.first); });
+  const bool all_wanted =
+      std::ranges::all_of(stopped_, [&](const auto& one) { return wanted->contains(one.first); });
   if (all_wanted) return all_stopped;
   for (const Tid task : unknown) {
     if (const auto look = host_->LookAt(task)) wanted->insert(look->process);

@@ -1,13 +1,13 @@
-// Freezer: stops the processes of a cgroup and everything below it, and lets them go on. What the files
-// mean, what holds and what does not: README.md beside this.
+// Freezer: stops the processes of a cgroup and everything below it, and lets them go on. What the
+// files mean, what holds and what does not: README.md beside this.
 //
 // What should be stopped follows from the tree: the processes of all cgroups that are frozen
 // themselves or below such a one. A pass compares that with what is, stops who is missing and
 // continues whom the freezer itself had stopped and nobody wants stopped any more. Passes go on, in
 // the write that froze and then in a thread, until one finds every member stopped.
 //
-// Locks: pass_mu_ is taken by handlers and the ticker only, and held while Groups is asked. mu_ is a
-// leaf under the tree; what it guards changes with the tree held as well.
+// Locks: pass_mu_ is taken by handlers and the ticker only, and held while Groups is asked. mu_ is
+// a leaf under the tree; what it guards changes with the tree held as well.
 #ifndef CORRAL_SUBSYSTEMS_FREEZER_FREEZER_H_
 #define CORRAL_SUBSYSTEMS_FREEZER_FREEZER_H_
 

@@ -73,12 +73,12 @@ std::vector<SubsystemFile> Numtasks::Files() {
   std::vector<SubsystemFile> files;
   files.push_back({.name = "current", .number = number(&Numtasks::Current)});
   files.push_back({.name = "peak", .number = number(&Numtasks::Peak)});
-  files.push_back({.name = "max",
-                   .where = Where::kNotTop,
-                   .read = [this](FileUse& use) { return ReadMax(AccountOf(*use.css)); },
-                   .write = [this](FileUse& use, std::string_view bytes) {
-                     return WriteMax(AccountOf(*use.css), bytes);
-                   }});
+  files.push_back(
+      {.name = "max",
+       .where = Where::kNotTop,
+       .read = [this](FileUse& use) { return ReadMax(AccountOf(*use.css)); },
+       .write = [this](FileUse& use,
+                       std::string_view bytes) { return WriteMax(AccountOf(*use.css), bytes); }});
   files.push_back(
       {.name = "failures", .where = Where::kNotTop, .number = number(&Numtasks::Failures)});
   return files;
@@ -131,7 +131,8 @@ void Numtasks::Exit(Css& css, Tid /*task*/) {
 void Numtasks::Attach(Css& to, Css& from, Tid /*task*/) {
   if (counting_ == Counting::kWhenRead) return;
   MutexLock lock(mu_);
-  UnchargeLocked(AccountOf(from));  // first, or the peak of what is above both would be one too high
+  UnchargeLocked(
+      AccountOf(from));  // first, or the peak of what is above both would be one too high
   ChargeLocked(AccountOf(to));
 }
 

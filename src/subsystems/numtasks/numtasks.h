@@ -1,8 +1,9 @@
 // Numtasks: how many tasks a cgroup has with all below it, and how many it may have.
 //
 // A limit holds for births: one that would exceed the max of a cgroup on the way to the root is
-// refused with EAGAIN, or its newborn killed, and counted as a failure of the cgroup whose limit it was. Moving in is
-// always possible, also beyond the max. Files and limits of this: the README beside this.
+// refused with EAGAIN, or its newborn killed, and counted as a failure of the cgroup whose limit it
+// was. Moving in is always possible, also beyond the max. Files and limits of this: the README
+// beside this.
 //
 //   registry.Register(std::make_shared<Numtasks>(Numtasks::Counting::kInLine));
 //

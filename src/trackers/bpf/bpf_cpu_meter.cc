@@ -19,8 +19,7 @@ namespace {
 
 // Runs an iterator over some tasks; what it wrote.
 Result<std::vector<char>> WalkOver(const bpf_program* program, const bpf_iter_link_info& tasks) {
-  LIBBPF_OPTS(bpf_link_create_opts, options,
-              .iter_info = const_cast<bpf_iter_link_info*>(&tasks),
+  LIBBPF_OPTS(bpf_link_create_opts, options, .iter_info = const_cast<bpf_iter_link_info*>(&tasks),
               .iter_info_len = sizeof tasks);
   const Fd link(bpf_link_create(bpf_program__fd(program), 0, BPF_TRACE_ITER, &options));
   if (!link) return Fail(errno, "cannot walk over a task: {}", std::strerror(errno));
@@ -209,8 +208,10 @@ void BpfCpuMeter::WarnOfLosses(const Hooks& hooks) {
   const auto& bss = *hooks.skeleton->bss;
   const std::uint64_t crowded = __atomic_load_n(&bss.crowded, __ATOMIC_SEQ_CST);
   if (crowded != told_crowded_.exchange(crowded)) {
-    log::Warn("the CPU meter has no room for more tasks: {} were charged for what they had run "
-              "when they began to exit, and no more", crowded);
+    log::Warn(
+        "the CPU meter has no room for more tasks: {} were charged for what they had run "
+        "when they began to exit, and no more",
+        crowded);
   }
   const std::uint64_t lost = __atomic_load_n(&bss.lost, __ATOMIC_SEQ_CST);
   if (lost != told_lost_.exchange(lost)) {

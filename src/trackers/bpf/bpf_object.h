@@ -26,8 +26,7 @@ template <typename T>
 Result<T*> MapArray(bpf_map* map, int protection) {
   void* at = ::mmap(nullptr, BytesOf(map), protection, MAP_SHARED, bpf_map__fd(map), 0);
   if (at == MAP_FAILED) {
-    return Fail(errno, "cannot map the BPF table {}: {}", bpf_map__name(map),
-                std::strerror(errno));
+    return Fail(errno, "cannot map the BPF table {}: {}", bpf_map__name(map), std::strerror(errno));
   }
   return static_cast<T*>(at);
 }

@@ -85,9 +85,8 @@ std::string NamesOf(const std::vector<corral_unknown_bell>& tasks) {
     const corral_unknown_bell& one = tasks[i];
     text += fmt::format("{}{} ({:?}, process {}, child of {}, made {}.{:03} s after boot)",
                         i == 0 ? " " : ", ", one.bell.id,
-                        std::string_view(one.comm, ::strnlen(one.comm, sizeof one.comm)),
-                        one.tgid, one.parent, one.start / 1'000'000'000,
-                        one.start / 1'000'000 % 1000);
+                        std::string_view(one.comm, ::strnlen(one.comm, sizeof one.comm)), one.tgid,
+                        one.parent, one.start / 1'000'000'000, one.start / 1'000'000 % 1000);
   }
   if (tasks.size() > kNamed) text += fmt::format(" and {} more", tasks.size() - kNamed);
   return text;
@@ -131,7 +130,7 @@ std::array<std::pair<const char*, bpf_map*>, 6> BpfTracker::Maps() const {
 }
 
 Result<std::unique_ptr<BpfTracker>> BpfTracker::Create(BpfOptions options,
-                                                                   std::optional<Pins> pins) {
+                                                       std::optional<Pins> pins) {
   if (auto ok = CheckKernel(); !ok) return Fail(ok.error());
   libbpf_set_print(LogLibbpf);
   const auto stamp = pins ? pins->ReadStamp() : std::nullopt;
@@ -174,8 +173,7 @@ Result<void> BpfTracker::Load(const BpfOptions& options) {
   bpf_map__set_max_entries(skeleton_->maps.live, tids / 64);
   bpf_map__set_max_entries(skeleton_->maps.sets, options.sets);
   if (const int error = tracker_bpf__load(skeleton_); error != 0) {
-    return Fail(-error, "the kernel refuses the tracker's BPF programs: {}",
-                std::strerror(-error));
+    return Fail(-error, "the kernel refuses the tracker's BPF programs: {}", std::strerror(-error));
   }
   // The last hook first: a task whose birth is seen and whose death is not would be a word
   // without a task until the tid is used again (docs/concurrency.md, 6.1).
@@ -220,8 +218,7 @@ Result<void> BpfTracker::LoadPinned() {
     bpf_program__set_autoload(hook, false);
   }
   if (const int error = tracker_bpf__load(skeleton_); error != 0) {
-    return Fail(-error, "the kernel refuses the tracker's BPF programs: {}",
-                std::strerror(-error));
+    return Fail(-error, "the kernel refuses the tracker's BPF programs: {}", std::strerror(-error));
   }
   if (const int error = tracker_bpf__attach(skeleton_); error != 0) {
     return Fail(-error, "cannot attach the task iterators: {}", std::strerror(-error));
@@ -236,8 +233,8 @@ Result<void> BpfTracker::LoadPinned() {
 }
 
 Result<void> BpfTracker::ListenToDoorbell() {
-  doorbell_ = ring_buffer__new(bpf_map__fd(skeleton_->maps.doorbell), CollectBell, &bells_,
-                               nullptr);
+  doorbell_ =
+      ring_buffer__new(bpf_map__fd(skeleton_->maps.doorbell), CollectBell, &bells_, nullptr);
   if (!doorbell_) return Fail(errno, "cannot map the doorbell: {}", std::strerror(errno));
   return {};
 }
@@ -399,8 +396,7 @@ int BpfTracker::Request(corral_op op, Tid tid, std::uint64_t expected, std::uint
   request.expected = expected;
   request.to = to;
   LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &request, .ctx_size_in = sizeof request);
-  const int error =
-      bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.control), &options);
+  const int error = bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.control), &options);
   if (error != 0) {
     log::Error("the control program cannot run: {}", std::strerror(-error));
     return error;
@@ -423,8 +419,8 @@ void BpfTracker::ForEachTask(const std::function<void(Tid, Place)>& fn) const {
 Result<void> BpfTracker::Listen(TaskListener* listener) {
   std::shared_ptr<TaskFeed> feed;
   if (listener) {
-    auto made = TaskFeed::Create(words_fd(), tables_, [this] { return MachineTasks(); },
-                                 feed_bytes_, *listener);
+    auto made = TaskFeed::Create(
+        words_fd(), tables_, [this] { return MachineTasks(); }, feed_bytes_, *listener);
     if (!made) return Fail(made.error());
     feed = std::move(*made);
   }
@@ -442,8 +438,8 @@ Result<void> BpfTracker::LimitTasks(const TaskLimits& limits) {
   auto limiter = Limiter();
   if (!limiter) {
     if (limits.limits.empty()) return {};
-    auto made = TaskLimiter::Create(words_fd(), bpf_map__fd(skeleton_->maps.sets),
-                                    tables_.set_capacity);
+    auto made =
+        TaskLimiter::Create(words_fd(), bpf_map__fd(skeleton_->maps.sets), tables_.set_capacity);
     MutexLock lock(parts_mu_);
     const bool cannot = !made && made.error().code == ENOTSUP;
     if (std::exchange(cannot_limit_, cannot) != cannot && cannot) {
@@ -549,8 +545,10 @@ void BpfTracker::Drain(Listener& listener) {
               now.adopted - seen_.adopted, NamesOf(adopted));
   }
   if (now.hidden != seen_.hidden) {
-    log::Info("{} births or deaths that the kernel does not tell of, as is to be expected here (corral doctor):{}",
-              now.hidden - seen_.hidden, NamesOf(of_hidden));
+    log::Info(
+        "{} births or deaths that the kernel does not tell of, as is to be expected here (corral "
+        "doctor):{}",
+        now.hidden - seen_.hidden, NamesOf(of_hidden));
   }
   if (now.bells != seen_.bells) {
     log::Warn("the doorbell overflowed; looking at every css_set");
@@ -579,8 +577,8 @@ AuditReport BpfTracker::Resync() {
 }
 
 AuditReport BpfTracker::Compare(bool repair) {
-  TaskAudit audit(tables_, [this] { return MachineTasks(); },
-                  repair ? std::vector<Tgid>() : hidden_);
+  TaskAudit audit(
+      tables_, [this] { return MachineTasks(); }, repair ? std::vector<Tgid>() : hidden_);
   AuditReport report = audit.Run();
   if (repair) {
     const std::uint64_t buried = audit.Bury(

@@ -130,11 +130,11 @@ class BpfTracker final : public Tracker {
   std::vector<Tgid> hidden_;
   bool seed_incomplete_ = false;  // a task was inside exec all the time: look again
   bool told_out_of_table_ = false;
-  MissCounts seen_;      // by Drain()
+  MissCounts seen_;  // by Drain()
 
   std::uint32_t feed_bytes_ = 0;
-  mutable Mutex parts_mu_;  // a leaf
-  std::shared_ptr<TaskFeed> feed_ GUARDED_BY(parts_mu_);  // null: nobody wants to be told
+  mutable Mutex parts_mu_;                                      // a leaf
+  std::shared_ptr<TaskFeed> feed_ GUARDED_BY(parts_mu_);        // null: nobody wants to be told
   std::shared_ptr<TaskLimiter> limiter_ GUARDED_BY(parts_mu_);  // null: there was no limit yet
   bool cannot_limit_ GUARDED_BY(parts_mu_) = false;
 };

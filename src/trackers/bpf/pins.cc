@@ -71,8 +71,8 @@ std::optional<Stamp> Pins::ReadStamp() const {
 }
 
 Result<void> Pins::WriteStamp(const Stamp& stamp) const {
-  const Fd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, kStamp, sizeof(std::uint32_t), sizeof(Stamp), 1,
-                              nullptr));
+  const Fd map(
+      bpf_map_create(BPF_MAP_TYPE_ARRAY, kStamp, sizeof(std::uint32_t), sizeof(Stamp), 1, nullptr));
   const std::uint32_t key = 0;
   if (!map || bpf_map_update_elem(map.get(), &key, &stamp, BPF_ANY) != 0 ||
       bpf_obj_pin(map.get(), PathOf(kStamp).c_str()) != 0) {

@@ -47,8 +47,7 @@ class Pins {
   void Remove() const;
 
  private:
-  Pins(std::string directory, Fd lock)
-      : directory_(std::move(directory)), lock_(std::move(lock)) {}
+  Pins(std::string directory, Fd lock) : directory_(std::move(directory)), lock_(std::move(lock)) {}
 
   std::string directory_;
   Fd lock_;

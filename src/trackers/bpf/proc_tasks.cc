@@ -20,8 +20,8 @@ constexpr unsigned kExiting = 0x4;  // PF_EXITING
 }  // namespace
 
 std::uint32_t StateInProc(std::uint32_t tgid, std::uint32_t tid) {
-  const Fd file(::open(fmt::format("/proc/{}/task/{}/stat", tgid, tid).c_str(),
-                       O_RDONLY | O_CLOEXEC));
+  const Fd file(
+      ::open(fmt::format("/proc/{}/task/{}/stat", tgid, tid).c_str(), O_RDONLY | O_CLOEXEC));
   // Anything else (no descriptors, no memory) is no answer: then it counts as there.
   if (!file && errno != ENOENT && errno != ESRCH) return 0;
   char text[1024];

@@ -128,15 +128,11 @@ void TaskFeed::TellWhatCame() {
 void TaskFeed::Tell(const corral_feed_record& record) {
   const TaskName task{Tid{record.tid}, Tgid{record.tgid}, record.start};
   switch (record.kind) {
-    case CORRAL_FEED_EXIT:
-      listener_.Exited(task);
-      break;
+    case CORRAL_FEED_EXIT: listener_.Exited(task); break;
     case CORRAL_FEED_EXEC:  // of another process: a birth has taken the tid, and was told (I6)
       listener_.Exited({Tid{record.old_tid}, task.tgid});
       [[fallthrough]];
-    case CORRAL_FEED_FORK:
-      listener_.Forked(task, PlaceNow(record));
-      break;
+    case CORRAL_FEED_FORK: listener_.Forked(task, PlaceNow(record)); break;
   }
 }
 
@@ -146,25 +142,26 @@ CssSetId TaskFeed::PlaceNow(const corral_feed_record& record) const {
   return record.set != CORRAL_SET_NONE ? CssSetId{record.set} : kInitialSet;
 }
 
-// What is in the ring is older than the walk, which makes it good; what comes into it from here on is
-// told after it, and ignored where the walk was faster.
+// What is in the ring is older than the walk, which makes it good; what comes into it from here on
+// is told after it, and ignored where the walk was faster.
 void TaskFeed::Compare() {
   missed_ = Missed();
   came_.clear();
   ring_buffer__consume(ring_);
   std::vector<ExistingTask> all;
   for (const corral_task_record& task : walk_()) {
-    if (corral_word_tgid(task.word) != task.tgid) continue;  // not born yet, or dead, or inside exec
-    all.push_back({.name = {Tid{task.tid}, Tgid{task.tgid}, task.start},
-                   .set = PlaceOf(task.word).set});
+    if (corral_word_tgid(task.word) != task.tgid)
+      continue;  // not born yet, or dead, or inside exec
+    all.push_back(
+        {.name = {Tid{task.tid}, Tgid{task.tgid}, task.start}, .set = PlaceOf(task.word).set});
   }
   listener_.Existing(all);
 }
 
 std::uint64_t TaskFeed::Missed() const {
   std::uint64_t missed = ::corral::Load(*lost_);
-  for (const bpf_program* program : {skeleton_->progs.feed_newtask, skeleton_->progs.feed_exec,
-                                     skeleton_->progs.feed_exit}) {
+  for (const bpf_program* program :
+       {skeleton_->progs.feed_newtask, skeleton_->progs.feed_exec, skeleton_->progs.feed_exit}) {
     missed += RecursionMisses(bpf_program__fd(program));
   }
   return missed;

@@ -38,8 +38,7 @@ class TaskFeed {
 
   // `words`: the tracker's map. `walk`: the machine's tasks with their words. All must outlive it.
   static Result<std::unique_ptr<TaskFeed>> Create(int words, const Tables& tables, Walk walk,
-                                                  std::uint32_t ring_bytes,
-                                                  TaskListener& listener);
+                                                  std::uint32_t ring_bytes, TaskListener& listener);
   ~TaskFeed();  // nothing is told any more
 
   // Compare soon: the tracker has mended something. Any thread.

@@ -48,7 +48,8 @@ Result<std::unique_ptr<TaskLimiter>> TaskLimiter::Create(int words, int sets,
 
 Result<void> TaskLimiter::Load(BirthControl control, int words, int sets) {
   skeleton_ = task_limits_bpf__open();
-  if (!skeleton_) return Fail(errno, "cannot open the limits' BPF object: {}", std::strerror(errno));
+  if (!skeleton_)
+    return Fail(errno, "cannot open the limits' BPF object: {}", std::strerror(errno));
   auto& maps = skeleton_->maps;
   for (bpf_map* map : {maps.limits, maps.limited, maps.innermost}) {
     bpf_map__set_max_entries(map, 2 * capacity_);
@@ -67,7 +68,8 @@ Result<void> TaskLimiter::Load(BirthControl control, int words, int sets) {
   if (error != 0) return Fail(-error, "the program is refused: {}", std::strerror(-error));
   control_ = control;
   if (kills) walk_ = bpf_program__attach(skeleton_->progs.walk_not_let_in);
-  if (kills && !walk_) return Fail(errno, "cannot attach a task iterator: {}", std::strerror(errno));
+  if (kills && !walk_)
+    return Fail(errno, "cannot attach a task iterator: {}", std::strerror(errno));
   if (auto mapped = Map(); !mapped) return mapped;
   // Whether it can be attached is known only by doing it.
   if (auto attached = AttachIf(true); !attached) return attached;

@@ -36,9 +36,7 @@ std::uint64_t* corral_live(CORRAL_TABLES* t, corral_u32 tid) {
 corral_set_entry* corral_entry(CORRAL_TABLES* t, corral_u32 set) {
   return set < t->sets.size() ? &t->sets[set] : nullptr;
 }
-void corral_count(CORRAL_TABLES* t, corral_u32 counter) {
-  CORRAL_ADD(&t->counters[counter], 1u);
-}
+void corral_count(CORRAL_TABLES* t, corral_u32 counter) { CORRAL_ADD(&t->counters[counter], 1u); }
 void corral_ring(CORRAL_TABLES* t, corral_u32 kind, corral_u32 id) {
   CORRAL_INTERLEAVE();
   bool full = false;
@@ -76,8 +74,8 @@ InprocTracker::~InprocTracker() = default;
 void InprocTracker::Start(Tid tid, Tgid tgid) {
   CORRAL_CHECK(tid.value < tables_.tid_capacity && tgid.value != 0);
   corral_mark_live(storage_.get(), tid.value);
-  __atomic_store_n(&storage_->words[tid.value],
-                   corral_make_word(tgid.value, CORRAL_SET_INITIAL), __ATOMIC_SEQ_CST);
+  __atomic_store_n(&storage_->words[tid.value], corral_make_word(tgid.value, CORRAL_SET_INITIAL),
+                   __ATOMIC_SEQ_CST);
   if (listener_) CatchUp();
 }
 

@@ -3,8 +3,8 @@
 // For grouping any kind of task (fibres, jobs, requests), for tests and for simulation: the
 // program says when a task is born, execs and dies, and the code of bpf/task_hooks.h does
 // the rest, exactly as in the kernel. Births, execs and deaths may come from any thread at
-// once, without a lock (with a TaskListener: one at a time), under the same rules as the kernel's: a task is born by its parent
-// while that lives, and dies once.
+// once, without a lock (with a TaskListener: one at a time), under the same rules as the kernel's:
+// a task is born by its parent while that lives, and dies once.
 //
 //   InprocTracker tracker({.tids = 4096, .sets = 1024});
 //   tracker.Start(Tid{1}, Tgid{1});              // there from the beginning, initial set
@@ -48,14 +48,14 @@ class InprocTracker final : public Tracker {
   ~InprocTracker() override;
 
   // ---- what the program tells
-  void Start(Tid tid, Tgid tgid);                 // exists already, initial set
+  void Start(Tid tid, Tgid tgid);  // exists already, initial set
   // The error of the TaskListener, if there is one: then the child was not born. A birth that is
   // good here and fails in the program is taken back by Death(child).
   Result<void> Birth(Tid parent, Tid child, Tgid child_tgid);
-  void Exec(Tid old_tid, Tid tid);                // tid is the process, old_tid who called
-  void Death(Tid tid);                            // and is through at once
-  void BeginDeath(Tid tid);                       // left, but still holds something
-  void EndDeath(Tid tid);                         // through (spec 10.10)
+  void Exec(Tid old_tid, Tid tid);  // tid is the process, old_tid who called
+  void Death(Tid tid);              // and is through at once
+  void BeginDeath(Tid tid);         // left, but still holds something
+  void EndDeath(Tid tid);           // through (spec 10.10)
 
   // ---- Tracker
   std::string_view name() const override { return "inproc"; }

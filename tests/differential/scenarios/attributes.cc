@@ -68,7 +68,8 @@ void ModesAndOwners(Stage& stage) {
 
 void ModesOfDirectories(Stage& stage) {
   stage.Mount();
-  for (const mode_t mode : {0u, 0111u, 0700u, 0755u, 0777u, 01755u, 02755u, 04755u, 06755u, 07777u}) {
+  for (const mode_t mode :
+       {0u, 0111u, 0700u, 0755u, 0777u, 01755u, 02755u, 04755u, 06755u, 07777u}) {
     for (const mode_t mask : {0u, 022u, 077u, 0777u}) {
       ::umask(mask);
       stage.Note(fmt::format("mkdir {:04o}, umask {:03o}", mode, mask), Made(stage.At("m"), mode));
@@ -77,7 +78,8 @@ void ModesOfDirectories(Stage& stage) {
   ::umask(022);
   stage.Note("by another user", stage.As(User(1000), [&] { return Made(stage.At("m"), 0755); }));
   ::chmod(stage.top().c_str(), 0777);
-  stage.Note("by another user, allowed", stage.As(User(1000), [&] { return Made(stage.At("m"), 0755); }));
+  stage.Note("by another user, allowed",
+             stage.As(User(1000), [&] { return Made(stage.At("m"), 0755); }));
   stage.Note("with other ids", stage.As({1, 2, 3}, [&] { return Made(stage.At("m"), 0755); }));
 }
 
@@ -91,7 +93,8 @@ void SetGroupIdParents(Stage& stage) {
     for (const mode_t mode : {0755u, 02755u, 07777u}) {
       const std::string step = fmt::format("{:04o} in {:04o}", mode, parent);
       stage.Note(step + " by root", Made(stage.At("p/k"), mode));
-      stage.Note(step + " by another", stage.As(User(1000), [&] { return Made(stage.At("p/k"), mode); }));
+      stage.Note(step + " by another",
+                 stage.As(User(1000), [&] { return Made(stage.At("p/k"), mode); }));
       stage.Note(step + " by one of the group", stage.Child([&] {
         ::setresgid(77, 77, 77);
         ::setresuid(1000, 1000, 1000);
@@ -109,17 +112,20 @@ void ChangingAttributes(Stage& stage) {
   for (const mode_t mode : {0u, 0444u, 0666u, 01777u, 02777u, 04777u, 07777u}) {
     const std::string step = fmt::format("chmod {:04o}", mode);
     stage.Note(step + " a file", Outcome(::chmod(file.c_str(), mode)) + " " + Mode(file));
-    stage.Note(step + " a directory", Outcome(::chmod(directory.c_str(), mode)) + " " + Mode(directory));
+    stage.Note(step + " a directory",
+               Outcome(::chmod(directory.c_str(), mode)) + " " + Mode(directory));
   }
   stage.Note("chown a set-id file", Outcome(::chown(file.c_str(), 3, 4)) + " " + Mode(file));
-  stage.Note("chown a set-id directory", Outcome(::chown(directory.c_str(), 3, 4)) + " " + Mode(directory));
+  stage.Note("chown a set-id directory",
+             Outcome(::chown(directory.c_str(), 3, 4)) + " " + Mode(directory));
   stage.Note("chown the owner alone", Outcome(::chown(file.c_str(), 5, -1)) + " " + Mode(file));
   stage.Note("chown the group alone", Outcome(::lchown(file.c_str(), -1, 6)) + " " + Mode(file));
   ::chmod(file.c_str(), 06755);
   stage.Note("root writes a set-id file", Write(file, "1") + " " + Mode(file));
   ::chmod(file.c_str(), 0640);
-  stage.Note("rename keeps them", Outcome(::rename(directory.c_str(), stage.At("b").c_str())) + " " +
-                                      Mode(stage.At("b/notify_on_release")) + " " + Mode(stage.At("b")));
+  stage.Note("rename keeps them", Outcome(::rename(directory.c_str(), stage.At("b").c_str())) +
+                                      " " + Mode(stage.At("b/notify_on_release")) + " " +
+                                      Mode(stage.At("b")));
   ::rename(stage.At("b").c_str(), directory.c_str());
   ::rmdir(directory.c_str());
   stage.Mkdir("a");
@@ -148,7 +154,8 @@ void ChangingAttributes(Stage& stage) {
   ::stat(stage.At("b").c_str(), &before);
   ::chmod(stage.At("b").c_str(), 0711);
   ::stat(stage.At("b").c_str(), &after);
-  stage.Note("chmod changes ctime", Before(after.st_ctim, before.st_ctim) ? "backwards" : "not backwards");
+  stage.Note("chmod changes ctime",
+             Before(after.st_ctim, before.st_ctim) ? "backwards" : "not backwards");
 }
 
 }  // namespace corral::differential

@@ -14,7 +14,8 @@ namespace {
 std::string Listed(Stage& stage) {
   std::string text;
   for (const char* path : {"a", "b"}) {
-    text += fmt::format("{} {}; {} {}; ", path, stage.Names(Read(stage.At(std::string(path) + "/tasks"))), "processes",
+    text += fmt::format("{} {}; {} {}; ", path,
+                        stage.Names(Read(stage.At(std::string(path) + "/tasks"))), "processes",
                         stage.Names(Read(stage.At(std::string(path) + "/cgroup.procs"))));
   }
   return text + "top " + stage.KnownNames(Read(stage.At("tasks")));
@@ -56,8 +57,10 @@ void Births(Stage& stage) {
   const Tid sibling = stage.Named(puppets.ForkSibling(shell), "sibling");
   const Tid execed = stage.Named(puppets.VforkExec(shell), "execed");
   const Tid daemon = stage.Named(puppets.Daemonize(shell), "daemon");
-  stage.Note("fork, CLONE_PARENT, vfork, daemon", stage.Place(child) + stage.Place(sibling) + stage.Place(execed) + stage.Place(daemon));
-  const bool all = stage.Lists("a/tasks", child) && stage.Lists("a/tasks", sibling) && stage.Lists("a/tasks", execed) && stage.Lists("a/tasks", daemon);
+  stage.Note("fork, CLONE_PARENT, vfork, daemon",
+             stage.Place(child) + stage.Place(sibling) + stage.Place(execed) + stage.Place(daemon));
+  const bool all = stage.Lists("a/tasks", child) && stage.Lists("a/tasks", sibling) &&
+                   stage.Lists("a/tasks", execed) && stage.Lists("a/tasks", daemon);
   stage.Note("all are listed", all ? "yes" : "no");
   Write(stage.At("b/tasks"), Text(shell));
   const Tid later = stage.Named(puppets.Fork(shell), "later");
@@ -79,17 +82,25 @@ void Threads(Stage& stage) {
   Furnish(stage);
   auto& puppets = stage.puppets();
   const Tid leader = stage.Start("leader");
-  const Tid one = stage.Named(puppets.Thread(leader), "one"), two = stage.Named(puppets.Thread(leader), "two");
+  const Tid one = stage.Named(puppets.Thread(leader), "one"),
+            two = stage.Named(puppets.Thread(leader), "two");
   stage.Note("at first", Listed(stage).starts_with("a empty") ? "top" : "elsewhere");
-  stage.Note("a thread into a", Moved(stage, "a/tasks", one) + " " + stage.Place(leader, one) + stage.Place(leader, leader) + stage.Place(leader));
+  stage.Note("a thread into a", Moved(stage, "a/tasks", one) + " " + stage.Place(leader, one) +
+                                    stage.Place(leader, leader) + stage.Place(leader));
   stage.Note("tasks of a", stage.Names(Read(stage.At("a/tasks"))));
   stage.Note("processes of a", stage.Names(Read(stage.At("a/cgroup.procs"))));
   stage.Note("processes of the top", stage.KnownNames(Read(stage.At("cgroup.procs"))));
-  stage.Note("the process by a thread", Moved(stage, "b/cgroup.procs", two) + " " + stage.Place(leader, one) + stage.Place(leader, two) + stage.Place(leader));
+  stage.Note("the process by a thread", Moved(stage, "b/cgroup.procs", two) + " " +
+                                            stage.Place(leader, one) + stage.Place(leader, two) +
+                                            stage.Place(leader));
   stage.Note("processes of b", stage.Names(Read(stage.At("b/cgroup.procs"))));
-  stage.Note("the leader alone", Moved(stage, "a/tasks", leader) + " " + stage.Place(leader, one) + stage.Place(leader));
-  stage.Note("both list the process", stage.Names(Read(stage.At("a/cgroup.procs"))) + ", " + stage.Names(Read(stage.At("b/cgroup.procs"))));
-  stage.Note("to where the leader is, by the leader", Moved(stage, "a/cgroup.procs", leader) + " " + stage.Place(leader, one) + stage.Place(leader, two));
+  stage.Note("the leader alone", Moved(stage, "a/tasks", leader) + " " + stage.Place(leader, one) +
+                                     stage.Place(leader));
+  stage.Note("both list the process", stage.Names(Read(stage.At("a/cgroup.procs"))) + ", " +
+                                          stage.Names(Read(stage.At("b/cgroup.procs"))));
+  stage.Note("to where the leader is, by the leader", Moved(stage, "a/cgroup.procs", leader) + " " +
+                                                          stage.Place(leader, one) +
+                                                          stage.Place(leader, two));
   puppets.ExitThread(one);
   stage.Note("a thread that ended", Moved(stage, "b/tasks", one));
   stage.Note("its place", stage.Place(leader, one));
@@ -110,7 +121,8 @@ void ExecByAThread(Stage& stage) {
   const Tid left = puppets.Exec(thread);
   stage.Note("the tid afterwards", left == leader ? "the leader's" : "another");
   stage.Note("its place", stage.Place(left));
-  stage.Note("tasks", stage.Names(Read(stage.At("a/tasks"))) + ", " + stage.Names(Read(stage.At("b/tasks"))));
+  stage.Note("tasks", stage.Names(Read(stage.At("a/tasks"))) + ", " +
+                          stage.Names(Read(stage.At("b/tasks"))));
   stage.Note("the thread's tid", Moved(stage, "a/tasks", thread));
 }
 
@@ -123,14 +135,18 @@ void DeadLeaders(Stage& stage) {
   puppets.ExitThread(leader);
   stage.Note("tasks", stage.Names(Read(stage.At("a/tasks"))));
   stage.Note("processes", stage.Names(Read(stage.At("a/cgroup.procs"))));
-  stage.Note("places", stage.Place(leader) + stage.Place(leader, leader) + stage.Place(leader, thread));
+  stage.Note("places",
+             stage.Place(leader) + stage.Place(leader, leader) + stage.Place(leader, thread));
   stage.Note("top lists it", stage.Lists("tasks", leader) ? "yes" : "no");
-  stage.Note("the leader alone", Moved(stage, "b/tasks", leader) + " " + stage.Names(Read(stage.At("b/tasks"))));
-  stage.Note("the process by the leader", Moved(stage, "b/cgroup.procs", leader) + " " + stage.Names(Read(stage.At("b/tasks"))) + ", " +
+  stage.Note("the leader alone",
+             Moved(stage, "b/tasks", leader) + " " + stage.Names(Read(stage.At("b/tasks"))));
+  stage.Note("the process by the leader", Moved(stage, "b/cgroup.procs", leader) + " " +
+                                              stage.Names(Read(stage.At("b/tasks"))) + ", " +
                                               stage.Names(Read(stage.At("b/cgroup.procs"))));
   stage.Note("rmdir of where it was", Outcome(::rmdir(stage.At("a").c_str())));
   stage.Note("rmdir of where it is", Outcome(::rmdir(stage.At("b").c_str())));
-  stage.Note("the process by its thread", Moved(stage, "cgroup.procs", thread) + " " + stage.Names(Read(stage.At("b/tasks"))));
+  stage.Note("the process by its thread",
+             Moved(stage, "cgroup.procs", thread) + " " + stage.Names(Read(stage.At("b/tasks"))));
 }
 
 void Zombies(Stage& stage) {
@@ -142,13 +158,17 @@ void Zombies(Stage& stage) {
     Write(stage.At("a/tasks"), Text(task));
     puppets.ExitProcess(task);
   }
-  stage.Note("listed", stage.Names(Read(stage.At("a/tasks"))) + ", " + stage.Names(Read(stage.At("a/cgroup.procs"))));
+  stage.Note("listed", stage.Names(Read(stage.At("a/tasks"))) + ", " +
+                           stage.Names(Read(stage.At("a/cgroup.procs"))));
   stage.Note("listed at the top", stage.KnownNames(Read(stage.At("tasks"))));
   stage.Note("place", stage.Place(zombie) + stage.Place(zombie, zombie));
-  stage.Note("moved", Moved(stage, "b/tasks", zombie) + ", as a process " + Moved(stage, "b/cgroup.procs", zombie));
+  stage.Note("moved", Moved(stage, "b/tasks", zombie) + ", as a process " +
+                          Moved(stage, "b/cgroup.procs", zombie));
   stage.Note("listed then", stage.Names(Read(stage.At("b/tasks"))));
-  stage.Note("moved by a user", stage.As(User(1000), [&] { return Moved(stage, "b/tasks", zombie); }));
-  stage.Note("a user's, moved by the user", stage.As(User(1000), [&] { return Moved(stage, "b/tasks", users); }));
+  stage.Note("moved by a user",
+             stage.As(User(1000), [&] { return Moved(stage, "b/tasks", zombie); }));
+  stage.Note("a user's, moved by the user",
+             stage.As(User(1000), [&] { return Moved(stage, "b/tasks", users); }));
   stage.Note("rmdir", Outcome(::rmdir(stage.At("a").c_str())));
   puppets.ReapOwn(zombie);
   stage.Note("when it is reaped", Moved(stage, "b/tasks", zombie));
@@ -158,13 +178,15 @@ void Zombies(Stage& stage) {
 void KernelThreads(Stage& stage) {
   Furnish(stage);
   const Tid kthreadd = stage.Named(Tid{2}, "kthreadd");
-  const Tid bound = stage.Named(KernelThread(true), "bound"), loose = stage.Named(KernelThread(false), "loose"), init = stage.Named(Tid{1}, "init");
+  const Tid bound = stage.Named(KernelThread(true), "bound"),
+            loose = stage.Named(KernelThread(false), "loose"), init = stage.Named(Tid{1}, "init");
   for (const Tid task : {kthreadd, bound, loose, init}) {
     const std::string name = stage.Names(Text(task) + "\n") + ", ";
     stage.Note(name + "into a", Moved(stage, "a/tasks", task));
     stage.Note(name + "listed", stage.Names(Read(stage.At("a/tasks"))));
     stage.Note(name + "place", stage.Place(task));
-    stage.Note(name + "as a process", Moved(stage, "b/cgroup.procs", task) + " " + stage.Names(Read(stage.At("b/tasks"))));
+    stage.Note(name + "as a process",
+               Moved(stage, "b/cgroup.procs", task) + " " + stage.Names(Read(stage.At("b/tasks"))));
     stage.Note(name + "back to the top", Moved(stage, "tasks", task));
     stage.Note(name + "again", Moved(stage, "cgroup.procs", task));
     stage.Forget(task);

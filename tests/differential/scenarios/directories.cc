@@ -43,10 +43,15 @@ void MakingFiles(Stage& stage) {
   const struct {
     const char* name;
     mode_t mode;
-  } kKinds[] = {{"file", S_IFREG}, {"pipe", S_IFIFO}, {"socket", S_IFSOCK}, {"character device", S_IFCHR}, {"block device", S_IFBLK}};
+  } kKinds[] = {{"file", S_IFREG},
+                {"pipe", S_IFIFO},
+                {"socket", S_IFSOCK},
+                {"character device", S_IFCHR},
+                {"block device", S_IFBLK}};
   for (const auto& [name, mode] : kKinds) {
     stage.Note(fmt::format("mknod a {}", name), Mknod(a + "/n", mode, makedev(1, 3)));
-    stage.Note(fmt::format("mknod a {} onto an existing one", name), Mknod(tasks, mode, makedev(1, 3)));
+    stage.Note(fmt::format("mknod a {} onto an existing one", name),
+               Mknod(tasks, mode, makedev(1, 3)));
     stage.Note(fmt::format("mknod a {} onto a directory", name), Mknod(a, mode, makedev(1, 3)));
   }
   stage.Note("nothing was left", fmt::format("{} entries", Entries(a).size()));
@@ -69,14 +74,17 @@ void RemovingFiles(Stage& stage) {
 void MakingDirectories(Stage& stage) {
   stage.Mount();
   stage.Mkdir("a");
-  for (const char* path : {"a", "tasks", "a/tasks", "a/tasks/x", "z/x", "a/.", "a/..", "a/trailing/", ".", "..hidden", "...", " ", "-"}) {
+  for (const char* path : {"a", "tasks", "a/tasks", "a/tasks/x", "z/x", "a/.", "a/..",
+                           "a/trailing/", ".", "..hidden", "...", " ", "-"}) {
     stage.Note(fmt::format("mkdir {}", path), Mkdir(stage.At(path)));
   }
   stage.Note("an empty path", Outcome(::mkdir("", 0755)));
   const ino_t first = Inode(stage.At("a")), first_file = Inode(stage.At("a/tasks"));
-  stage.Note("rmdir and mkdir", Rmdir(stage.At("a")).append(" ") + Rmdir(stage.At("a/trailing")) + " " + Rmdir(stage.At("a")) + " " + Mkdir(stage.At("a")));
+  stage.Note("rmdir and mkdir", Rmdir(stage.At("a")).append(" ") + Rmdir(stage.At("a/trailing")) +
+                                    " " + Rmdir(stage.At("a")) + " " + Mkdir(stage.At("a")));
   stage.Note("its inode", Inode(stage.At("a")) == first ? "the old one" : "a new one");
-  stage.Note("the inode of a file", Inode(stage.At("a/tasks")) == first_file ? "the old one" : "a new one");
+  stage.Note("the inode of a file",
+             Inode(stage.At("a/tasks")) == first_file ? "the old one" : "a new one");
   const ino_t second = Inode(stage.At("a"));
   Entries(stage.At("a"));
   stage.Note("the inode stays", Inode(stage.At("a")) == second ? "yes" : "no");
@@ -127,7 +135,11 @@ void ReadingDirectories(Stage& stage) {
   while (const dirent* entry = ::readdir(dir)) {
     const std::string name = entry->d_name;
     const bool right = name == ".." || entry->d_ino == Inode(stage.At(name));
-    rows.insert(fmt::format("{} {}{}", name, entry->d_type == DT_DIR ? "dir" : entry->d_type == DT_REG ? "file" : "?", right ? "" : " (other inode)"));
+    rows.insert(fmt::format("{} {}{}", name,
+                            entry->d_type == DT_DIR   ? "dir"
+                            : entry->d_type == DT_REG ? "file"
+                                                      : "?",
+                            right ? "" : " (other inode)"));
   }
   for (const std::string& row : rows) kinds += row + ", ";
   stage.Note("entries", kinds);
@@ -147,7 +159,10 @@ void ReadingDirectories(Stage& stage) {
   bool all = true;
   for (int i = 1; i < 300; i += 2) all = all && seen.contains(fmt::format("{:04}", i));
   stage.Note("those that stay are listed", all ? "all" : "not all");
-  stage.Note("listed twice", std::ranges::any_of(seen, [&](const auto& name) { return seen.count(name) > 1; }) ? "some" : "none");
+  stage.Note("listed twice",
+             std::ranges::any_of(seen, [&](const auto& name) { return seen.count(name) > 1; })
+                 ? "some"
+                 : "none");
   stage.Note("listed afresh", std::to_string(Entries(stage.At("big")).size()));
   for (const auto& name : Entries(stage.At("big"))) Rmdir(stage.At("big/") + name);
 }

@@ -62,7 +62,8 @@ void OpenFlags(Stage& stage) {
                 {"O_TMPFILE", O_RDWR | O_TMPFILE}};
   for (const auto& [name, flags] : kFlags) {
     for (const char* path : {"a/notify_on_release", "a/new", "a", "cgroup.sane_behavior"}) {
-      stage.Note(fmt::format("{} of {}", name, path), Opened(::open(stage.At(path).c_str(), flags, 0644)));
+      stage.Note(fmt::format("{} of {}", name, path),
+                 Opened(::open(stage.At(path).c_str(), flags, 0644)));
     }
   }
   stage.Note("write after O_TRUNC", Write(flag, "1", O_WRONLY | O_TRUNC) + " " + Read(flag));
@@ -123,7 +124,8 @@ void Positions(Stage& stage) {
   stage.Note("pread after a change", PreadFd(fd, 0));
   stage.Note("from the start after a change", seek(0, SEEK_SET) + " " + ReadFd(fd));
   stage.Note("poll", PollOf(fd, POLLIN | POLLOUT | POLLPRI));
-  stage.Note("poll of a list", PollOf(Open(stage.At("a/tasks"), O_RDWR).get(), POLLIN | POLLOUT | POLLPRI));
+  stage.Note("poll of a list",
+             PollOf(Open(stage.At("a/tasks"), O_RDWR).get(), POLLIN | POLLOUT | POLLPRI));
   const Fd epoll(::epoll_create1(EPOLL_CLOEXEC));
   epoll_event event = {.events = EPOLLIN, .data = {}};
   stage.Note("epoll", Outcome(::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event)));
@@ -144,18 +146,23 @@ void Mapping(Stage& stage) {
   stage.Note("ioctl unknown", Outcome(::ioctl(fd, 0x1234, buffer)));
   stage.Note("ioctl of a directory", Outcome(::ioctl(directory.get(), 0x1234, buffer)));
   stage.Note("fallocate", Outcome(::fallocate(fd, 0, 0, 10)));
-  stage.Note("fallocate to punch", Outcome(::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 10)));
+  stage.Note("fallocate to punch",
+             Outcome(::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 10)));
   struct stat st;
   for (const off_t size : {0, 5, 4096}) {
-    stage.Note(fmt::format("ftruncate to {}", size), Outcome(::ftruncate(fd, size)) + " " + Read(stage.At("notify_on_release")));
-    stage.Note(fmt::format("truncate to {}", size), Outcome(::truncate(stage.At("tasks").c_str(), size)));
+    stage.Note(fmt::format("ftruncate to {}", size),
+               Outcome(::ftruncate(fd, size)) + " " + Read(stage.At("notify_on_release")));
+    stage.Note(fmt::format("truncate to {}", size),
+               Outcome(::truncate(stage.At("tasks").c_str(), size)));
   }
   ::fstat(fd, &st);
   stage.Note("size", std::to_string(st.st_size));
   stage.Note("ftruncate below 0", Outcome(::ftruncate(fd, -1)));
-  stage.Note("ftruncate of one that reads", Outcome(::ftruncate(Open(stage.At("tasks"), O_RDONLY).get(), 0)));
+  stage.Note("ftruncate of one that reads",
+             Outcome(::ftruncate(Open(stage.At("tasks"), O_RDONLY).get(), 0)));
   stage.Note("truncate a directory", Outcome(::truncate(stage.top().c_str(), 0)));
-  stage.Note("truncate a read-only file", Outcome(::truncate(stage.At("cgroup.sane_behavior").c_str(), 0)));
+  stage.Note("truncate a read-only file",
+             Outcome(::truncate(stage.At("cgroup.sane_behavior").c_str(), 0)));
   stage.Note("execute", stage.Child([&] {
     ::execl(stage.At("tasks").c_str(), "x", nullptr);
     return ErrnoName(errno);
@@ -175,27 +182,42 @@ void Copying(Stage& stage) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return;
   const Fd out(ends[0]), in(ends[1]);
-  stage.Note("splice out", Outcome(::splice(Open(flag, O_RDONLY).get(), nullptr, in.get(), nullptr, 4096, 0)) + " " + ReadFd(out.get()));
-  stage.Note("splice in", Outcome(::write(in.get(), "1\n", 2)) + " " +
-                              Outcome(::splice(out.get(), nullptr, Open(flag, O_WRONLY).get(), nullptr, 2, 0)) + " " + Read(flag));
+  stage.Note("splice out",
+             Outcome(::splice(Open(flag, O_RDONLY).get(), nullptr, in.get(), nullptr, 4096, 0)) +
+                 " " + ReadFd(out.get()));
+  stage.Note("splice in",
+             Outcome(::write(in.get(), "1\n", 2)) + " " +
+                 Outcome(::splice(out.get(), nullptr, Open(flag, O_WRONLY).get(), nullptr, 2, 0)) +
+                 " " + Read(flag));
   stage.Note("tee", Outcome(::tee(Open(flag, O_RDONLY).get(), in.get(), 10, 0)));
   const Fd copy(::open(stage.Work("copy").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644));
-  stage.Note("sendfile out", Outcome(::sendfile(copy.get(), Open(flag, O_RDONLY).get(), nullptr, 4096)) + " " + PreadFd(copy.get(), 0));
+  stage.Note("sendfile out",
+             Outcome(::sendfile(copy.get(), Open(flag, O_RDONLY).get(), nullptr, 4096)) + " " +
+                 PreadFd(copy.get(), 0));
   off_t start = 1;
-  stage.Note("sendfile from 1", Outcome(::sendfile(copy.get(), Open(flag, O_RDONLY).get(), &start, 4096)));
+  stage.Note("sendfile from 1",
+             Outcome(::sendfile(copy.get(), Open(flag, O_RDONLY).get(), &start, 4096)));
   start = 0;
   Write(flag, "0");
-  stage.Note("sendfile in", Outcome(::sendfile(Open(flag, O_WRONLY).get(), copy.get(), &start, 1)) + " " + Read(flag));
-  stage.Note("copy_file_range out", Outcome(::copy_file_range(Open(flag, O_RDONLY).get(), nullptr, copy.get(), nullptr, 10, 0)));
+  stage.Note("sendfile in", Outcome(::sendfile(Open(flag, O_WRONLY).get(), copy.get(), &start, 1)) +
+                                " " + Read(flag));
+  stage.Note("copy_file_range out", Outcome(::copy_file_range(Open(flag, O_RDONLY).get(), nullptr,
+                                                              copy.get(), nullptr, 10, 0)));
   start = 0;
-  stage.Note("copy_file_range in", Outcome(::copy_file_range(copy.get(), &start, Open(flag, O_WRONLY).get(), nullptr, 1, 0)));
-  stage.Note("copy_file_range inside", Outcome(::copy_file_range(Open(flag, O_RDONLY).get(), nullptr, Open(stage.At("notify_on_release"), O_WRONLY).get(), nullptr, 2, 0)));
+  stage.Note(
+      "copy_file_range in",
+      Outcome(::copy_file_range(copy.get(), &start, Open(flag, O_WRONLY).get(), nullptr, 1, 0)));
+  stage.Note("copy_file_range inside",
+             Outcome(::copy_file_range(Open(flag, O_RDONLY).get(), nullptr,
+                                       Open(stage.At("notify_on_release"), O_WRONLY).get(), nullptr,
+                                       2, 0)));
   stage.Note("clone", Outcome(::ioctl(copy.get(), FICLONE, Open(flag, O_RDONLY).get())));
 }
 
 void LocksAndSyncs(Stage& stage) {
   stage.Mount();
-  const Fd file = Open(stage.At("notify_on_release"), O_RDWR), other = Open(stage.At("notify_on_release"), O_RDWR);
+  const Fd file = Open(stage.At("notify_on_release"), O_RDWR),
+           other = Open(stage.At("notify_on_release"), O_RDWR);
   const Fd directory = Open(stage.top(), O_RDONLY);
   stage.Note("fsync", Outcome(::fsync(file.get())));
   stage.Note("fdatasync", Outcome(::fdatasync(file.get())));
@@ -206,9 +228,11 @@ void LocksAndSyncs(Stage& stage) {
   stage.Note("flock given up", Outcome(::flock(file.get(), LOCK_UN)));
   stage.Note("flock by a second then", Outcome(::flock(other.get(), LOCK_SH | LOCK_NB)));
   stage.Note("flock of a directory", Outcome(::flock(directory.get(), LOCK_EX | LOCK_NB)));
-  struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0, .l_pid = 0};
+  struct flock range = {
+      .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0, .l_pid = 0};
   stage.Note("record lock", Outcome(::fcntl(file.get(), F_SETLK, &range)));
-  stage.Note("record lock by another process", stage.Child([&] { return Outcome(::fcntl(other.get(), F_SETLK, &range)); }));
+  stage.Note("record lock by another process",
+             stage.Child([&] { return Outcome(::fcntl(other.get(), F_SETLK, &range)); }));
   stage.Note("fadvise", ErrnoName(::posix_fadvise(file.get(), 0, 0, POSIX_FADV_WILLNEED)));
   stage.Note("sync_file_range", Outcome(::sync_file_range(file.get(), 0, 10, 0)));
 }
@@ -219,7 +243,8 @@ void ExtendedAttributes(Stage& stage) {
   for (const char* entry : {"a", "a/tasks"}) {
     const std::string path = stage.At(entry);
     char value[16];
-    for (const char* name : {"user.x", "trusted.x", "security.x", "system.posix_acl_access", "foo.x", "x"}) {
+    for (const char* name :
+         {"user.x", "trusted.x", "security.x", "system.posix_acl_access", "foo.x", "x"}) {
       std::string seen = "get " + Outcome(::getxattr(path.c_str(), name, value, sizeof value));
       seen += ", set " + Outcome(::setxattr(path.c_str(), name, "1", 1, 0));
       seen += ", get " + Outcome(::getxattr(path.c_str(), name, value, sizeof value));

@@ -23,9 +23,11 @@ void InheritedFlags(Stage& stage) {
     stage.Note(step + "of its elder sibling", Read(stage.At("after/below/" + name)));
     Write(stage.At(name), "0");
     stage.Note(step + "when the top was cleared", Read(stage.At("after/below/" + name)));
-    for (const char* path : {"before", "after/below", "after/later", "after"}) ::rmdir(stage.At(path).c_str());
+    for (const char* path : {"before", "after/below", "after/later", "after"})
+      ::rmdir(stage.At(path).c_str());
   }
-  stage.Note("a mount with clone_children", ErrnoName(stage.Mount("none,name=$Nc,clone_children", "second")));
+  stage.Note("a mount with clone_children",
+             ErrnoName(stage.Mount("none,name=$Nc,clone_children", "second")));
   stage.Note("its top", Read(stage.Work("second/cgroup.clone_children")));
   ::mkdir(stage.Work("second/a").c_str(), 0755);
   stage.Note("its child", Read(stage.Work("second/a/cgroup.clone_children")));

@@ -29,8 +29,12 @@ class Members {
   std::size_t line() const { return Text(tasks_[0]).size() + 1; }
   Fd Open() const { return Fd(::open(stage_.At("a/tasks").c_str(), O_RDONLY | O_CLOEXEC)); }
   std::string Fresh() const { return stage_.Names(Read(stage_.At("a/tasks"))); }
-  std::string Next(const Fd& fd, std::size_t most = 4096) const { return stage_.Names(ReadFd(fd.get(), most)); }
-  std::string At(const Fd& fd, off_t offset) const { return stage_.Names(PreadFd(fd.get(), offset)); }
+  std::string Next(const Fd& fd, std::size_t most = 4096) const {
+    return stage_.Names(ReadFd(fd.get(), most));
+  }
+  std::string At(const Fd& fd, off_t offset) const {
+    return stage_.Names(PreadFd(fd.get(), offset));
+  }
   std::string Rewound(const Fd& fd) const {
     const std::string sought = Outcome(::lseek(fd.get(), 0, SEEK_SET));
     return sought == "ok" ? Next(fd) : sought;
@@ -83,15 +87,23 @@ void ReadingInPieces(Stage& stage) {
     while (!(byte = ReadFd(fd.get(), 1)).empty()) all += byte;
     stage.Note("a byte at a time", stage.Names(all));
     const std::string whole = PreadFd(fd.get(), 0);
-    stage.Note("pread in the middle of a line", PreadFd(fd.get(), 3) == whole.substr(3) ? "the rest" : "something else");
+    stage.Note("pread in the middle of a line",
+               PreadFd(fd.get(), 3) == whole.substr(3) ? "the rest" : "something else");
     stage.Note("seek to the end", Outcome(::lseek(fd.get(), 0, SEEK_END)));
-    stage.Note("seek to the second line", Outcome(::lseek(fd.get(), static_cast<off_t>(members.line()), SEEK_SET)) == std::to_string(members.line()) ? members.Next(fd) : "no");
+    stage.Note("seek to the second line",
+               Outcome(::lseek(fd.get(), static_cast<off_t>(members.line()), SEEK_SET)) ==
+                       std::to_string(members.line())
+                   ? members.Next(fd)
+                   : "no");
   }
   {
     const Fd fd(::open(stage.At("a/tasks").c_str(), O_RDWR | O_CLOEXEC));
     const std::string self_move = "0x0";  // a position that is less than a line
     stage.Child([&] { return Outcome(::write(fd.get(), self_move.data(), self_move.size())); });
-    stage.Note("read after a write by the same descriptor", ReadFd(fd.get()) == Read(stage.At("a/tasks")).substr(3) ? "from where the write ended" : "otherwise");
+    stage.Note("read after a write by the same descriptor",
+               ReadFd(fd.get()) == Read(stage.At("a/tasks")).substr(3)
+                   ? "from where the write ended"
+                   : "otherwise");
   }
 }
 

@@ -10,7 +10,9 @@ namespace {
 
 // Step names are the options, with long runs of one letter cut.
 std::string Shortened(const std::string& options) {
-  return options.size() <= 60 ? options : options.substr(0, 40) + "... (" + std::to_string(options.size()) + " bytes)";
+  return options.size() <= 60
+             ? options
+             : options.substr(0, 40) + "... (" + std::to_string(options.size()) + " bytes)";
 }
 
 void TryMount(Stage& stage, const std::string& options) {
@@ -34,30 +36,73 @@ void TryRemount(Stage& stage, const std::string& when, const std::string& option
              ErrnoName(error) + ", shown as " + stage.ShownOptions() + AgentAndClone(stage));
 }
 
-constexpr const char* kRemounts[] = {
-    "none,name=$N", "name=$N", "none", "none,name=$Ny", "name=other", "none,name=$N,release_agent=/b",
-    "name=$N,release_agent=/c", "none,release_agent=/d", "none,name=$N,clone_children",
-    "none,name=$N,noprefix", "none,name=$N,release_agent=", "none,name=$N,bogus",
-    "none,name=$N,release_agent=/e,bogus", "name=$N,name=$N",
-    "none,name=$N,release_agent=/f,release_agent=/g", "none,name=$N,ro"};
+constexpr const char* kRemounts[] = {"none,name=$N",
+                                     "name=$N",
+                                     "none",
+                                     "none,name=$Ny",
+                                     "name=other",
+                                     "none,name=$N,release_agent=/b",
+                                     "name=$N,release_agent=/c",
+                                     "none,release_agent=/d",
+                                     "none,name=$N,clone_children",
+                                     "none,name=$N,noprefix",
+                                     "none,name=$N,release_agent=",
+                                     "none,name=$N,bogus",
+                                     "none,name=$N,release_agent=/e,bogus",
+                                     "name=$N,name=$N",
+                                     "none,name=$N,release_agent=/f,release_agent=/g",
+                                     "none,name=$N,ro"};
 
 }  // namespace
 
 void MountOptions(Stage& stage) {
-  for (const char* options :
-       {"none", "none,name=", "none,name=$N", "name=$N", "none,name=a/b$N", "none,name=$N,name=$Ny",
-        "none,name=$N,name=$N", "none,name=$N,bogus", "none,name=$N,all", "all,none,name=$N",
-        "noprefix", "none,noprefix,name=$N", "none,name=$N,release_agent=",
-        "none,name=$N,release_agent", "none,name=$N,release_agent=/a,release_agent=/b",
-        "none,name=$N,release_agent=/a", "none,name=$N,release_agent=a/relative",
-        "none,name=$N,release_agent=/a b\\c", "none,name=$N,release_agent=/a#b",
-        "none,name=$N,clone_children", "none,name=$N,clone_children,clone_children",
-        "none,name=$N,release_agent=/a,clone_children", ",,none,,name=$N,", "none,none,name=$N",
-        "name=$N,none", "none,name=$N,rw", "none,name=$N,ro", "none,name=$N,nonsense=",
-        "none,name=$N,nonsense=1", "none,name", "none=1,name=$N", "none,name=$N,clone_children=1",
-        "none,name=$N X", "none,name= $N", "none,name=$N ", "NONE,name=$N", "none,NAME=$N", "none name=$N",
-        "none,name=$N:a", "none,name=$N+", "none,name=$N.-_", "none,name=-$N", "none,name=.$N",
-        "none,name=$N\xc3\xa9", "name=,none", "name=$N,name=", "none,name=$N,noprefix,noprefix"}) {
+  for (const char* options : {"none",
+                              "none,name=",
+                              "none,name=$N",
+                              "name=$N",
+                              "none,name=a/b$N",
+                              "none,name=$N,name=$Ny",
+                              "none,name=$N,name=$N",
+                              "none,name=$N,bogus",
+                              "none,name=$N,all",
+                              "all,none,name=$N",
+                              "noprefix",
+                              "none,noprefix,name=$N",
+                              "none,name=$N,release_agent=",
+                              "none,name=$N,release_agent",
+                              "none,name=$N,release_agent=/a,release_agent=/b",
+                              "none,name=$N,release_agent=/a",
+                              "none,name=$N,release_agent=a/relative",
+                              "none,name=$N,release_agent=/a b\\c",
+                              "none,name=$N,release_agent=/a#b",
+                              "none,name=$N,clone_children",
+                              "none,name=$N,clone_children,clone_children",
+                              "none,name=$N,release_agent=/a,clone_children",
+                              ",,none,,name=$N,",
+                              "none,none,name=$N",
+                              "name=$N,none",
+                              "none,name=$N,rw",
+                              "none,name=$N,ro",
+                              "none,name=$N,nonsense=",
+                              "none,name=$N,nonsense=1",
+                              "none,name",
+                              "none=1,name=$N",
+                              "none,name=$N,clone_children=1",
+                              "none,name=$N X",
+                              "none,name= $N",
+                              "none,name=$N ",
+                              "NONE,name=$N",
+                              "none,NAME=$N",
+                              "none name=$N",
+                              "none,name=$N:a",
+                              "none,name=$N+",
+                              "none,name=$N.-_",
+                              "none,name=-$N",
+                              "none,name=.$N",
+                              "none,name=$N\xc3\xa9",
+                              "name=,none",
+                              "name=$N,name=",
+                              "none,name=$N,noprefix,noprefix"}) {
     TryMount(stage, options);
   }
   // 63 characters are the most a name may have. The stage's own name is a part of it.
@@ -87,7 +132,8 @@ void JoiningAHierarchy(Stage& stage) {
     if (error == 0) {
       seen += ", shown as " + stage.ShownOptions("second") + AgentAndClone(stage);
       seen += Inode(stage.At("a")) == Inode(stage.Work("second/a")) ? ", same" : ", other";
-      seen += Inode(stage.At("a/tasks")) == Inode(stage.Work("second/a/tasks")) ? " inodes" : " file inodes";
+      seen += Inode(stage.At("a/tasks")) == Inode(stage.Work("second/a/tasks")) ? " inodes"
+                                                                                : " file inodes";
       stage.Umount("second");
     }
     stage.Note(options, seen);
@@ -157,7 +203,8 @@ void EndsOfHierarchies(Stage& stage) {
   // The kernel takes it apart in its own time.
   for (int i = 0; i < 500 && stage.Place(task) != "no line of it"; ++i) ::usleep(10'000);
   stage.Note("in proc", stage.Place(task));
-  stage.Note("mount by another", stage.As(User(1000), [&] { return ErrnoName(stage.Mount("none,name=$N")); }));
+  stage.Note("mount by another",
+             stage.As(User(1000), [&] { return ErrnoName(stage.Mount("none,name=$N")); }));
 }
 
 }  // namespace corral::differential

@@ -42,18 +42,24 @@ void PidNamespaces(Stage& stage) {
   };
   stage.Note("the list from inside", inside([&] { return Read(tasks); }));
   stage.Note("the list of the top from inside", inside([&] { return Read(stage.At("tasks")); }));
-  stage.Note("its own pid", inside([&] { return Moved(tasks, "1") + " " + Read(tasks) + Read(stage.At("a/cgroup.procs")); }));
+  stage.Note("its own pid", inside([&] {
+               return Moved(tasks, "1") + " " + Read(tasks) + Read(stage.At("a/cgroup.procs"));
+             }));
   stage.Note("0", inside([&] { return Moved(tasks, "0") + " " + Read(tasks); }));
-  stage.Note("a child", inside([&] { return Moved(tasks, "1") + " " + stage.Child([&] { return Read(tasks) + stage.OwnPlace(); }); }));
+  stage.Note("a child", inside([&] {
+               return Moved(tasks, "1") + " " +
+                      stage.Child([&] { return Read(tasks) + stage.OwnPlace(); });
+             }));
   stage.Note("a pid from outside", inside([&] { return Moved(stage.At("tasks"), Text(outside)); }));
   stage.Note("it is where it was", stage.Place(outside));
   stage.Note("a namespace in it", inside([&] {
-    Moved(tasks, "0");
-    return stage.Child([&] {
-      if (::unshare(CLONE_NEWPID) != 0) return ErrnoName(errno);
-      return stage.Child([&] { return Read(tasks) + Moved(tasks, "1"); }) + " " + Read(tasks);
-    });
-  }));
+               Moved(tasks, "0");
+               return stage.Child([&] {
+                 if (::unshare(CLONE_NEWPID) != 0) return ErrnoName(errno);
+                 return stage.Child([&] { return Read(tasks) + Moved(tasks, "1"); }) + " " +
+                        Read(tasks);
+               });
+             }));
   const auto opened_outside = [&](bool read_before) {
     return stage.Child([&] {
       const Fd fd(::open(tasks.c_str(), O_RDWR | O_CLOEXEC));
@@ -62,7 +68,8 @@ void PidNamespaces(Stage& stage) {
       return stage.Child([&] {
         const std::string before = PreadFd(fd.get(), 0);
         const std::string moved = Outcome(::write(fd.get(), "1", 1));
-        return fmt::format("{}, write {}, {}, fresh {}", before, moved, PreadFd(fd.get(), 0), Read(tasks));
+        return fmt::format("{}, write {}, {}, fresh {}", before, moved, PreadFd(fd.get(), 0),
+                           Read(tasks));
       });
     });
   };
@@ -74,10 +81,12 @@ void PidNamespaces(Stage& stage) {
 void UserNamespaces(Stage& stage) {
   stage.Mount();
   stage.Mkdir("a");
-  for (const char* file : {"tasks", "a/tasks", "release_agent"}) ::chmod(stage.At(file).c_str(), 0666);
+  for (const char* file : {"tasks", "a/tasks", "release_agent"})
+    ::chmod(stage.At(file).c_str(), 0666);
   const Tid own = stage.Start("own", User(1000)), roots = stage.Start("root's");
   for (const uid_t uid : {0u, 1000u}) {
-    const auto inside = [&](const std::string& step, const std::function<std::string()>& look, int more = 0) {
+    const auto inside = [&](const std::string& step, const std::function<std::string()>& look,
+                            int more = 0) {
       stage.Note(fmt::format("{} by uid {}", step, uid), stage.Child([&] {
         ::setresgid(uid, uid, uid);
         // The namespace is root's to map; the effective id is what files see.

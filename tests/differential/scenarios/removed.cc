@@ -11,13 +11,18 @@
 namespace corral::differential {
 namespace {
 
-std::string Written(const Fd& fd, const std::string& text) { return Outcome(::write(fd.get(), text.data(), text.size())); }
-Fd OpenIn(Stage& stage, const std::string& path, int flags = O_RDWR) { return Fd(::open(stage.At(path).c_str(), flags | O_CLOEXEC)); }
+std::string Written(const Fd& fd, const std::string& text) {
+  return Outcome(::write(fd.get(), text.data(), text.size()));
+}
+Fd OpenIn(Stage& stage, const std::string& path, int flags = O_RDWR) {
+  return Fd(::open(stage.At(path).c_str(), flags | O_CLOEXEC));
+}
 std::string Sought(const Fd& fd, off_t to) { return Outcome(::lseek(fd.get(), to, SEEK_SET)); }
 
 std::string LinkOf(Stage& stage, const Fd& fd) {
   char target[4096];
-  const ssize_t n = ::readlink(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), target, sizeof target);
+  const ssize_t n =
+      ::readlink(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), target, sizeof target);
   const std::string text(target, n > 0 ? static_cast<std::size_t>(n) : 0);
   return text.starts_with(stage.top()) ? text.substr(stage.top().size()) : text;
 }
@@ -27,7 +32,8 @@ std::string LinkOf(Stage& stage, const Fd& fd) {
 void RemovedCgroups(Stage& stage) {
   stage.Mount();
   stage.Mkdir("a");
-  const char* const kFiles[] = {"tasks", "cgroup.procs", "notify_on_release", "cgroup.clone_children"};
+  const char* const kFiles[] = {"tasks", "cgroup.procs", "notify_on_release",
+                                "cgroup.clone_children"};
   std::vector<Fd> files;
   for (const char* name : kFiles) files.push_back(OpenIn(stage, std::string("a/") + name));
   const Fd directory(::open(stage.At("a").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -72,8 +78,10 @@ void RemovedCgroups(Stage& stage) {
   stage.Note("symlinkat", Outcome(::symlinkat("x", dir, "s")));
   const std::string self = "/proc/self/fd/";
   stage.Note("opened again", Opened(::open((self + std::to_string(fd)).c_str(), O_RDONLY)));
-  stage.Note("opened again, the directory", Opened(::open((self + std::to_string(dir)).c_str(), O_RDONLY)));
-  stage.Note("opened through O_PATH", Opened(::open((self + std::to_string(path.get())).c_str(), O_RDONLY)));
+  stage.Note("opened again, the directory",
+             Opened(::open((self + std::to_string(dir)).c_str(), O_RDONLY)));
+  stage.Note("opened through O_PATH",
+             Opened(::open((self + std::to_string(path.get())).c_str(), O_RDONLY)));
   stage.Note("entries", fmt::format("{}", Entries(self + std::to_string(dir)).size()));
   stage.Note("links in /proc", LinkOf(stage, file) + " " + LinkOf(stage, directory));
   stage.Mkdir("a");
@@ -90,11 +98,14 @@ void RemovedAfterReading(Stage& stage) {
   stage.Named(one, "one");
   stage.Named(two, "two");
   for (const Tid task : {one, two}) Write(stage.At("a/tasks"), Text(task));
-  const Fd partly = OpenIn(stage, "a/tasks"), wholly = OpenIn(stage, "a/tasks"), by_pread = OpenIn(stage, "a/tasks");
+  const Fd partly = OpenIn(stage, "a/tasks"), wholly = OpenIn(stage, "a/tasks"),
+           by_pread = OpenIn(stage, "a/tasks");
   const std::string start = ReadFd(partly.get(), 1);
   ReadFd(wholly.get());
   PreadFd(by_pread.get(), 0);
-  const Fd flag_partly = OpenIn(stage, "a/notify_on_release"), flag_wholly = OpenIn(stage, "a/notify_on_release"), flag_again = OpenIn(stage, "a/notify_on_release");
+  const Fd flag_partly = OpenIn(stage, "a/notify_on_release"),
+           flag_wholly = OpenIn(stage, "a/notify_on_release"),
+           flag_again = OpenIn(stage, "a/notify_on_release");
   ReadFd(flag_partly.get(), 1);
   ReadFd(flag_wholly.get());
   ReadFd(flag_again.get(), 1);
@@ -122,7 +133,8 @@ void DeepTrees(Stage& stage) {
   const Tid task = stage.Start("task");
   const auto put = [&] {
     const Fd tasks(::openat(at.get(), "tasks", O_WRONLY | O_CLOEXEC));
-    return Written(tasks, Text(task)).find('E') == std::string::npos ? std::string("moved") : ErrnoName(errno);
+    return Written(tasks, Text(task)).find('E') == std::string::npos ? std::string("moved")
+                                                                     : ErrnoName(errno);
   };
   for (; made < kLevels; ++made) {
     const std::string name = fmt::format("level{:03}", made) + std::string(32, 'x');
@@ -135,11 +147,19 @@ void DeepTrees(Stage& stage) {
     Written(flag, "1");
     stage.Note(step + "put in", put());
     const std::string place = stage.Place(task);
-    stage.Note(step + "place", fmt::format("{} bytes, {}", place.size(), place == path + "\n" || place == path ? "whole" : path.starts_with(place) ? "cut at the end" : place.size() < 40 ? place : "cut"));
+    stage.Note(step + "place", fmt::format("{} bytes, {}", place.size(),
+                                           place == path + "\n" || place == path ? "whole"
+                                           : path.starts_with(place)             ? "cut at the end"
+                                           : place.size() < 40                   ? place
+                                                                                 : "cut"));
     Write(stage.At("tasks"), Text(task));
     const auto calls = stage.agent().Calls(1);
     const std::string told = calls.empty() ? "" : calls.front().at("path");
-    stage.Note(step + "the agent's", fmt::format("{} calls, {} bytes, {}", calls.size(), told.size(), told == path ? "whole" : path.starts_with(told) ? "cut at the end" : "cut"));
+    stage.Note(step + "the agent's",
+               fmt::format("{} calls, {} bytes, {}", calls.size(), told.size(),
+                           told == path             ? "whole"
+                           : path.starts_with(told) ? "cut at the end"
+                                                    : "cut"));
   }
   stage.Note("levels made", std::to_string(made));
 }

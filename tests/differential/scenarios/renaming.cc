@@ -21,8 +21,10 @@ void Furnish(Stage& stage) {
 }
 
 constexpr const char* kSources[] = {"dir", "dir/kid", "busy", "tasks", "dir/tasks", "missing", "."};
-constexpr const char* kTargets[] = {"new", "dir", "other", "other/kid", "dir/new", "dir/kid/new", "other/new", "other/tasks",
-                                    "tasks", "notify_on_release", "missing/new", "dir/.", "tasks/new"};
+constexpr const char* kTargets[] = {
+    "new",         "dir",       "other",       "other/kid", "dir/new",
+    "dir/kid/new", "other/new", "other/tasks", "tasks",     "notify_on_release",
+    "missing/new", "dir/.",     "tasks/new"};
 
 // Renames, says what came of it, and renames back.
 std::string Tried(Stage& stage, const std::string& from, const std::string& to, unsigned flags) {
@@ -49,11 +51,13 @@ void Renaming(Stage& stage) {
   stage.Note("to a long name", Rename(stage.At("dir"), stage.At(std::string(255, 'n'))));
   stage.Note("and back", Rename(stage.At(std::string(255, 'n')), stage.At("dir")));
   stage.Note("to a name with a newline", Rename(stage.At("dir"), stage.At("new\nline")));
-  stage.Note("paths follow", Rename(stage.At("busy"), stage.At("moved")) + " " + stage.KnownNames(Read(stage.At("moved/tasks"))));
+  stage.Note("paths follow", Rename(stage.At("busy"), stage.At("moved")) + " " +
+                                 stage.KnownNames(Read(stage.At("moved/tasks"))));
   const Fd held(::open(stage.At("moved").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   Rename(stage.At("moved"), stage.At("busy"));
   stage.Note("a held directory is still it", Opened(::openat(held.get(), "tasks", O_RDONLY)));
-  stage.Note("mkdir in it", Outcome(::mkdirat(held.get(), "kid", 0755)) + ", " + Outcome(::access(stage.At("busy/kid").c_str(), F_OK)));
+  stage.Note("mkdir in it", Outcome(::mkdirat(held.get(), "kid", 0755)) + ", " +
+                                Outcome(::access(stage.At("busy/kid").c_str(), F_OK)));
 }
 
 void RenameFlags(Stage& stage) {
@@ -88,13 +92,15 @@ void UnprivilegedFileOperations(Stage& stage) {
   as("open to read", [&] { return Opened(::open(file.c_str(), O_RDONLY)); });
   as("open to write", [&] { return Opened(::open(file.c_str(), O_WRONLY)); });
   as("O_TRUNC", [&] { return Opened(::open(file.c_str(), O_RDONLY | O_TRUNC)); });
-  as("O_CREAT", [&] { return Opened(::open(stage.At("dir/new").c_str(), O_RDWR | O_CREAT, 0644)); });
+  as("O_CREAT",
+     [&] { return Opened(::open(stage.At("dir/new").c_str(), O_RDWR | O_CREAT, 0644)); });
   as("mkdir", [&] { return Outcome(::mkdir(stage.At("dir/new").c_str(), 0755)); });
   as("mkdir of an existing one", [&] { return Outcome(::mkdir(stage.At("dir").c_str(), 0755)); });
   as("rmdir", [&] { return Outcome(::rmdir(stage.At("other/kid").c_str())); });
   as("rmdir of nothing", [&] { return Outcome(::rmdir(stage.At("other/none").c_str())); });
   as("rename", [&] { return Rename(stage.At("dir"), stage.At("new")); });
-  as("rename NOREPLACE", [&] { return Rename(stage.At("dir"), stage.At("new"), RENAME_NOREPLACE); });
+  as("rename NOREPLACE",
+     [&] { return Rename(stage.At("dir"), stage.At("new"), RENAME_NOREPLACE); });
   as("rename a file", [&] { return Rename(file, stage.At("dir/new")); });
   as("unlink", [&] { return Outcome(::unlink(file.c_str())); });
   as("symlink", [&] { return Outcome(::symlink("x", stage.At("dir/s").c_str())); });
@@ -130,12 +136,15 @@ void StickyDirectories(Stage& stage) {
   as("rmdir another's", [&] { return Outcome(::rmdir(stage.At("other").c_str())); });
   as("unlink another's", [&] { return Outcome(::unlink(stage.At("tasks").c_str())); });
   as("mkdir, rename and rmdir one's own", [&] {
-    return Outcome(::mkdir(stage.At("mine").c_str(), 0755)) + " " + Rename(stage.At("mine"), stage.At("mine2")) + " " +
+    return Outcome(::mkdir(stage.At("mine").c_str(), 0755)) + " " +
+           Rename(stage.At("mine"), stage.At("mine2")) + " " +
            Outcome(::rmdir(stage.At("mine2").c_str()));
   });
   ::chmod(stage.top().c_str(), 0777);
-  as("rename another's where it is not sticky", [&] { return Rename(stage.At("dir"), stage.At("new")); });
-  as("rmdir another's where it is not sticky", [&] { return Outcome(::rmdir(stage.At("other").c_str())); });
+  as("rename another's where it is not sticky",
+     [&] { return Rename(stage.At("dir"), stage.At("new")); });
+  as("rmdir another's where it is not sticky",
+     [&] { return Outcome(::rmdir(stage.At("other").c_str())); });
 }
 
 }  // namespace corral::differential

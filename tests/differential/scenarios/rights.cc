@@ -11,8 +11,10 @@
 namespace corral::differential {
 namespace {
 
-constexpr Ids kOwners[] = {{1000, 1000, 1000}, {1000, 2, 2}, {2, 1000, 2}, {2, 2, 1000}, {2, 2, 2}, {0, 0, 0}, {0, 1000, 0}, {1000, 0, 0}};
-constexpr Ids kWriters[] = {{1000, 1000, 1000}, {2, 1000, 2}, {1000, 2, 2}, {2, 2, 1000}, {0, 1000, 0}, {1000, 0, 1000}, {0, 0, 0}};
+constexpr Ids kOwners[] = {{1000, 1000, 1000}, {1000, 2, 2}, {2, 1000, 2}, {2, 2, 1000},
+                           {2, 2, 2},          {0, 0, 0},    {0, 1000, 0}, {1000, 0, 0}};
+constexpr Ids kWriters[] = {{1000, 1000, 1000}, {2, 1000, 2},    {1000, 2, 2}, {2, 2, 1000},
+                            {0, 1000, 0},       {1000, 0, 1000}, {0, 0, 0}};
 
 std::string Shown(Ids ids) { return fmt::format("{}/{}/{}", ids.real, ids.effective, ids.saved); }
 
@@ -20,7 +22,8 @@ std::string Shown(Ids ids) { return fmt::format("{}/{}/{}", ids.real, ids.effect
 void OpenToAll(Stage& stage) {
   stage.Mount();
   stage.Mkdir("a");
-  for (const char* file : {"tasks", "a/tasks", "a/cgroup.procs", "release_agent"}) ::chmod(stage.At(file).c_str(), 0666);
+  for (const char* file : {"tasks", "a/tasks", "a/cgroup.procs", "release_agent"})
+    ::chmod(stage.At(file).c_str(), 0666);
 }
 
 std::string Moved(Stage& stage, const std::string& file, const std::string& text) {
@@ -50,20 +53,29 @@ void RightsOverTasks(Stage& stage) {
     for (const Ids& writer : kWriters) {
       const std::string step = fmt::format("{} moves {}", Shown(writer), Shown(target_ids));
       stage.Note(step, stage.As(writer, [&] { return Moved(stage, "a/tasks", Text(target)); }));
-      stage.Note(step + " as a process", stage.As(writer, [&] { return Moved(stage, "a/cgroup.procs", Text(target)); }));
+      stage.Note(step + " as a process",
+                 stage.As(writer, [&] { return Moved(stage, "a/cgroup.procs", Text(target)); }));
       Write(stage.At("tasks"), Text(target));
     }
     stage.End(target);
   }
-  for (const Ids& writer : {Ids{1000, 1000, 1000}, Ids{1000, 1000, 0}, Ids{1000, 2, 2}, Ids{1000, 2, 1000}, Ids{1000, 2, 3}, Ids{2, 2, 1000}, Ids{0, 2, 0}}) {
+  for (const Ids& writer : {Ids{1000, 1000, 1000}, Ids{1000, 1000, 0}, Ids{1000, 2, 2},
+                            Ids{1000, 2, 1000}, Ids{1000, 2, 3}, Ids{2, 2, 1000}, Ids{0, 2, 0}}) {
     const std::string step = Shown(writer);
     stage.Note(step + " writes 0", stage.As(writer, [&] { return Moved(stage, "a/tasks", "0"); }));
-    stage.Note(step + " writes 0 as a process", stage.As(writer, [&] { return Moved(stage, "a/cgroup.procs", "0"); }));
-    stage.Note(step + " writes its own pid", stage.As(writer, [&] { return Moved(stage, "a/tasks", std::to_string(::getpid())); }));
-    stage.Note(step + " writes junk", stage.As(writer, [&] { return Moved(stage, "a/tasks", "x"); }));
-    stage.Note(step + " writes no task", stage.As(writer, [&] { return Moved(stage, "a/tasks", "99999999"); }));
-    stage.Note(step + " writes too much", stage.As(writer, [&] { return Moved(stage, "a/tasks", std::string(5000, ' ')); }));
-    stage.Note(step + " writes kthreadd", stage.As(writer, [&] { return Moved(stage, "a/tasks", "2"); }));
+    stage.Note(step + " writes 0 as a process",
+               stage.As(writer, [&] { return Moved(stage, "a/cgroup.procs", "0"); }));
+    stage.Note(step + " writes its own pid", stage.As(writer, [&] {
+      return Moved(stage, "a/tasks", std::to_string(::getpid()));
+    }));
+    stage.Note(step + " writes junk",
+               stage.As(writer, [&] { return Moved(stage, "a/tasks", "x"); }));
+    stage.Note(step + " writes no task",
+               stage.As(writer, [&] { return Moved(stage, "a/tasks", "99999999"); }));
+    stage.Note(step + " writes too much",
+               stage.As(writer, [&] { return Moved(stage, "a/tasks", std::string(5000, ' ')); }));
+    stage.Note(step + " writes kthreadd",
+               stage.As(writer, [&] { return Moved(stage, "a/tasks", "2"); }));
   }
 }
 
@@ -100,7 +112,8 @@ void OpenerAndWriter(Stage& stage) {
   }
   stage.Note("0 by a descriptor that was inherited", stage.Child([&] {
     const Fd fd(::open(stage.At("a/tasks").c_str(), O_WRONLY));
-    return stage.As(User(1000), [&] { return MovedBy(fd, "0") + " to " + stage.OwnPlace(); }) + ", the opener in " + stage.OwnPlace();
+    return stage.As(User(1000), [&] { return MovedBy(fd, "0") + " to " + stage.OwnPlace(); }) +
+           ", the opener in " + stage.OwnPlace();
   }));
 }
 
@@ -121,8 +134,10 @@ void Capabilities(Stage& stage) {
       return SetCapabilities(admin, 0) ? look() : "capset failed";
     });
   };
-  stage.Note("a user with CAP_SYS_ADMIN moves root's task", capable([&] { return Moved(stage, "a/tasks", Text(roots)); }));
-  stage.Note("a user with CAP_SYS_ADMIN sets the agent", capable([&] { return Write(stage.At("release_agent"), "/x"); }));
+  stage.Note("a user with CAP_SYS_ADMIN moves root's task",
+             capable([&] { return Moved(stage, "a/tasks", Text(roots)); }));
+  stage.Note("a user with CAP_SYS_ADMIN sets the agent",
+             capable([&] { return Write(stage.At("release_agent"), "/x"); }));
   stage.Note("agent", Read(stage.At("release_agent")));
 }
 
@@ -131,12 +146,14 @@ void Delegation(Stage& stage) {
   stage.Mkdir("d");
   stage.Mkdir("closed");
   const Tid own = stage.Start("own", User(1000)), roots = stage.Start("root's");
-  for (const char* path : {"d", "d/tasks", "d/cgroup.procs"}) ::chown(stage.At(path).c_str(), 1000, 1000);
+  for (const char* path : {"d", "d/tasks", "d/cgroup.procs"})
+    ::chown(stage.At(path).c_str(), 1000, 1000);
   const auto as = [&](const std::string& step, const std::function<std::string()>& look) {
     stage.Note(step, stage.As(User(1000), look));
   };
   as("mkdir inside", [&] { return Outcome(::mkdir(stage.At("d/sub").c_str(), 0755)); });
-  stage.Note("it is the user's", Mode(stage.At("d/sub")) + ", tasks " + Mode(stage.At("d/sub/tasks")));
+  stage.Note("it is the user's",
+             Mode(stage.At("d/sub")) + ", tasks " + Mode(stage.At("d/sub/tasks")));
   as("mkdir outside", [&] { return Outcome(::mkdir(stage.At("sub").c_str(), 0755)); });
   as("0 inside", [&] { return Moved(stage, "d/sub/tasks", "0") + " to " + stage.OwnPlace(); });
   as("0 into the delegated one", [&] { return Moved(stage, "d/tasks", "0"); });
@@ -147,7 +164,8 @@ void Delegation(Stage& stage) {
   as("root's task", [&] { return Moved(stage, "d/sub/tasks", Text(roots)); });
   as("a flag that was not delegated", [&] { return Write(stage.At("d/notify_on_release"), "1"); });
   as("its own flag", [&] { return Write(stage.At("d/sub/notify_on_release"), "1"); });
-  as("rename", [&] { return Outcome(::rename(stage.At("d/sub").c_str(), stage.At("d/sub2").c_str())); });
+  as("rename",
+     [&] { return Outcome(::rename(stage.At("d/sub").c_str(), stage.At("d/sub2").c_str())); });
   as("chmod", [&] { return Outcome(::chmod(stage.At("d/sub2/tasks").c_str(), 0600)); });
   as("rmdir inside", [&] { return Outcome(::rmdir(stage.At("d/sub2").c_str())); });
   as("rmdir of the delegated one", [&] { return Outcome(::rmdir(stage.At("d").c_str())); });

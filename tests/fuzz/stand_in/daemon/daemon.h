@@ -50,7 +50,9 @@ class Daemon {
   };
 
   explicit Daemon(World& world)
-      : world_(world), tracker_(world.tracker), mounts_(world.root),
+      : world_(world),
+        tracker_(world.tracker),
+        mounts_(world.root),
         shutdown_(::eventfd(0, EFD_CLOEXEC)) {
     world_.registry.UseMeter(&meter_);
   }
