@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "agent/agent_starter.h"
+#include "base/errors.h"
 #include "base/trusted_file.h"
 
 namespace corral {
@@ -49,8 +50,7 @@ Result<void> CheckInterpreter(std::string_view line, uid_t user, int scripts) {
   line.remove_prefix(std::min(line.find_first_not_of(kBlank), line.size()));
   const std::string interpreter(line.substr(0, line.find_first_of(kBlank)));
   if (interpreter.empty()) return Fail(ENOEXEC, "no interpreter after #!");
-  const auto found = OpenWithInterpreters(interpreter, user, scripts);
-  if (!found) return Fail(found.error());
+  TRY(OpenWithInterpreters(interpreter, user, scripts));
   if (!interpreter.ends_with("/env")) return {};
   return CheckProgramOfEnv(std::string(line.substr(interpreter.size())), user, scripts);
 }
@@ -91,7 +91,7 @@ Result<void> CheckWhatStartsIt(const TrustedFile& file, uid_t user, int scripts)
 Result<TrustedFile> OpenWithInterpreters(const std::string& path, uid_t user, int scripts) {
   auto file = OpenTrusted(path, user);
   if (!file) return file;
-  if (auto ok = CheckWhatStartsIt(*file, user, scripts); !ok) return Fail(ok.error());
+  TRY(CheckWhatStartsIt(*file, user, scripts));
   return file;
 }
 

@@ -19,6 +19,7 @@
 #include "agent/agent_log.h"
 #include "agent/spawner.h"
 #include "agent/wire.h"
+#include "base/errors.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mutex.h"
@@ -577,9 +578,8 @@ Result<std::unique_ptr<AgentStarter>> AgentStarter::Create(unsigned max_agents) 
   // Out of the way of the spawner's own descriptors.
   Fd program(::fcntl(opened.get(), F_DUPFD_CLOEXEC, 10));
   if (!program) return Fail(errno, "cannot open /proc/self/exe: {}", std::strerror(errno));
-  auto first = StartSpawner(program.get());
-  if (!first) return Fail(first.error());
-  return std::make_unique<Starter>(std::move(program), max_agents, std::move(*first));
+  auto first = TRY(StartSpawner(program.get()));
+  return std::make_unique<Starter>(std::move(program), max_agents, std::move(first));
 }
 
 }  // namespace corral

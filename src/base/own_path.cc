@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/errors.h"
+
 namespace corral {
 namespace {
 
@@ -51,7 +53,7 @@ Result<Fd> Checked(const std::string& path, Fd opened, mode_t type, mode_t mode)
   if (::fstat(opened.get(), &found) != 0) {
     return Fail(errno, "cannot look at {}: {}", path, std::strerror(errno));
   }
-  if (auto ok = CheckOwn(path, found, type); !ok) return Fail(ok.error());
+  TRY(CheckOwn(path, found, type));
   if ((found.st_mode & 07777) != mode && ::fchmod(opened.get(), mode) != 0) {
     return Fail(errno, "cannot give {} the mode {:04o}: {}", path, mode, std::strerror(errno));
   }

@@ -14,6 +14,8 @@
 #include <sstream>
 #include <utility>
 
+#include "base/errors.h"
+
 namespace corral {
 namespace {
 
@@ -99,17 +101,17 @@ Result<Walk::Place> Walk::Open(const Place& in, const std::string& name) const {
   if (name == "..") place.path = in.path.substr(0, std::max<std::size_t>(in.path.rfind('/'), 1));
   const int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
   place.fd.reset(::openat(in.fd.get(), name.c_str(), flags));
-  if (auto ok = Look(place); !ok) return Fail(ok.error());
+  TRY(Look(place));
   if (place.system != AUTOFS_SUPER_MAGIC) return place;
   place.fd.reset(::openat(in.fd.get(), (name + "/.").c_str(), flags));  // mounts it
-  if (auto ok = Look(place); !ok) return Fail(ok.error());
+  TRY(Look(place));
   return place;
 }
 
 Result<Walk::Place> Walk::TopDirectory() const {
   Place top{.fd = Fd(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)), .path = "/"};
-  if (auto ok = Look(top); !ok) return Fail(ok.error());
-  if (auto ok = CheckOwner(top); !ok) return Fail(ok.error());
+  TRY(Look(top));
+  TRY(CheckOwner(top));
   return top;
 }
 
@@ -154,26 +156,25 @@ Result<TrustedFile> Walk::To(const std::string& path) {
   Place last;  // the directory that `at` was found in
   for (int links = 0; !names.empty();) {
     const bool shared = SharedByRoot(at->status);
-    if (auto ok = shared ? Result<void>() : CheckNotWritten(*at); !ok) return Fail(ok.error());
-    auto next = Open(*at, names.front());
-    if (!next) return Fail(next.error());
+    TRY(shared ? Result<void>() : CheckNotWritten(*at));
+    auto next = TRY(Open(*at, names.front()));
     names.pop_front();
-    if (auto ok = shared ? CheckEntry(*next) : Result<void>(); !ok) return Fail(ok.error());
-    if (S_ISLNK(next->status.st_mode)) {
+    TRY(shared ? CheckEntry(next) : Result<void>());
+    if (S_ISLNK(next.status.st_mode)) {
       if (++links > kMostLinks) return Fail(ELOOP, "{}: {}", path, std::strerror(ELOOP));
       char target[PATH_MAX + 1];
-      const ssize_t size = ::readlinkat(next->fd.get(), "", target, sizeof target);
-      if (size < 0) return Fail(errno, "{}: {}", next->path, std::strerror(errno));
+      const ssize_t size = ::readlinkat(next.fd.get(), "", target, sizeof target);
+      if (size < 0) return Fail(errno, "{}: {}", next.path, std::strerror(errno));
       const std::string to(target, static_cast<std::size_t>(size));
       names.splice(names.begin(), Components(to));
       if (to.starts_with('/')) at = TopDirectory();
       if (!at) return Fail(at.error());
       continue;
     }
-    if (auto ok = CheckOwner(*next); !ok) return Fail(ok.error());
-    last = std::exchange(*at, std::move(*next));
+    TRY(CheckOwner(next));
+    last = std::exchange(*at, std::move(next));
   }
-  if (auto ok = CheckNotWritten(*at); !ok) return Fail(ok.error());
+  TRY(CheckNotWritten(*at));
   return TrustedFile{.file = std::move(at->fd),
                      .directory = std::move(last.fd),
                      .path = std::move(at->path),

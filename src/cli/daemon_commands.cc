@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/errors.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "client/bytes.h"
@@ -21,9 +22,8 @@ namespace {
 using nlohmann::json;
 
 Result<json> Ask(const Context& context, const json& request) {
-  auto client = Client::ConnectOrRecover(context.instance);
-  if (!client) return Fail(client.error());
-  auto answer = client->Call(request);
+  auto client = TRY(Client::ConnectOrRecover(context.instance));
+  auto answer = client.Call(request);
   if (answer) answer->erase("ok");
   return answer;
 }

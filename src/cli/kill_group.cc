@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "base/errors.h"
 #include "cli/output.h"
 #include "cli/target.h"
 #include "cli/task_info.h"
@@ -12,10 +13,9 @@ using nlohmann::json;
 
 Result<std::vector<Victim>> KillGroup(Client& client, std::uint64_t group) {
   // Names first: who is killed has none any more.
-  auto before = ListAll(client, {{"op", "tasks"}, {"id", group}, {"subtree", true}});
-  if (!before) return Fail(before.error());
+  auto before = TRY(ListAll(client, {{"op", "tasks"}, {"id", group}, {"subtree", true}}));
   std::map<pid_t, std::string> commands;
-  for (const Listing::Task& task : before->listing.tasks()) {
+  for (const Listing::Task& task : before.listing.tasks()) {
     const auto pid = static_cast<pid_t>(task.tgid);
     if (!commands.contains(pid)) commands[pid] = CommandName(pid);
   }

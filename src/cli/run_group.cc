@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "base/errors.h"
 #include "cli/output.h"
 #include "cli/target.h"
 #include "client/bytes.h"
@@ -62,41 +63,35 @@ RunGroup RunGroup::FromInfo(const json& info, bool made) {
 }
 
 Result<RunGroup> RunGroup::MakeFresh(Client& client, const std::string& command) {
-  auto made = client.Call({{"op", "mkdir"},
-                           {"path", kBuiltIn},
-                           {"name", NameAfter(command)},
-                           {"fresh", true},
-                           {"auto_remove", true}});
-  if (!made) return Fail(made.error());
-  return OfAnswer(client, *made);
+  auto made = TRY(client.Call({{"op", "mkdir"},
+                               {"path", kBuiltIn},
+                               {"name", NameAfter(command)},
+                               {"fresh", true},
+                               {"auto_remove", true}}));
+  return OfAnswer(client, made);
 }
 
 Result<RunGroup> RunGroup::FindOrMake(Client& client, const std::string& text) {
-  auto named = NamedBy(text);
-  if (!named) return Fail(named.error());
-  const std::string name = WithoutSlashesAtTheEnd(*named);
+  auto named = TRY(NamedBy(text));
+  const std::string name = WithoutSlashesAtTheEnd(named);
   const auto split = SplitHierarchyPath(name);
   auto st = split ? Result<struct stat>() : StatPatiently(name);
   if (!st && st.error().code == ETIMEDOUT) return Fail(st.error());
   if (split ? split->path.find_first_not_of('/') == std::string::npos : st.has_value()) {
-    auto info = CallOn(client, {{"op", "info"}}, Printable(name));
-    if (!info) return Fail(info.error());
-    return FromInfo(*info, false);
+    auto info = TRY(CallOn(client, {{"op", "info"}}, Printable(name)));
+    return FromInfo(info, false);
   }
-  auto made = Mkdir(client, name);
-  if (!made) return Fail(made.error());
-  return OfAnswer(client, *made);
+  auto made = TRY(Mkdir(client, name));
+  return OfAnswer(client, made);
 }
 
 Result<RunGroup> RunGroup::OfAnswer(Client& client, const json& mkdir_answer) {
-  auto info = client.Call({{"op", "info"}, {"id", Number(mkdir_answer, "id")}});
-  if (!info) return Fail(info.error());
-  return FromInfo(*info, Flag(mkdir_answer, "created"));
+  auto info = TRY(client.Call({{"op", "info"}, {"id", Number(mkdir_answer, "id")}}));
+  return FromInfo(info, Flag(mkdir_answer, "created"));
 }
 
 Result<void> RunGroup::Attach(Client& client, pid_t pid) const {
-  auto answer = client.Call({{"op", "attach"}, {"id", id_}, {"tid", pid}, {"process", true}});
-  if (!answer) return Fail(answer.error());
+  TRY(client.Call({{"op", "attach"}, {"id", id_}, {"tid", pid}, {"process", true}}));
   return {};
 }
 
@@ -107,8 +102,7 @@ Result<std::vector<Victim>> RunGroup::Kill(Client& client) const {
 }
 
 Result<void> RunGroup::OpenBill(Client& client) const {
-  auto answer = client.Call({{"op", "open_bill"}, {"id", id_}});
-  if (!answer) return Fail(answer.error());
+  TRY(client.Call({{"op", "open_bill"}, {"id", id_}}));
   return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "base/errors.h"
 #include "client/bytes.h"
 #include "client/patient.h"
 
@@ -26,13 +27,12 @@ Result<std::string> NamedBy(const std::string& text) {
 }
 
 Result<nlohmann::json> WithTarget(nlohmann::json request, const std::string& text) {
-  auto name = NamedBy(text);
-  if (!name) return Fail(name.error());
-  if (SplitHierarchyPath(*name)) {
-    request["path"] = ToJsonText(*name);
+  auto name = TRY(NamedBy(text));
+  if (SplitHierarchyPath(name)) {
+    request["path"] = ToJsonText(name);
     return request;
   }
-  auto st = StatPatiently(*name);
+  auto st = StatPatiently(name);
   if (!st && st.error().code == ETIMEDOUT) return Fail(st.error());
   if (!st) {
     return Fail(st.error().code,
@@ -40,7 +40,7 @@ Result<nlohmann::json> WithTarget(nlohmann::json request, const std::string& tex
                 "`corral tree` shows)",
                 st.error().message);
   }
-  if (!S_ISDIR(st->st_mode)) return Fail(ENOTDIR, "{} is a file, not a group", Printable(*name));
+  if (!S_ISDIR(st->st_mode)) return Fail(ENOTDIR, "{} is a file, not a group", Printable(name));
   request["dev"] = st->st_dev;
   request["ino"] = st->st_ino;
   return request;
@@ -61,10 +61,9 @@ Result<nlohmann::json> CallOn(Client& client, nlohmann::json request, const std:
 }
 
 Result<ListingAnswer> ListOn(Client& client, nlohmann::json request, const std::string& text) {
-  auto target = WithTarget(std::move(request), text);
-  if (!target) return Fail(target.error());
-  auto answer = ListAll(client, *target);
-  if (!answer) return Fail(Named(answer.error(), *target, text));
+  auto target = TRY(WithTarget(std::move(request), text));
+  auto answer = ListAll(client, target);
+  if (!answer) return Fail(Named(answer.error(), target, text));
   return answer;
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/errors.h"
 #include "cli/command.h"
 #include "cli/cpu_text.h"
 #include "cli/output.h"
@@ -39,9 +40,8 @@ struct Row {
 
 Result<Looked> Look(Client& client, const std::string& path) {
   const json request = {{"op", "top"}};
-  auto answer = path.empty() ? ListAll(client, request) : ListOn(client, request, path);
-  if (!answer) return Fail(answer.error());
-  return Looked{std::move(answer->listing), Number(answer->rest, "time_ns")};
+  auto answer = TRY(path.empty() ? ListAll(client, request) : ListOn(client, request, path));
+  return Looked{std::move(answer.listing), Number(answer.rest, "time_ns")};
 }
 
 double Percent(std::uint64_t now, std::uint64_t before, std::int64_t time) {

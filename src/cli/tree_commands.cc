@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/errors.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/target.h"
@@ -35,13 +36,11 @@ const Lines& LinesOfTerminal() {
 
 // Of everything, or of one group, with so many levels below it.
 Result<Listing> Fetch(const Context& context, const std::string& path, std::optional<int> depth) {
-  auto client = Client::ConnectOrRecover(context.instance);
-  if (!client) return Fail(client.error());
+  auto client = TRY(Client::ConnectOrRecover(context.instance));
   json request = {{"op", "tree"}};
   if (depth) request["depth"] = *depth;
-  auto answer = path.empty() ? ListAll(*client, request) : ListOn(*client, request, path);
-  if (!answer) return Fail(answer.error());
-  return std::move(answer->listing);
+  auto answer = TRY(path.empty() ? ListAll(client, request) : ListOn(client, request, path));
+  return std::move(answer.listing);
 }
 
 std::string About(const Listing::Group& group) {

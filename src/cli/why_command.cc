@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/errors.h"
 #include "cli/command.h"
 #include "cli/holders.h"
 #include "cli/output.h"
@@ -65,9 +66,8 @@ Result<json> HoldersIn(Client& client, const Listing& listing) {
     for (std::size_t i = begin; i < end; ++i) {
       files.push_back({{"dev", all[i].device}, {"ino", all[i].inode}});
     }
-    auto answer = client.Call({{"op", "locate"}, {"files", std::move(files)}});
-    if (!answer) return Fail(answer.error());
-    const json& groups = List(*answer, "groups");
+    auto answer = TRY(client.Call({{"op", "locate"}, {"files", std::move(files)}}));
+    const json& groups = List(answer, "groups");
     for (std::size_t i = begin; i < end && i - begin < groups.size(); ++i) {
       const json& id = groups[i - begin];
       const auto row = id.is_number_unsigned() ? row_of.find(id) : row_of.end();

@@ -13,6 +13,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/errors.h"
 #include "base/text.h"
 #include "client/bytes.h"
 #include "client/frame.h"
@@ -96,7 +97,7 @@ Error NotConnected(const std::string& instance, int error) {
 // A socket of this kind is connected at once, or there is no room in the queue of those that wait.
 Result<Fd> ConnectUntil(const std::string& instance, Clock::time_point end) {
   constexpr int kPauseUs = 20'000;
-  if (auto good = CheckInstanceName(instance); !good) return Fail(good.error());
+  TRY(CheckInstanceName(instance));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   SocketPath(instance).copy(address.sun_path, sizeof address.sun_path - 1);  // at most 82 bytes
@@ -221,12 +222,11 @@ Result<json> Client::Piece(Fd* fd) {
 
 Result<void> Client::EachPiece(const TakePiece& take, Fd* fd) {
   for (bool more = true; more;) {
-    auto piece = Piece(fd);
-    if (!piece) return Fail(piece.error());
-    const auto flag = piece->find("more");
-    more = flag != piece->end() && flag->is_boolean() && flag->get<bool>();
-    if (flag != piece->end()) piece->erase(flag);
-    if (auto taken = take(*piece); !taken) {
+    auto piece = TRY(Piece(fd));
+    const auto flag = piece.find("more");
+    more = flag != piece.end() && flag->is_boolean() && flag->get<bool>();
+    if (flag != piece.end()) piece.erase(flag);
+    if (auto taken = take(piece); !taken) {
       if (more) ::shutdown(socket_.get(), SHUT_RDWR);
       return taken;
     }
@@ -251,7 +251,7 @@ Result<json> Client::Answer(Fd* fd) {
     }
     return {};
   };
-  if (auto all = EachPiece(join, fd); !all) return Fail(all.error());
+  TRY(EachPiece(join, fd));
   return answer;
 }
 

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/errors.h"
+
 namespace corral {
 namespace {
 
@@ -73,7 +75,7 @@ Result<std::size_t> ReadAll(int socket, char* to, std::size_t size, Fd& fd,
     message.msg_controllen = sizeof control;
     const ssize_t n = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     if (n < 0) {
-      if (auto again = Again("receive", silence); !again) return Fail(again.error());
+      TRY(Again("receive", silence));
       continue;
     }
     TakeDescriptors(message, fd);

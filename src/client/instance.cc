@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "base/errors.h"
+
 namespace corral {
 
 Result<void> CheckInstanceName(std::string_view name) {
@@ -18,7 +20,7 @@ Result<void> CheckInstanceName(std::string_view name) {
 Result<std::string> InstanceFromEnvironment() {
   const char* set = std::getenv("CORRAL_INSTANCE");
   std::string name = set == nullptr || *set == '\0' ? "default" : set;
-  if (auto good = CheckInstanceName(name); !good) return Fail(good.error());
+  TRY(CheckInstanceName(name));
   return name;
 }
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/errors.h"
 #include "client/bytes.h"
 #include "client/patient.h"
 
@@ -40,11 +41,10 @@ Result<void> SetAttributes(const std::string& dir, const json& wanted) {
 }
 
 Result<void> Remount(Client& client, const MountRequest& request) {
-  auto st = StatPatiently(request.dir);
-  if (!st) return Fail(st.error());
+  auto st = TRY(StatPatiently(request.dir));
   // Which mount, the directory says.
   auto answer = client.Call(
-      {{"op", "remount"}, {"dev", st->st_dev}, {"options", ToJsonText(request.options)}});
+      {{"op", "remount"}, {"dev", st.st_dev}, {"options", ToJsonText(request.options)}});
   if (!answer) {
     const Error& error = answer.error();
     return Fail(error.code, "{}: {}", Printable(request.dir), error.message);
@@ -63,22 +63,21 @@ Result<void> CheckMountPoint(const std::string& dir) {
 
 Result<json> MountOn(Client& client, const MountRequest& request) {
   if (HasRemount(request.options)) {
-    if (auto done = Remount(client, request); !done) return Fail(done.error());
+    TRY(Remount(client, request));
     return json();
   }
-  if (auto good = CheckMountPoint(request.dir); !good) return Fail(good.error());
+  TRY(CheckMountPoint(request.dir));
   Fd mount;
-  auto answer = client.Call({{"op", "mount"},
-                             {"source", ToJsonText(request.source)},
-                             {"options", ToJsonText(request.options)}},
-                            &mount);
-  if (!answer) return Fail(answer.error());
+  auto answer = TRY(client.Call({{"op", "mount"},
+                                 {"source", ToJsonText(request.source)},
+                                 {"options", ToJsonText(request.options)}},
+                                &mount));
   if (!mount) return Fail(EPROTO, "the daemon sent no mount");
-  if (auto placed = PlaceMount(mount.get(), request.dir); !placed) return Fail(placed.error());
+  TRY(PlaceMount(mount.get(), request.dir));
   // The daemon's own descriptor of the mount is closed before it takes the next request; until
   // then an umount would say EBUSY.
-  if (auto closed = client.Call({{"op", "ping"}}); !closed) return Fail(closed.error());
-  return answer->value("hierarchy", json());
+  TRY(client.Call({{"op", "ping"}}));
+  return answer.value("hierarchy", json());
 }
 
 Result<void> PlaceMount(int mount_fd, const std::string& dir) {

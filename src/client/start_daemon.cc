@@ -14,6 +14,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "base/errors.h"
 #include "base/fd.h"
 
 namespace corral {
@@ -112,17 +113,16 @@ Result<std::string> StartDaemon(const std::string& instance,
   writing.reset();
   ::waitpid(child, nullptr, 0);
 
-  auto line = ReadLine(reading.get());
-  if (!line) return Fail(line.error());
-  if (*line == "ok") return "";
-  if (line->starts_with("ok ")) return line->substr(3);
-  if (line->empty()) {
+  auto line = TRY(ReadLine(reading.get()));
+  if (line == "ok") return "";
+  if (line.starts_with("ok ")) return line.substr(3);
+  if (line.empty()) {
     return Fail(
         EIO,
         "the daemon ended before it was ready; see why with: corrald --instance {} --foreground",
         instance);
   }
-  return Fail(EIO, "the daemon did not start: {}", *line);
+  return Fail(EIO, "the daemon did not start: {}", line);
 }
 
 }  // namespace corral

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/errors.h"
 #include "control/parse.h"
 
 namespace corral {
@@ -42,9 +43,8 @@ Result<Named> ReadName(const ControlContext& context, const Caller& caller,
   if (*pid == 0) return Named{caller.tid, true};
   const auto view = context.host.PidViewOf(caller.tid);
   if (!view) return Named{Tid{*pid}, false};
-  const auto tid = view->HostTid(*pid);
-  if (!tid) return Fail(tid.error());
-  return Named{*tid, false};
+  const auto tid = TRY(view->HostTid(*pid));
+  return Named{tid, false};
 }
 
 // Whose right over the task is asked for (spec 8.3). Not the writer's alone: whoever opens a file
@@ -64,10 +64,9 @@ Movers MoversOf(const ControlContext& context, const Caller& caller, const Named
 // Spec 8.2: a mover's uid is 0, or the target's real or saved one.
 Result<void> CheckOwner(const TaskHandle& task, const Movers& movers, Tid tid) {
   if (movers.may_all()) return {};
-  auto owner = task.owner();
-  if (!owner) return Fail(owner.error());
+  auto owner = TRY(task.owner());
   for (const uid_t uid : {movers.opener, movers.writer}) {
-    if (uid == 0 || uid == owner->real_uid || uid == owner->saved_uid) continue;
+    if (uid == 0 || uid == owner.real_uid || uid == owner.saved_uid) continue;
     return Fail(EACCES, "task {} is not of uid {}", tid.value, uid);
   }
   return {};
@@ -77,12 +76,11 @@ Result<void> CheckOwner(const TaskHandle& task, const Movers& movers, Tid tid) {
 // does not hand him the process, which can be killed and frozen only whole. The leader must be his.
 Result<void> CheckLeader(const ControlContext& context, const TaskHandle& task,
                          const Movers& movers, Tid tid) {
-  const auto process = task.process();
-  if (!process) return Fail(process.error());
-  if (process->value == tid.value) return {};
-  const auto leader = context.host.OpenTask(Tid{process->value});
+  const auto process = TRY(task.process());
+  if (process.value == tid.value) return {};
+  const auto leader = context.host.OpenTask(Tid{process.value});
   if (!leader) return Fail(leader.error());
-  return CheckOwner(**leader, movers, Tid{process->value});
+  return CheckOwner(**leader, movers, Tid{process.value});
 }
 
 // A tid may be recycled between the look at its owner and the move. So the task is held
@@ -116,14 +114,13 @@ Result<void> AttachHeld(const ControlContext& context, const Movers& movers, Nam
 Result<void> WriteTask(const ControlContext& context, const Caller& caller, std::string_view bytes,
                        Attach attach) {
   const Dialect& dialect = context.dialect;
-  const auto named = ReadName(context, caller, bytes);
-  if (!named) return Fail(named.error());
-  const Movers movers = MoversOf(context, caller, *named);
+  const auto named = TRY(ReadName(context, caller, bytes));
+  const Movers movers = MoversOf(context, caller, named);
   // Whom nothing else is asked about is not held: the usual case, in one step.
   if (movers.may_all() && !dialect.bound_kthreads_stay && !dialect.exiting_is_no_error) {
-    return (context.registry.*attach)(context.cgroup, named->tid, {});
+    return (context.registry.*attach)(context.cgroup, named.tid, {});
   }
-  return AttachHeld(context, movers, *named, attach);
+  return AttachHeld(context, movers, named, attach);
 }
 
 }  // namespace

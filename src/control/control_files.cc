@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <iterator>
 
+#include "base/errors.h"
 #include "control/attach.h"
 #include "control/control_file.h"
 #include "control/kill.h"
@@ -28,9 +29,8 @@ Result<std::string> ReadNotify(const ControlContext& context) {
 }
 
 Result<void> WriteNotify(const ControlContext& context, const Caller&, std::string_view bytes) {
-  const auto flag = ParseFlag(bytes, context.dialect.numbers);
-  if (!flag) return Fail(flag.error());
-  return context.registry.SetNotifyOnRelease(context.cgroup, *flag);
+  const auto flag = TRY(ParseFlag(bytes, context.dialect.numbers));
+  return context.registry.SetNotifyOnRelease(context.cgroup, flag);
 }
 
 Result<std::string> ReadReleasable(const ControlContext& context) {
@@ -44,9 +44,8 @@ Result<std::string> ReadClone(const ControlContext& context) {
 }
 
 Result<void> WriteClone(const ControlContext& context, const Caller&, std::string_view bytes) {
-  const auto flag = ParseFlag(bytes, context.dialect.numbers);
-  if (!flag) return Fail(flag.error());
-  return context.registry.SetCloneChildren(context.cgroup, *flag);
+  const auto flag = TRY(ParseFlag(bytes, context.dialect.numbers));
+  return context.registry.SetCloneChildren(context.cgroup, flag);
 }
 
 Result<std::string> ReadSane(const ControlContext&) { return "0\n"; }
@@ -60,9 +59,8 @@ Result<HierarchyId> HierarchyOf(const ControlContext& context) {
 }
 
 Result<std::string> ReadAgent(const ControlContext& context) {
-  const auto hierarchy = HierarchyOf(context);
-  if (!hierarchy) return Fail(hierarchy.error());
-  return Map(context.registry.ReleaseAgent(*hierarchy),
+  const auto hierarchy = TRY(HierarchyOf(context));
+  return Map(context.registry.ReleaseAgent(hierarchy),
              [](const std::string& agent) { return agent + "\n"; });
 }
 
@@ -71,16 +69,14 @@ Result<void> WriteAgent(const ControlContext& context, const Caller& caller,
   const bool allowed = context.opener_may &&
                        (!context.dialect.writer_fits_too || context.host.IsSysAdmin(caller.tid));
   if (!allowed) return Fail(EPERM, "only CAP_SYS_ADMIN sets a release agent");
-  const auto agent = ParseAgent(bytes, context.dialect.agent_text);
-  if (!agent) return Fail(agent.error());
-  const auto hierarchy = HierarchyOf(context);
-  if (!hierarchy) return Fail(hierarchy.error());
-  if (!agent->empty()) {
-    const auto info = context.registry.InfoOf(*hierarchy);
-    auto safe = context.host.CheckAgent(*agent, info ? info->agent_user : std::string());
+  const auto agent = TRY(ParseAgent(bytes, context.dialect.agent_text));
+  const auto hierarchy = TRY(HierarchyOf(context));
+  if (!agent.empty()) {
+    const auto info = context.registry.InfoOf(hierarchy);
+    auto safe = context.host.CheckAgent(agent, info ? info->agent_user : std::string());
     if (!safe) return safe;
   }
-  return context.registry.SetReleaseAgent(*hierarchy, *agent);
+  return context.registry.SetReleaseAgent(hierarchy, agent);
 }
 
 // ---- extensions (spec 4.6)
@@ -98,8 +94,7 @@ Result<std::string> ReadKill(const ControlContext&) { return std::string(); }
 // it was born there, or was moved there by somebody with the right to (spec 8.2).
 Result<void> WriteKill(const ControlContext& context, const Caller&, std::string_view bytes) {
   if (Trim(bytes) != "1") return Fail(EINVAL, "only 1 may be written to cgroup.kill");
-  const auto killed = KillSubtree(context.registry, context.host, context.cgroup);
-  if (!killed) return Fail(killed.error());
+  TRY(KillSubtree(context.registry, context.host, context.cgroup));
   return {};
 }
 
@@ -115,9 +110,8 @@ Result<void> WriteQuota(const ControlContext& context, const Caller&, std::strin
   if (!context.opener_may) {
     return Fail(EACCES, "a quota is set by who may write in the directory above");
   }
-  const auto most = ParseQuota(bytes);
-  if (!most) return Fail(most.error());
-  return context.registry.SetQuota(context.cgroup, which, *most);
+  const auto most = TRY(ParseQuota(bytes));
+  return context.registry.SetQuota(context.cgroup, which, most);
 }
 
 // Slots of inode numbers: add at the end only.

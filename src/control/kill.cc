@@ -6,6 +6,8 @@
 #include <memory>
 #include <set>
 
+#include "base/errors.h"
+
 namespace corral {
 namespace {
 
@@ -15,10 +17,9 @@ constexpr std::size_t kBatch = 512;
 using Handles = std::map<Tgid, std::unique_ptr<ProcessHandle>>;
 
 Result<std::set<Tgid>> MemberProcesses(Registry& registry, const Host& host, CgroupId cgroup) {
-  auto tasks = registry.SubtreeTasks(cgroup);
-  if (!tasks) return Fail(tasks.error());
+  auto tasks = TRY(registry.SubtreeTasks(cgroup));
   std::set<Tgid> processes;
-  for (const TaskMember& task : *tasks) processes.insert(task.tgid);
+  for (const TaskMember& task : tasks) processes.insert(task.tgid);
   processes.erase(host.OwnProcess());
   return processes;
 }
@@ -51,19 +52,16 @@ Result<std::vector<Tgid>> KillSubtree(Registry& registry, const Host& host, Cgro
   bool found_new = true;
   while (found_new) {
     found_new = false;
-    const auto listed = MemberProcesses(registry, host, cgroup);
-    if (!listed) return Fail(listed.error());
+    const auto listed = TRY(MemberProcesses(registry, host, cgroup));
 
-    for (auto next = listed->begin(); next != listed->end();) {
-      auto handles = OpenBatch(host, *listed, &next);
-      if (!handles) return Fail(handles.error());
+    for (auto next = listed.begin(); next != listed.end();) {
+      auto handles = TRY(OpenBatch(host, listed, &next));
       // Between the list and the handle the number may have become another process's. A
       // process that is a member *now* either is the one we hold, or ours is dead and the
       // signal reaches nobody.
-      const auto members = MemberProcesses(registry, host, cgroup);
-      if (!members) return Fail(members.error());
-      for (const auto& [tgid, handle] : *handles) {
-        if (!members->contains(tgid)) continue;
+      const auto members = TRY(MemberProcesses(registry, host, cgroup));
+      for (const auto& [tgid, handle] : handles) {
+        if (!members.contains(tgid)) continue;
         // Also those that were signalled before: should the number have been recycled
         // meanwhile, this is somebody new.
         auto killed = handle->Kill();

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/errors.h"
+
 namespace corral {
 
 OpenFile::OpenFile(const ControlContext& context, const ControlFiles::Row& row,
@@ -48,9 +50,8 @@ std::optional<std::size_t> OpenFile::kept_size() const {
 Result<std::string> OpenFile::MakeLocked() {
   if (row_.read) return row_.read(context_);
   const auto view = context_.host.PidViewOf(context_.opener.tid);
-  auto numbers = row_.list(context_, view.get());
-  if (!numbers) return Fail(numbers.error());
-  return Lines(*numbers);
+  auto numbers = TRY(row_.list(context_, view.get()));
+  return Lines(numbers);
 }
 
 Result<void> OpenFile::LoadLocked() {
@@ -59,14 +60,12 @@ Result<void> OpenFile::LoadLocked() {
   if (row_.pollable) {
     // Before the content: a change in between wakes a poller once too often, not once too
     // seldom.
-    auto events = context_.registry.Events(context_.cgroup);
-    if (!events) return Fail(events.error());
-    serial = events->serial;
+    auto events = TRY(context_.registry.Events(context_.cgroup));
+    serial = events.serial;
   }
-  auto content = MakeLocked();
-  if (!content) return Fail(content.error());
-  if (auto fits = charge_.Resize(content->size()); !fits) return fits;
-  snapshot_ = std::move(*content);
+  auto content = TRY(MakeLocked());
+  if (auto fits = charge_.Resize(content.size()); !fits) return fits;
+  snapshot_ = std::move(content);
   seen_serial_ = serial;
   return {};
 }
@@ -81,10 +80,9 @@ Result<void> OpenFile::Load() {
 Result<void> OpenFile::ExtendLocked(Tid reader, std::uint64_t wanted) {
   constexpr std::size_t kPageOfNumbers = 512;
   while (snapshot_.size() < wanted) {
-    const auto list = lists_.Get(context_, row_, reader, !std::exchange(was_read_, true));
-    if (!list) return Fail(list.error());
-    auto next = std::upper_bound((*list)->begin(), (*list)->end(), last_listed_);
-    const auto left = static_cast<std::size_t>((*list)->end() - next);
+    const auto list = TRY(lists_.Get(context_, row_, reader, !std::exchange(was_read_, true)));
+    auto next = std::upper_bound(list->begin(), list->end(), last_listed_);
+    const auto left = static_cast<std::size_t>(list->end() - next);
     if (left == 0) return {};
     const TaskNumbers piece(next,
                             next + static_cast<std::ptrdiff_t>(std::min(left, kPageOfNumbers)));

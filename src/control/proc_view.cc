@@ -7,6 +7,8 @@
 #include <optional>
 #include <set>
 
+#include "base/errors.h"
+
 namespace corral {
 namespace {
 
@@ -34,9 +36,8 @@ std::optional<Tid> NumberIn(std::string_view name) {
 }
 
 Result<std::uint64_t> Began(const Host& host, Tid tid) {
-  const auto task = host.OpenTask(tid);
-  if (!task) return Fail(task.error());
-  return (*task)->started();
+  const auto task = TRY(host.OpenTask(tid));
+  return task->started();
 }
 
 }  // namespace
@@ -60,7 +61,7 @@ Result<std::string> ProcFile::Read(std::size_t size, std::uint64_t offset) {
   if (offset == 0) {
     auto made = make_();
     if (!made) return made;
-    if (auto fits = charge_.Resize(made->size()); !fits) return Fail(fits.error());
+    TRY(charge_.Resize(made->size()));
     text_ = std::move(*made);
   }
   return offset >= text_.size() ? std::string() : text_.substr(offset, size);
@@ -110,9 +111,9 @@ Result<void> ProcView::Shown(ProcNode node, const Sight& sight) const {
 Result<ProcNode> ProcView::Lookup(ProcNode parent, std::string_view name,
                                   const Caller& caller) const {
   if (!parent.is_directory()) return Fail(ENOTDIR, "not a directory");
-  if (auto there = Exists(parent); !there) return Fail(there.error());
+  TRY(Exists(parent));
   const Sight sight(host_, registry_, caller);
-  if (auto shown = Shown(parent, sight); !shown) return Fail(shown.error());
+  TRY(Shown(parent, sight));
   const bool of_task = parent.kind == ProcNode::kProcess || parent.kind == ProcNode::kThread;
   if (parent.kind == ProcNode::kRoot) {
     for (const Name& known : kTopNames) {
@@ -130,11 +131,10 @@ Result<ProcNode> ProcView::Lookup(ProcNode parent, std::string_view name,
   if (!number) return Fail(ENOENT, "no '{}' here", name);
   ProcNode node{ProcNode::kProcess, *number, {}};
   if (parent.kind == ProcNode::kTasks) {
-    const auto process = ProcessOf(parent.tid);
-    if (!process) return Fail(process.error());
-    node = {ProcNode::kThread, *number, *process};
+    const auto process = TRY(ProcessOf(parent.tid));
+    node = {ProcNode::kThread, *number, process};
   }
-  if (auto there = Exists(node); !there) return Fail(there.error());
+  TRY(Exists(node));
   if (sight.Of(node.tid) == Sight::kNothing && node.kind == ProcNode::kProcess) {
     return Fail(ENOENT, "no process {}", node.tid.value);
   }
@@ -142,7 +142,7 @@ Result<ProcNode> ProcView::Lookup(ProcNode parent, std::string_view name,
 }
 
 Result<struct stat> ProcView::GetAttr(ProcNode node) const {
-  if (auto there = Exists(node); !there) return Fail(there.error());
+  TRY(Exists(node));
   struct stat out {};
   out.st_ino = node.number();
   out.st_nlink = node.is_directory() ? 2 : 1;
@@ -158,10 +158,9 @@ Result<struct stat> ProcView::GetAttr(ProcNode node) const {
 
 Result<std::string> ProcView::ReadLink(ProcNode node, Tid caller) const {
   if (!node.is_link()) return Fail(EINVAL, "not a link");
-  const auto process = ProcessOf(caller);
-  if (!process) return Fail(process.error());
-  if (node.kind == ProcNode::kSelf) return fmt::format("{}", process->value);
-  return fmt::format("{}/task/{}", process->value, caller.value);
+  const auto process = TRY(ProcessOf(caller));
+  if (node.kind == ProcNode::kSelf) return fmt::format("{}", process.value);
+  return fmt::format("{}/task/{}", process.value, caller.value);
 }
 
 // Of the processes, or of a process's tasks: the lowest above `after`, so many as are worth a walk.
@@ -187,7 +186,7 @@ Result<std::vector<DirEntry>> ProcView::ReadDir(ProcNode node, const Caller& cal
   constexpr std::uint64_t kNames = 3, kNumbers = 16;
   if (!node.is_directory()) return Fail(ENOTDIR, "not a directory");
   const Sight sight(host_, registry_, caller);
-  if (auto shown = Shown(node, sight); !shown) return Fail(shown.error());
+  TRY(Shown(node, sight));
   std::vector<DirEntry> entries;
   const auto add = [&](std::string_view name, ProcNode entry, std::uint64_t place) {
     if (place <= from || entries.size() == most) return;
@@ -233,7 +232,7 @@ Result<std::vector<DirEntry>> ProcView::ReadDir(ProcNode node, const Caller& cal
 Result<std::unique_ptr<ProcFile>> ProcView::Open(ProcNode node, const Caller& caller) const {
   if (node.is_directory()) return Fail(EISDIR, "a directory");
   OpenBudget::Charge charge = tree_.budget().For(caller.uid);
-  if (auto fits = charge.Resize(0); !fits) return Fail(fits.error());
+  TRY(charge.Resize(0));
   if (node.kind == ProcNode::kCgroups) {
     return std::make_unique<ProcFile>([this] { return CgroupsTable(); }, std::move(charge));
   }
@@ -241,14 +240,14 @@ Result<std::unique_ptr<ProcFile>> ProcView::Open(ProcNode node, const Caller& ca
     return std::make_unique<ProcFile>([this] { return source_.mounts(); }, std::move(charge));
   }
   const Sight sight(host_, registry_, caller);
-  if (auto shown = Shown(node, sight); !shown) return Fail(shown.error());
+  TRY(Shown(node, sight));
   // Known again by when it began: whoever gets the number later is another task (spec 12.1).
   const auto began = Began(host_, node.tid);
   if (!began) {
     return Fail(began.error().code == ESRCH ? ENOENT : began.error().code, "{}",
                 began.error().message);
   }
-  if (auto there = Exists(node); !there) return Fail(there.error());
+  TRY(Exists(node));
   return std::make_unique<ProcFile>(
       [this, node, began = *began,
        reader = Reader{sight.who(), sight.MayFollow(node.tid)}]() -> Result<std::string> {

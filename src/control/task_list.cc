@@ -4,6 +4,8 @@
 
 #include <iterator>
 
+#include "base/errors.h"
+
 namespace corral {
 namespace {
 
@@ -31,9 +33,8 @@ Result<std::shared_ptr<const TaskNumbers>> SharedLists::Get(const ControlContext
   if (shared && !fresh && known != lists_.end() && now - known->second.made < kOld) {
     return known->second.numbers;
   }
-  auto made = row.list(context, view.get());
-  if (!made) return Fail(made.error());
-  auto numbers = std::make_shared<const TaskNumbers>(std::move(*made));
+  auto made = TRY(row.list(context, view.get()));
+  auto numbers = std::make_shared<const TaskNumbers>(std::move(made));
   if (shared) lists_[key] = {numbers, now};
   return numbers;
 }

@@ -8,6 +8,7 @@
 #include <cstdio>  // RENAME_NOREPLACE
 #include <optional>
 
+#include "base/errors.h"
 #include "control/kill.h"
 #include "control/parse.h"
 
@@ -79,18 +80,15 @@ struct stat Tree::StatOf(const Node& node, nlink_t links, off_t size) const {
 }
 
 Result<struct stat> Tree::GetAttr(Inode inode) const {
-  const auto node = Locate(inode);
-  if (!node) return Fail(node.error());
-  if (node->row) return StatOf(*node, 1, SizeBound(node->row->file, host_));
-  const auto children = registry_.ChildCount(inode.cgroup());
-  if (!children) return Fail(children.error());
-  return StatOf(*node, 2 + *children, 0);
+  const auto node = TRY(Locate(inode));
+  if (node.row) return StatOf(node, 1, SizeBound(node.row->file, host_));
+  const auto children = TRY(registry_.ChildCount(inode.cgroup()));
+  return StatOf(node, 2 + children, 0);
 }
 
 Result<struct stat> Tree::SetAttr(Inode inode, const AttrChange& change) {
-  const auto node = Locate(inode);
-  if (!node) return Fail(node.error());
-  attributes_.Change(inode, MadeAs(*node), change);
+  const auto node = TRY(Locate(inode));
+  attributes_.Change(inode, MadeAs(node), change);
   auto now = GetAttr(inode);
   if (!now) Forget(inode.cgroup());  // removed meanwhile
   return now;
@@ -117,32 +115,28 @@ Result<Inode> Tree::Find(const Node& parent, std::string_view name) const {
   if (auto row = files_.Find(name, parent.facts)) {
     return Inode::File(cgroup, *row);
   }
-  const auto child = registry_.Child(cgroup, name);
-  if (!child) return Fail(child.error());
-  return Inode::Directory(*child);
+  const auto child = TRY(registry_.Child(cgroup, name));
+  return Inode::Directory(child);
 }
 
 Result<struct stat> Tree::Lookup(Inode parent, std::string_view name) const {
-  const auto node = LocateDirectory(parent);
-  if (!node) return Fail(node.error());
-  auto inode = Find(*node, name);
-  if (!inode) return Fail(inode.error());
-  return GetAttr(*inode);
+  const auto node = TRY(LocateDirectory(parent));
+  auto inode = TRY(Find(node, name));
+  return GetAttr(inode);
 }
 
 Result<struct stat> Tree::Mkdir(const Caller& caller, Inode parent, std::string_view name,
                                 mode_t mode, MkdirOptions options) {
-  const auto node = LocateDirectory(parent);
-  if (!node) return Fail(node.error());
-  if (auto valid = CheckName(name, node->dialect); !valid) return Fail(valid.error());
-  auto taken = Find(*node, name);
+  const auto node = TRY(LocateDirectory(parent));
+  TRY(CheckName(name, node.dialect));
+  auto taken = Find(node, name);
   if (taken) return Fail(EEXIST, "'{}' exists", name);
   if (taken.error().code != ENOENT) return Fail(taken.error());
 
   mode_t kept = mode & ~caller.umask & (S_ISVTX | 0777);  // spec 4.2
   gid_t group = caller.gid;
-  const NodeAttr above = attributes_.Get(parent, MadeAs(*node));
-  if (node->dialect.set_group_id && (above.mode & S_ISGID) != 0) {
+  const NodeAttr above = attributes_.Get(parent, MadeAs(node));
+  if (node.dialect.set_group_id && (above.mode & S_ISGID) != 0) {
     kept |= S_ISGID;
     group = above.gid;
   }
@@ -151,46 +145,40 @@ Result<struct stat> Tree::Mkdir(const Caller& caller, Inode parent, std::string_
     return registry_.Mkdir(parent.cgroup(), name, options);
   });
   if (!made) return Fail(made.error());
-  TouchDirectory(*node);
+  TouchDirectory(node);
   return GetAttr(Inode::Directory(*made));
 }
 
 Result<CgroupId> Tree::Rmdir(Inode parent, std::string_view name) {
-  const auto node = LocateDirectory(parent);
-  if (!node) return Fail(node.error());
-  auto inode = Find(*node, name);
-  if (!inode) return Fail(inode.error());
-  if (!inode->is_directory()) return Fail(ENOTDIR, "'{}' is a file", name);
+  const auto node = TRY(LocateDirectory(parent));
+  auto inode = TRY(Find(node, name));
+  if (!inode.is_directory()) return Fail(ENOTDIR, "'{}' is a file", name);
   auto removed = registry_.Rmdir(parent.cgroup(), name);
   if (!removed) return removed;
   Forget(*removed);
-  TouchDirectory(*node);
+  TouchDirectory(node);
   return removed;
 }
 
 Result<void> Tree::Unlink(Inode parent, std::string_view name) {
-  const auto node = LocateDirectory(parent);
-  if (!node) return Fail(node.error());
-  auto inode = Find(*node, name);
-  if (!inode) return Fail(inode.error());
-  if (inode->is_directory()) return Fail(EISDIR, "'{}' is a directory", name);
+  const auto node = TRY(LocateDirectory(parent));
+  auto inode = TRY(Find(node, name));
+  if (inode.is_directory()) return Fail(EISDIR, "'{}' is a directory", name);
   return Fail(EPERM, "control files go with their cgroup only");
 }
 
 // Spec 5.5: directories only, to a name that is free, in the same directory.
 Result<void> Tree::Rename(Inode parent, std::string_view name, Inode new_parent,
                           std::string_view new_name, unsigned flags) {
-  const auto from = LocateDirectory(parent);
-  if (!from) return Fail(from.error());
-  const unsigned known = from->dialect.rename_takes_flags ? RENAME_NOREPLACE : 0;
+  const auto from = TRY(LocateDirectory(parent));
+  const unsigned known = from.dialect.rename_takes_flags ? RENAME_NOREPLACE : 0;
   if ((flags & ~known) != 0) return Fail(EINVAL, "rename flags {:#x}", flags);
   const auto to = LocateDirectory(new_parent);
   if (!to) return Fail(to.error());
-  if (auto valid = CheckName(new_name, from->dialect); !valid) return valid;
-  auto inode = Find(*from, name);
-  if (!inode) return Fail(inode.error());
-  if (!inode->is_directory()) return Fail(ENOTDIR, "'{}' is a control file", name);
-  if (from->dialect.rename_looks_at_parent_first && parent != new_parent) {
+  if (auto valid = CheckName(new_name, from.dialect); !valid) return valid;
+  auto inode = TRY(Find(from, name));
+  if (!inode.is_directory()) return Fail(ENOTDIR, "'{}' is a control file", name);
+  if (from.dialect.rename_looks_at_parent_first && parent != new_parent) {
     return Fail(EIO, "'{}' cannot go to another directory", name);
   }
   auto taken = Find(*to, new_name);
@@ -199,11 +187,11 @@ Result<void> Tree::Rename(Inode parent, std::string_view name, Inode new_parent,
 
   auto renamed = registry_.Rename(parent.cgroup(), name, new_parent.cgroup(), new_name);
   if (!renamed) return renamed;
-  if (const auto node = Locate(*inode)) {
-    attributes_.TouchChangeTime(*inode, MadeAs(*node));
+  if (const auto node = Locate(inode)) {
+    attributes_.TouchChangeTime(inode, MadeAs(*node));
   }
-  if (!registry_.Exists(inode->cgroup())) Forget(inode->cgroup());  // removed meanwhile
-  TouchDirectory(*from);
+  if (!registry_.Exists(inode.cgroup())) Forget(inode.cgroup());  // removed meanwhile
+  TouchDirectory(from);
   return {};
 }
 
@@ -277,9 +265,8 @@ Result<std::unique_ptr<OpenFile>> Tree::Open(const Caller& opener, Inode inode, 
   if (!registry_.Exists(inode.cgroup())) {
     return Fail(ENODEV, "cgroup {} is gone", inode.cgroup().value);
   }
-  const auto node = Locate(inode);
-  if (!node) return Fail(node.error());
-  const ControlFiles::Row& row = *node->row;
+  const auto node = TRY(Locate(inode));
+  const ControlFiles::Row& row = *node.row;
   std::shared_ptr<Css> css;
   if (row.subsystem) {
     css = registry_.CssOf(inode.cgroup(), *row.subsystem);
@@ -287,12 +274,12 @@ Result<std::unique_ptr<OpenFile>> Tree::Open(const Caller& opener, Inode inode, 
   }
   auto file = std::make_unique<OpenFile>(ControlContext{.registry = registry_,
                                                         .host = host_,
-                                                        .dialect = node->dialect,
+                                                        .dialect = node.dialect,
                                                         .cgroup = inode.cgroup(),
                                                         .opener = opener,
-                                                        .opener_may = MayWrite(opener, *node)},
+                                                        .opener_may = MayWrite(opener, node)},
                                          row, std::move(css), lists_, budget_.For(opener.uid));
-  if (auto begun = file->Begin(); !begun) return Fail(begun.error());
+  TRY(file->Begin());
   if (readable) {
     if (auto loaded = file->Load(); !loaded) return Fail(loaded.error());
   }

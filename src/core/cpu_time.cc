@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/errors.h"
 #include "core/registry.h"
 
 namespace corral {
@@ -124,9 +125,8 @@ Result<Registry::CpuTimesById> Registry::CpuTimesBelow(CgroupId top) {
 }
 
 Result<CpuTime> Registry::CpuTimeOf(CgroupId id, bool subtree) {
-  auto times = CpuTimesBelow(id);
-  if (!times) return Fail(times.error());
-  const CpuTimes& its = times->at(id);
+  auto times = TRY(CpuTimesBelow(id));
+  const CpuTimes& its = times.at(id);
   return subtree ? its.subtree : its.own;
 }
 

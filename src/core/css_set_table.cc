@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "base/check.h"
+#include "base/errors.h"
 
 namespace corral {
 
@@ -124,7 +125,7 @@ Result<void> CssSetTable::TakeOver(CssSetId set, const SetTuple& tuple, bool lin
       (linked && by_tuple_.contains(tuple))) {
     return Fail(EBADMSG, "css_set {} cannot have this tuple", set.value);
   }
-  if (auto created = tracker_.CreateSet(set); !created) return Fail(created.error());
+  TRY(tracker_.CreateSet(set));
   AddLocked(set, tuple, linked);
   next_fresh_ = std::max(next_fresh_, set.value + 1);
   return {};

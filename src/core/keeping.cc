@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/errors.h"
 #include "base/log.h"
 #include "core/registry.h"
 #include "core/row_bytes.h"
@@ -380,11 +381,10 @@ Result<void> Registry::TakeSetLocked(CssSetId set, RowReader& row) {
     const auto leaves = static_cast<std::uint32_t>(row.Number());
     tuple.push_back({hierarchy, id});
     if (!linked) continue;
-    auto cgroup = FindLocked(id, EBADMSG);
-    if (!cgroup) return Fail(cgroup.error());
-    (*cgroup)->judged[set] = leaves;
-    (*cgroup)->in_use.insert(set);
-    if (tracker_.Count(set).count != 0) (*cgroup)->populated_self = true;
+    auto cgroup = TRY(FindLocked(id, EBADMSG));
+    cgroup->judged[set] = leaves;
+    cgroup->in_use.insert(set);
+    if (tracker_.Count(set).count != 0) cgroup->populated_self = true;
   }
   const CpuTime base = row.Time();
   if (meter_) cpu_base_[set] = Earlier(base, meter_->Charged(set));

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/check.h"
+#include "base/errors.h"
 #include "base/log.h"
 #include "core/registry.h"
 
@@ -228,13 +229,12 @@ Result<void> Registry::Attach(CgroupId id, Tid tid, const AttachGuard& guard) {
   auto to = FindLocked(id, ENODEV);
   if (!to) return Fail(to.error());
   const auto still = tracker_.HoldTasks();
-  auto place = tracker_.Describe(tid);
-  if (!place) return Fail(place.error());
-  if (auto may = CheckMayGoLocked(**to, place->tgid); !may) return may;
+  auto place = TRY(tracker_.Describe(tid));
+  if (auto may = CheckMayGoLocked(**to, place.tgid); !may) return may;
   JudgeLocked(**to);
   if (meter_) meter_->Split(tid);
   std::vector<Moved> moved;
-  auto done = MoveTaskLocked(**to, tid, place->tgid, nullptr, &moved);
+  auto done = MoveTaskLocked(**to, tid, place.tgid, nullptr, &moved);
   return FinishLocked(**to, std::move(done), moved, guard);
 }
 
@@ -264,13 +264,12 @@ Result<void> Registry::MoveProcessLocked(Cgroup& to, Tgid tgid, std::vector<Move
       std::this_thread::sleep_for(kPause);
     }
     if (meter_ && !elsewhere.empty()) meter_->Split(tgid);
-    auto agreed = AskLocked(to, elsewhere, tgid);
-    if (!agreed) return Fail(agreed.error());
+    auto agreed = TRY(AskLocked(to, elsewhere, tgid));
     for (const Tid tid : elsewhere) {
-      const auto one = agreed->extract(tid);
+      const auto one = agreed.extract(tid);
       auto done = MoveTaskLocked(to, tid, tgid, one ? one.mapped() : nullptr, moved);
       if (done || done.error().code == ESRCH) continue;  // ESRCH: it died, fine
-      CallOffLocked(to, *agreed);
+      CallOffLocked(to, agreed);
       return done;
     }
   }
@@ -293,12 +292,11 @@ Result<void> Registry::AttachProcess(CgroupId id, Tid tid, const AttachGuard& gu
   auto to = FindLocked(id, ENODEV);
   if (!to) return Fail(to.error());
   const auto still = tracker_.HoldTasks();
-  auto process = ProcessOf(tid);
-  if (!process) return Fail(process.error());
-  if (auto may = CheckMayGoLocked(**to, *process); !may) return may;
+  auto process = TRY(ProcessOf(tid));
+  if (auto may = CheckMayGoLocked(**to, process); !may) return may;
   JudgeLocked(**to);
   std::vector<Moved> moved;
-  auto done = MoveProcessLocked(**to, *process, &moved);
+  auto done = MoveProcessLocked(**to, process, &moved);
   return FinishLocked(**to, std::move(done), moved, guard);
 }
 

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "base/errors.h"
 #include "core/registry.h"
 
 namespace corral {
@@ -41,9 +42,8 @@ Result<void> Registry::CheckQuotasLocked(Cgroup& parent) const {
 
 Result<Quotas> Registry::QuotasOf(CgroupId id) const {
   MutexLock lock(tree_mu_);
-  auto found = FindLocked(id, ENODEV);
-  if (!found) return Fail(found.error());
-  return (*found)->quotas;
+  auto found = TRY(FindLocked(id, ENODEV));
+  return found->quotas;
 }
 
 Result<void> Registry::SetQuota(CgroupId id, std::uint64_t Quotas::*which, std::uint64_t most) {

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/check.h"
+#include "base/errors.h"
 #include "base/text.h"
 
 namespace corral {
@@ -76,7 +77,7 @@ Result<HierarchyId> Registry::CreateHierarchy(const HierarchyOptions& options) {
       return Fail(EEXIST, "there is a hierarchy named '{}' already", options.name);
     }
   }
-  if (auto free = subsystems_.CheckFree(options.subsystems, {}); !free) return Fail(free.error());
+  TRY(subsystems_.CheckFree(options.subsystems, {}));
   auto hierarchy = std::make_unique<Hierarchy>();
   hierarchy->id = HierarchyId{next_hierarchy_++};
   hierarchy->name = options.name;
@@ -92,8 +93,7 @@ Result<HierarchyId> Registry::CreateHierarchy(const HierarchyOptions& options) {
   hierarchy->root.clone_children = options.clone_children;
   hierarchy->root.quotas = options.quotas;
   hierarchy->root.populated_self = true;  // the machine itself; never judged
-  auto bound = subsystems_.Bind(options.subsystems, hierarchy->id, hierarchy->root.id);
-  if (!bound) return Fail(bound.error());
+  TRY(subsystems_.Bind(options.subsystems, hierarchy->id, hierarchy->root.id));
   hierarchy->subsystems = options.subsystems;
   hierarchy->root.css = subsystems_.Roots(options.subsystems);
   hierarchy->cpu_at_start = MachineCpuTime();
@@ -200,16 +200,14 @@ std::vector<HierarchyInfo> Registry::Hierarchies() const {
 
 Result<CgroupId> Registry::Root(HierarchyId id) const {
   MutexLock lock(tree_mu_);
-  auto hierarchy = FindHierarchyLocked(id);
-  if (!hierarchy) return Fail(hierarchy.error());
-  return (*hierarchy)->root.id;
+  auto hierarchy = TRY(FindHierarchyLocked(id));
+  return hierarchy->root.id;
 }
 
 Result<std::string> Registry::ReleaseAgent(HierarchyId id) const {
   MutexLock lock(tree_mu_);
-  auto hierarchy = FindHierarchyLocked(id);
-  if (!hierarchy) return Fail(hierarchy.error());
-  return (*hierarchy)->release_agent;
+  auto hierarchy = TRY(FindHierarchyLocked(id));
+  return hierarchy->release_agent;
 }
 
 Result<void> Registry::SetReleaseAgent(HierarchyId id, std::string_view agent) {
@@ -252,7 +250,7 @@ Result<Cgroup*> Registry::MkdirLocked(Cgroup& parent, std::string_view name, Mkd
   if (parent.children.contains(name)) {
     return Fail(EEXIST, "'{}' exists in {}", Printable(name), ShownPath(parent));
   }
-  if (auto room = CheckQuotasLocked(parent); !room) return Fail(room.error());
+  TRY(CheckQuotasLocked(parent));
   auto child = std::make_unique<Cgroup>();
   child->id = CgroupId{next_cgroup_++};
   child->hierarchy = parent.hierarchy;
@@ -287,7 +285,7 @@ Result<CgroupId> Registry::Rmdir(CgroupId parent_id, std::string_view name) {
     return Fail(ENOENT, "no cgroup '{}' in {}", Printable(name), ShownPath(**found));
   }
   const CgroupId id = at->second->id;
-  if (auto removed = RemoveLocked(*at->second); !removed) return Fail(removed.error());
+  TRY(RemoveLocked(*at->second));
   return id;
 }
 
@@ -393,19 +391,17 @@ Result<CgroupId> Registry::Child(CgroupId parent, std::string_view name) const {
 
 Result<std::vector<std::pair<std::string, CgroupId>>> Registry::Children(CgroupId id) const {
   MutexLock lock(tree_mu_);
-  auto found = FindLocked(id, ENOENT);
-  if (!found) return Fail(found.error());
+  auto found = TRY(FindLocked(id, ENOENT));
   std::vector<std::pair<std::string, CgroupId>> children;
-  for (const auto& [name, child] : (*found)->children) children.emplace_back(name, child->id);
+  for (const auto& [name, child] : found->children) children.emplace_back(name, child->id);
   return children;
 }
 
 Result<std::vector<std::pair<std::string, CgroupId>>> Registry::ChildrenAfter(
     CgroupId id, CgroupId after, std::size_t most) const {
   MutexLock lock(tree_mu_);
-  auto found = FindLocked(id, ENOENT);
-  if (!found) return Fail(found.error());
-  const auto& children = (*found)->by_age;
+  auto found = TRY(FindLocked(id, ENOENT));
+  const auto& children = found->by_age;
   std::vector<std::pair<std::string, CgroupId>> some;
   for (auto at = children.upper_bound(after); at != children.end() && some.size() < most; ++at) {
     some.emplace_back(at->second->name, at->first);
@@ -424,9 +420,8 @@ std::vector<CgroupId> Registry::Above(CgroupId id) const {
 
 Result<std::size_t> Registry::ChildCount(CgroupId id) const {
   MutexLock lock(tree_mu_);
-  auto found = FindLocked(id, ENOENT);
-  if (!found) return Fail(found.error());
-  return (*found)->children.size();
+  auto found = TRY(FindLocked(id, ENOENT));
+  return found->children.size();
 }
 
 Result<CgroupInfo> Registry::Info(CgroupId id) const {
@@ -462,9 +457,8 @@ Result<std::string> Registry::ToldPathOf(CgroupId id) const {
 
 Result<CgroupId> Registry::Resolve(HierarchyId id, std::string_view path) const {
   MutexLock lock(tree_mu_);
-  auto hierarchy = FindHierarchyLocked(id);
-  if (!hierarchy) return Fail(hierarchy.error());
-  const Cgroup* at = &(*hierarchy)->root;
+  auto hierarchy = TRY(FindHierarchyLocked(id));
+  const Cgroup* at = &hierarchy->root;
   for (std::size_t begin = 0; begin < path.size();) {
     const std::size_t end = std::min(path.find('/', begin), path.size());
     const std::string_view name = path.substr(begin, end - begin);
@@ -472,7 +466,7 @@ Result<CgroupId> Registry::Resolve(HierarchyId id, std::string_view path) const 
     if (name.empty()) continue;
     const auto child = at->children.find(name);
     if (child == at->children.end()) {
-      return Fail(ENOENT, "no cgroup '{}' in {}:{}", Printable(name), (*hierarchy)->name,
+      return Fail(ENOENT, "no cgroup '{}' in {}:{}", Printable(name), hierarchy->name,
                   ShownPath(*at));
     }
     at = child->second.get();
@@ -519,15 +513,13 @@ bool Registry::IsBelowLocked(CgroupId id, const Cgroup& top, KnownBelow& known) 
 
 Result<std::pair<HierarchyId, CgroupId>> Registry::PlaceOf(CgroupId id) const {
   MutexLock lock(tree_mu_);
-  auto found = FindLocked(id, ENODEV);
-  if (!found) return Fail(found.error());
-  return std::pair{(*found)->hierarchy->id, (*found)->place()};
+  auto found = TRY(FindLocked(id, ENODEV));
+  return std::pair{found->hierarchy->id, found->place()};
 }
 
 Result<std::vector<Tid>> Registry::Tasks(CgroupId id) const {
-  auto place = PlaceOf(id);
-  if (!place) return Fail(place.error());
-  return TasksAt(place->first, place->second);
+  auto place = TRY(PlaceOf(id));
+  return TasksAt(place.first, place.second);
 }
 
 std::vector<Tid> Registry::TasksAt(HierarchyId hierarchy, CgroupId place) const {
@@ -547,11 +539,10 @@ std::vector<Tgid> ProcessesOf(const std::vector<TaskMember>& tasks) {
 }
 
 Result<std::vector<Tgid>> Registry::Processes(CgroupId id) const {
-  auto place = PlaceOf(id);
-  if (!place) return Fail(place.error());
+  auto place = TRY(PlaceOf(id));
   std::vector<TaskMember> tasks;
   sets_.ForEachTaskIn(
-      place->first, [&](CgroupId at) { return at == place->second; },
+      place.first, [&](CgroupId at) { return at == place.second; },
       [&](Tid tid, Place at) {
         tasks.push_back({tid, at.tgid, at.set});
       });
@@ -576,12 +567,10 @@ Result<std::vector<TaskMember>> Registry::SubtreeTasks(CgroupId id) const {
 
 Result<CgroupId> Registry::CgroupOf(Tid tid, HierarchyId id) const {
   MutexLock lock(tree_mu_);
-  auto hierarchy = FindHierarchyLocked(id);
-  if (!hierarchy) return Fail(hierarchy.error());
-  auto place = tracker_.Describe(tid);
-  if (!place) return Fail(place.error());
-  const CgroupId cgroup = sets_.PlaceIn(place->set, id);
-  return cgroup.value ? cgroup : (*hierarchy)->root.id;
+  auto hierarchy = TRY(FindHierarchyLocked(id));
+  auto place = TRY(tracker_.Describe(tid));
+  const CgroupId cgroup = sets_.PlaceIn(place.set, id);
+  return cgroup.value ? cgroup : hierarchy->root.id;
 }
 
 CgroupId Registry::CgroupOfSet(CssSetId set, HierarchyId hierarchy) const {

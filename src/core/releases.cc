@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/check.h"
+#include "base/errors.h"
 #include "base/log.h"
 #include "core/registry.h"
 
@@ -257,9 +258,8 @@ std::vector<Event> Registry::TakeEvents() {
 
 Result<bool> Registry::NotifyOnRelease(CgroupId id) {
   Operation lock(*this);
-  auto cgroup = FindLocked(id, ENODEV);
-  if (!cgroup) return Fail(cgroup.error());
-  return (*cgroup)->notify_on_release;
+  auto cgroup = TRY(FindLocked(id, ENODEV));
+  return cgroup->notify_on_release;
 }
 
 Result<void> Registry::SetNotifyOnRelease(CgroupId id, bool on) {
@@ -275,9 +275,8 @@ Result<void> Registry::SetNotifyOnRelease(CgroupId id, bool on) {
 
 Result<bool> Registry::CloneChildren(CgroupId id) const {
   MutexLock lock(tree_mu_);
-  auto cgroup = FindLocked(id, ENODEV);
-  if (!cgroup) return Fail(cgroup.error());
-  return (*cgroup)->clone_children;
+  auto cgroup = TRY(FindLocked(id, ENODEV));
+  return cgroup->clone_children;
 }
 
 Result<void> Registry::SetCloneChildren(CgroupId id, bool on) {
@@ -350,9 +349,8 @@ Result<std::vector<TreeNode>> Registry::Subtree(CgroupId id, const ListOptions& 
   bool open = false;
   {
     Operation lock(*this);
-    auto top = FindLocked(id, ENOENT);
-    if (!top) return Fail(top.error());
-    std::vector<Cgroup*> all{*top};
+    auto top = TRY(FindLocked(id, ENOENT));
+    std::vector<Cgroup*> all{top};
     for (std::size_t i = 0; i < all.size(); ++i) {
       if (all[i]->populated_self) JudgeLocked(*all[i]);
       open |= all[i]->settling;
@@ -362,9 +360,8 @@ Result<std::vector<TreeNode>> Registry::Subtree(CgroupId id, const ListOptions& 
   if (open) Settle();
 
   Operation lock(*this);
-  auto top = FindLocked(id, ENOENT);
-  if (!top) return Fail(top.error());
-  const HierarchyId hierarchy = (*top)->hierarchy->id;
+  auto top = TRY(FindLocked(id, ENOENT));
+  const HierarchyId hierarchy = top->hierarchy->id;
   std::vector<TreeNode> nodes;
   std::unordered_map<CgroupId, std::size_t> node_at;  // by place in tuples
   struct Step {
@@ -372,7 +369,7 @@ Result<std::vector<TreeNode>> Registry::Subtree(CgroupId id, const ListOptions& 
     std::size_t parent;
     std::size_t depth;
   };
-  std::vector<Step> todo{{*top, 0, 0}};
+  std::vector<Step> todo{{top, 0, 0}};
   while (!todo.empty()) {
     const auto [cgroup, parent, depth] = todo.back();
     todo.pop_back();

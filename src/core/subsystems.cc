@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/errors.h"
 #include "core/registry.h"
 
 namespace corral {
@@ -78,10 +79,9 @@ class Registry::RegistryGroups final : public Groups {
     return registry_.CpuTimeOf(css.cgroup(), subtree);
   }
   Result<std::unordered_map<CgroupId, CpuTime>> CpuTimes(const Css& top) override {
-    const auto times = registry_.CpuTimesBelow(top.cgroup());
-    if (!times) return Fail(times.error());
+    const auto times = TRY(registry_.CpuTimesBelow(top.cgroup()));
     std::unordered_map<CgroupId, CpuTime> own;
-    for (const auto& [id, time] : *times) own.emplace(id, time.own);
+    for (const auto& [id, time] : times) own.emplace(id, time.own);
     return own;
   }
 
@@ -263,9 +263,8 @@ Result<CgroupId> Registry::Clone(HierarchyId id, Tid tid) {
   auto hierarchy = FindHierarchyLocked(id);
   if (!hierarchy) return Fail(hierarchy.error());
   const auto still = tracker_.HoldTasks();
-  const auto place = tracker_.Describe(tid);
-  if (!place) return Fail(place.error());
-  Cgroup& parent = CgroupInLocked(**hierarchy, sets_.PlaceIn(place->set, id));
+  const auto place = TRY(tracker_.Describe(tid));
+  Cgroup& parent = CgroupInLocked(**hierarchy, sets_.PlaceIn(place.set, id));
   std::string name = fmt::format("task_{}", tid.value);
   for (int again = 2; parent.children.contains(name); ++again) {
     name = fmt::format("task_{}_{}", tid.value, again);
@@ -273,13 +272,13 @@ Result<CgroupId> Registry::Clone(HierarchyId id, Tid tid) {
   auto made = MkdirLocked(parent, name, {}, /*clone=*/true);
   if (!made) return Fail(made.error());
   std::vector<Moved> moved;
-  auto done = CheckMayGoLocked(**made, place->tgid);
-  if (done) done = MoveTaskLocked(**made, tid, place->tgid, nullptr, &moved);
+  auto done = CheckMayGoLocked(**made, place.tgid);
+  if (done) done = MoveTaskLocked(**made, tid, place.tgid, nullptr, &moved);
   done = FinishLocked(**made, std::move(done), moved, {});
   const CgroupId child = (*made)->id;
   if (done) return child;
   // Nothing of it stays, and nobody is told: it never was there for anybody, nor had a task.
-  if (auto closed = CloseLocked(**made); !closed) return Fail(closed.error());
+  TRY(CloseLocked(**made));
   for (const CssSetId ghost : (*made)->ghosts) AddGhostLocked(parent, ghost);
   (void)TakeOutLocked(**made);
   wake_();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/errors.h"
 #include "base/log.h"
 #include "base/thread.h"
 
@@ -38,12 +39,10 @@ BellLoop::BellLoop(Registry& registry, Tree& tree, MountTable& mounts, Waiters& 
 BellLoop::~BellLoop() { Stop(); }
 
 Result<void> BellLoop::Start() {
-  auto looker = StartThread([this] { Persist("looker", &BellLoop::Run); });
-  if (!looker) return Fail(looker.error());
-  looker_ = std::move(*looker);
-  auto resyncer = StartThread([this] { Persist("resyncer", &BellLoop::RunResync); });
-  if (!resyncer) return Fail(resyncer.error());
-  resyncer_ = std::move(*resyncer);
+  auto looker = TRY(StartThread([this] { Persist("looker", &BellLoop::Run); }));
+  looker_ = std::move(looker);
+  auto resyncer = TRY(StartThread([this] { Persist("resyncer", &BellLoop::RunResync); }));
+  resyncer_ = std::move(resyncer);
   return {};
 }
 

@@ -2,10 +2,12 @@
 
 #include <utility>
 
+#include "base/errors.h"
+
 namespace corral {
 
 Result<std::unique_ptr<Billing::Metering>> Billing::StartMetering() {
-  if (auto started = meter_.Start(); !started) return Fail(started.error());
+  TRY(meter_.Start());
   return std::make_unique<Metering>(meter_);
 }
 
@@ -38,9 +40,8 @@ Result<std::unique_ptr<Billing::Bill>> Billing::OpenBill(CgroupId cgroup) {
   auto metering = StartMetering();
   if (!metering) return Fail(metering.error());
   std::unique_ptr<Bill> bill(new Bill(*this, cgroup, *std::move(metering)));
-  auto before = bill->SoFar();
-  if (!before) return Fail(before.error());
-  bill->before_ = *before;
+  auto before = TRY(bill->SoFar());
+  bill->before_ = before;
   return bill;
 }
 

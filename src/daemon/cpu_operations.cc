@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <chrono>
 
+#include "base/errors.h"
 #include "client/bytes.h"
 #include "daemon/handlers.h"
 
@@ -39,15 +40,13 @@ Result<std::uint64_t> AwaitCharges(Request& rq, CgroupId cgroup) {
 }  // namespace
 
 Result<Json> OpenBill(Request& rq) {
-  auto id = CgroupOf(rq);
-  if (!id) return Fail(id.error());
-  auto info = rq.daemon.registry().Info(*id);
-  if (!info) return Fail(info.error());
+  auto id = TRY(CgroupOf(rq));
+  auto info = TRY(rq.daemon.registry().Info(id));
   if (rq.session.bill) return Fail(EBUSY, "this connection has a bill open already");
-  auto bill = rq.daemon.billing().OpenBill(*id);
+  auto bill = rq.daemon.billing().OpenBill(id);
   if (!bill) return Fail(bill.error());
   rq.session.bill = *std::move(bill);
-  return Json{{"path", FullPath(*info)}};
+  return Json{{"path", FullPath(info)}};
 }
 
 Result<Json> Bill(Request& rq) {
@@ -56,9 +55,8 @@ Result<Json> Bill(Request& rq) {
   Result<std::uint64_t> uncharged =
       Flag(rq, "settle") ? AwaitCharges(rq, cgroup) : rq.daemon.billing().Uncharged(cgroup);
   if (!uncharged) return Fail(uncharged.error());
-  auto time = rq.session.bill->SoFar();
-  if (!time) return Fail(time.error());
-  return Json{{"cpu", ToJson(*time)}, {"uncharged_tasks", *uncharged}};
+  auto time = TRY(rq.session.bill->SoFar());
+  return Json{{"cpu", ToJson(time)}, {"uncharged_tasks", *uncharged}};
 }
 
 namespace {
@@ -89,28 +87,25 @@ Result<Json> Stat(Request& rq) {
   auto id = CgroupOf(rq);
   if (!id) return Fail(id.error());
   Registry& registry = rq.daemon.registry();
-  auto info = registry.Info(*id);
-  if (!info) return Fail(info.error());
+  auto info = TRY(registry.Info(*id));
   auto tasks = registry.Tasks(*id);
   if (!tasks) return Fail(tasks.error());
   auto processes = registry.Processes(*id);
   if (!processes) return Fail(processes.error());
-  auto all = registry.SubtreeTasks(*id);
-  if (!all) return Fail(all.error());
+  auto all = TRY(registry.SubtreeTasks(*id));
   Json answer = {{"id", id->value},
-                 {"path", FullPath(*info)},
-                 {"populated", info->populated},
-                 {"groups", info->children},
+                 {"path", FullPath(info)},
+                 {"populated", info.populated},
+                 {"groups", info.children},
                  {"tasks", tasks->size()},
                  {"processes", processes->size()},
-                 {"subtree", {{"tasks", all->size()}, {"processes", ProcessesOf(*all).size()}}},
+                 {"subtree", {{"tasks", all.size()}, {"processes", ProcessesOf(all).size()}}},
                  {"cpu", nullptr},
                  {"files", FilesOf(rq, *id)}};
   if (!rq.daemon.billing().IsMetering()) return answer;
-  auto times = registry.CpuTimesBelow(*id);
-  if (!times) return Fail(times.error());
-  answer["cpu"] = ToJson(times->at(*id).own);
-  answer["subtree"]["cpu"] = ToJson(times->at(*id).subtree);
+  auto times = TRY(registry.CpuTimesBelow(*id));
+  answer["cpu"] = ToJson(times.at(*id).own);
+  answer["subtree"]["cpu"] = ToJson(times.at(*id).subtree);
   return answer;
 }
 
@@ -118,18 +113,15 @@ namespace {
 
 // The groups at and below `top` with what they have run; one made since has nothing yet.
 Result<void> AddUsers(Registry& registry, CgroupId top, Pieces& pieces, std::size_t* rows) {
-  auto info = registry.Info(top);
-  if (!info) return Fail(info.error());
-  auto nodes = registry.Subtree(top);
-  if (!nodes) return Fail(nodes.error());
-  auto times = registry.CpuTimesBelow(top);
-  if (!times) return Fail(times.error());
+  auto info = TRY(registry.Info(top));
+  auto nodes = TRY(registry.Subtree(top));
+  auto times = TRY(registry.CpuTimesBelow(top));
   const auto ran = [&](const TreeNode& node) -> Json::array_t {
-    const auto its = times->find(node.id);
-    if (its == times->end()) return {0, 0};
+    const auto its = times.find(node.id);
+    if (its == times.end()) return {0, 0};
     return {its->second.own.total, its->second.subtree.total};
   };
-  if (!AddGroups(pieces, *nodes, FullPath(*info), rows, ran)) return PeerIsGone();
+  if (!AddGroups(pieces, nodes, FullPath(info), rows, ran)) return PeerIsGone();
   return {};
 }
 
@@ -145,9 +137,8 @@ Result<Json> Top(Request& rq) {
   Pieces pieces(rq);
   std::size_t rows = 0;
   if (NamesCgroup(rq)) {
-    auto id = CgroupOf(rq);
-    if (!id) return Fail(id.error());
-    if (auto added = AddUsers(registry, *id, pieces, &rows); !added) return Fail(added.error());
+    auto id = TRY(CgroupOf(rq));
+    if (auto added = AddUsers(registry, id, pieces, &rows); !added) return Fail(added.error());
   } else {
     (void)rq.daemon.mounts().size();  // sweeps
     for (const HierarchyInfo& info : registry.Hierarchies()) {

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/errors.h"
 #include "base/log.h"
 #include "base/own_path.h"
 #include "base/thread.h"
@@ -41,21 +42,19 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
                                                const std::vector<std::string>& plugins) {
   Plugins loaded;
   for (const std::string& file : plugins) {
-    auto subsystem = LoadPlugin(file);
-    if (!subsystem) return Fail(subsystem.error());
-    loaded.emplace_back(file, std::move(*subsystem));
+    auto subsystem = TRY(LoadPlugin(file));
+    loaded.emplace_back(file, std::move(subsystem));
   }
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(instance), std::move(agents)));
   Daemon& d = *daemon;
   if (!d.wake_ || !d.shutdown_) return Fail(EMFILE, "no descriptors are left to start with");
-  if (auto ok = d.StartTracking(); !ok) return Fail(ok.error());
-  if (auto ok = d.StartRegistry(loaded); !ok) return Fail(ok.error());
+  TRY(d.StartTracking());
+  TRY(d.StartRegistry(loaded));
   auto built_in = d.registry_->FindByLabel(kBuiltInHierarchy);
   if (!built_in) {
-    auto made = d.registry_->CreateHierarchy(
-        {.name = kBuiltInHierarchy, .built_in = true, .quotas = kHierarchyQuotas});
-    if (!made) return Fail(made.error());
-    built_in = *made;
+    auto made = TRY(d.registry_->CreateHierarchy(
+        {.name = kBuiltInHierarchy, .built_in = true, .quotas = kHierarchyQuotas}));
+    built_in = made;
   }
   d.KeepSpawnerInRoots();
   d.LeaveGroups();
@@ -66,21 +65,16 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   d.billing_ = std::make_unique<Billing>(*d.registry_, *d.meter_);
   d.bells_ = std::make_unique<BellLoop>(*d.registry_, *d.tree_, *d.mounts_, d.waiters_, *d.feed_,
                                         *d.billing_, d.wake_.get());
-  if (auto ok = d.bells_->Start(); !ok) return Fail(ok.error());
+  TRY(d.bells_->Start());
   if (d.tracker_->taken_over()) d.bells_->ResyncNeeded();
   d.TellLostSettings();
   d.PlaceProcView(*built_in);
-  if (auto ok = d.agents_->Serve(
-          {.place_spawner = [&d] { d.KeepSpawnerInRoots(); },
-           .settled =
-               [&d](const AgentJob& job) { d.registry_->FinishNotification(job.notification); },
-           .room = [&d] { d.registry_->queue().Wake(); }});
-      !ok) {
-    return Fail(ok.error());
-  }
-  auto agent_thread = StartThread([&d] { d.PersistAgents(); });
-  if (!agent_thread) return Fail(agent_thread.error());
-  d.agent_thread_ = std::move(*agent_thread);
+  TRY(d.agents_->Serve(
+      {.place_spawner = [&d] { d.KeepSpawnerInRoots(); },
+       .settled = [&d](const AgentJob& job) { d.registry_->FinishNotification(job.notification); },
+       .room = [&d] { d.registry_->queue().Wake(); }}));
+  auto agent_thread = TRY(StartThread([&d] { d.PersistAgents(); }));
+  d.agent_thread_ = std::move(agent_thread);
   return daemon;
 }
 
@@ -155,10 +149,9 @@ void Daemon::TellLostSettings() {
 
 Result<void> Daemon::OpenStore() {
   const std::string directory = StoreDir(instance_);
-  auto store = tracker_->taken_over() ? Store::Open(directory, tracker_->generation())
-                                      : Store::Create(directory, tracker_->generation());
-  if (!store) return Fail(store.error());
-  store_ = std::move(*store);
+  auto store = TRY(tracker_->taken_over() ? Store::Open(directory, tracker_->generation())
+                                          : Store::Create(directory, tracker_->generation()));
+  store_ = std::move(store);
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <chrono>
 
+#include "base/errors.h"
 #include "client/bytes.h"
 #include "daemon/handlers.h"
 
@@ -47,13 +48,12 @@ Result<Json> Subscribe(Request& rq) {
   if (NamesCgroup(rq)) {
     auto id = CgroupOf(rq);
     if (!id) return Fail(id.error());
-    auto info = rq.daemon.registry().Info(*id);
-    if (!info) return Fail(info.error());
+    auto info = TRY(rq.daemon.registry().Info(*id));
     scope = {.cgroup = *id,
-             .hierarchy = info->hierarchy,
-             .is_root = info->parent.value == 0,
-             .path = info->path};
-    answer = {{"id", id->value}, {"path", FullPath(*info)}};
+             .hierarchy = info.hierarchy,
+             .is_root = info.parent.value == 0,
+             .path = info.path};
+    answer = {{"id", id->value}, {"path", FullPath(info)}};
   }
   rq.session.subscriber =
       std::make_unique<EventFeed::Subscriber>(rq.daemon.feed(), std::move(scope));

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/errors.h"
 #include "client/bytes.h"
 #include "daemon/handlers.h"
 
@@ -38,12 +39,11 @@ Result<Tid> TaskNamed(const Request& rq, std::uint32_t number) {
 }  // namespace
 
 Result<Json> Mkdir(Request& rq) {
-  auto parent = CgroupOf(rq);
-  if (!parent) return Fail(parent.error());
+  auto parent = TRY(CgroupOf(rq));
   const std::string name = FromJsonText(rq.json.at("name").get<std::string>());
   const MkdirOptions options{.auto_remove = Flag(rq, "auto_remove")};
   bool created = false;
-  CgroupId at = *parent;
+  CgroupId at = parent;
   std::vector<CgroupId> made_here;
   for (std::size_t begin = 0; begin < name.size();) {
     const std::size_t end = std::min(name.find('/', begin), name.size());
@@ -62,28 +62,24 @@ Result<Json> Mkdir(Request& rq) {
     at = *made;
     if (created) made_here.push_back(at);
   }
-  auto info = rq.daemon.registry().Info(at);
-  if (!info) return Fail(info.error());
-  return Json{{"id", at.value}, {"path", FullPath(*info)}, {"created", created}};
+  auto info = TRY(rq.daemon.registry().Info(at));
+  return Json{{"id", at.value}, {"path", FullPath(info)}, {"created", created}};
 }
 
 Result<Json> Rmdir(Request& rq) {
-  auto id = CgroupOf(rq);
-  if (!id) return Fail(id.error());
-  if (auto removed = rq.daemon.registry().Remove(*id); !removed) return Fail(removed.error());
+  auto id = TRY(CgroupOf(rq));
+  TRY(rq.daemon.registry().Remove(id));
   return Json::object();
 }
 
 Result<Json> Attach(Request& rq) {
-  auto id = CgroupOf(rq);
-  if (!id) return Fail(id.error());
+  auto id = TRY(CgroupOf(rq));
   const std::uint64_t number = Number(rq.json, "tid");
   if (number > UINT32_MAX) return Fail(ESRCH, "no live task {}", number);
-  const auto tid = TaskNamed(rq, static_cast<std::uint32_t>(number));
-  if (!tid) return Fail(tid.error());
+  const auto tid = TRY(TaskNamed(rq, static_cast<std::uint32_t>(number)));
   Registry& registry = rq.daemon.registry();
   auto done =
-      Flag(rq, "process") ? registry.AttachProcess(*id, *tid, {}) : registry.Attach(*id, *tid, {});
+      Flag(rq, "process") ? registry.AttachProcess(id, tid, {}) : registry.Attach(id, tid, {});
   if (!done) return Fail(done.error());
   return Json::object();
 }
@@ -92,11 +88,10 @@ Result<Json> Attach(Request& rq) {
 Result<Json> Leave(Request& rq) {
   const std::uint64_t number = Number(rq.json, "tid");
   if (number > UINT32_MAX) return Fail(ESRCH, "no live task {}", number);
-  const auto tid = TaskNamed(rq, static_cast<std::uint32_t>(number));
-  if (!tid) return Fail(tid.error());
+  const auto tid = TRY(TaskNamed(rq, static_cast<std::uint32_t>(number)));
   Registry& registry = rq.daemon.registry();
   for (const HierarchyInfo& info : registry.Hierarchies()) {
-    auto moved = registry.AttachProcess(info.root, *tid, {});
+    auto moved = registry.AttachProcess(info.root, tid, {});
     const bool ended = !moved && (moved.error().code == ENOENT || moved.error().code == ENODEV);
     if (!moved && !ended) return Fail(moved.error());
   }
@@ -104,14 +99,13 @@ Result<Json> Leave(Request& rq) {
 }
 
 Result<Json> Kill(Request& rq) {
-  auto id = CgroupOf(rq);
-  if (!id) return Fail(id.error());
-  auto info = rq.daemon.registry().Info(*id);
+  auto id = TRY(CgroupOf(rq));
+  auto info = rq.daemon.registry().Info(id);
   if (info && info->parent.value == 0) {
     return Fail(EPERM, "{} holds every task of the machine; kill a cgroup below it",
                 FullPath(*info));
   }
-  auto killed = rq.daemon.tree().Kill(*id);
+  auto killed = rq.daemon.tree().Kill(id);
   if (!killed) return Fail(killed.error());
   Json pids = Json::array();
   for (const Tgid tgid : *killed) pids.push_back(tgid.value);

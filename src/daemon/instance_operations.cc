@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include "base/errors.h"
 #include "base/log.h"
 #include "client/bytes.h"
 #include "daemon/handlers.h"
@@ -106,21 +107,19 @@ Result<Json> Acknowledge(Request& rq) {
 }
 
 Result<Json> Mount(Request& rq) {
-  if (auto may = CheckMayMount(rq); !may) return Fail(may.error());
-  auto mounted = rq.daemon.mounts().Mount(FromJsonText(rq.json.value("options", "")),
-                                          FromJsonText(rq.json.value("source", "none")));
-  if (!mounted) return Fail(mounted.error());
-  rq.descriptor = std::move(mounted->descriptor);
-  return Json{{"hierarchy", mounted->hierarchy}};
+  TRY(CheckMayMount(rq));
+  auto mounted = TRY(rq.daemon.mounts().Mount(FromJsonText(rq.json.value("options", "")),
+                                              FromJsonText(rq.json.value("source", "none"))));
+  rq.descriptor = std::move(mounted.descriptor);
+  return Json{{"hierarchy", mounted.hierarchy}};
 }
 
 Result<Json> Remount(Request& rq) {
-  if (auto may = CheckMayMount(rq); !may) return Fail(may.error());
-  const auto options = rq.daemon.mounts().Remount(Number(rq.json, "dev"),
-                                                  FromJsonText(rq.json.value("options", "")));
-  if (!options) return Fail(options.error());
+  TRY(CheckMayMount(rq));
+  const auto options = TRY(rq.daemon.mounts().Remount(Number(rq.json, "dev"),
+                                                      FromJsonText(rq.json.value("options", ""))));
   return Json{
-      {"read_only", options->read_only}, {"nosuid", options->nosuid}, {"nodev", options->nodev}};
+      {"read_only", options.read_only}, {"nosuid", options.nosuid}, {"nodev", options.nodev}};
 }
 
 Result<Json> Audit(Request& rq) {
@@ -141,7 +140,7 @@ Result<Json> Audit(Request& rq) {
 }
 
 Result<Json> Shutdown(Request& rq) {
-  if (auto ok = rq.daemon.CheckShutdown(Flag(rq, "force")); !ok) return Fail(ok.error());
+  TRY(rq.daemon.CheckShutdown(Flag(rq, "force")));
   log::Info("shutdown asked for");
   rq.daemon.RequestShutdown();
   return Json::object();

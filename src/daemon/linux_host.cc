@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "agent/agent_starter.h"
+#include "base/errors.h"
 #include "base/fd.h"
 #include "base/thread.h"
 #include "daemon/pid_view.h"
@@ -77,9 +78,8 @@ class ProcTask final : public TaskHandle {
   explicit ProcTask(Fd directory) : directory_(std::move(directory)) {}
 
   Result<Owner> owner() const override {
-    auto status = ReadAt(directory_.get(), "status");
-    if (!status) return Fail(status.error());
-    const auto line = StatusLine(*status, "Uid");
+    auto status = TRY(ReadAt(directory_.get(), "status"));
+    const auto line = StatusLine(status, "Uid");
     unsigned real = 0, effective = 0, saved = 0;
     if (!line || std::sscanf(line->c_str(), "%u %u %u", &real, &effective, &saved) != 3) {
       return Fail(ESRCH, "the task's user cannot be read");
@@ -88,18 +88,16 @@ class ProcTask final : public TaskHandle {
   }
 
   Result<Tgid> process() const override {
-    auto status = ReadAt(directory_.get(), "status");
-    if (!status) return Fail(status.error());
-    const auto line = StatusLine(*status, "Tgid");
+    auto status = TRY(ReadAt(directory_.get(), "status"));
+    const auto line = StatusLine(status, "Tgid");
     if (!line) return Fail(ESRCH, "the task's process cannot be read");
     return Tgid{static_cast<std::uint32_t>(std::strtoul(line->c_str(), nullptr, 10))};
   }
 
   Result<std::uint64_t> started() const override {
     constexpr int kStarted = 22 - 2;  // proc(5)'s field, the name being the second
-    const auto stat = ReadAt(directory_.get(), "stat");
-    if (!stat) return Fail(stat.error());
-    std::istringstream fields(stat->substr(std::min(stat->rfind(')'), stat->size() - 1) + 1));
+    const auto stat = TRY(ReadAt(directory_.get(), "stat"));
+    std::istringstream fields(stat.substr(std::min(stat.rfind(')'), stat.size() - 1) + 1));
     std::string field;
     for (int i = 0; i < kStarted; ++i) fields >> field;
     return std::strtoull(field.c_str(), nullptr, 10);
@@ -135,7 +133,7 @@ class ProcTask final : public TaskHandle {
   }
 
   Result<void> StillThere() const override {
-    if (auto stat = ReadAt(directory_.get(), "stat"); !stat) return Fail(stat.error());
+    TRY(ReadAt(directory_.get(), "stat"));
     return {};
   }
 
@@ -254,9 +252,8 @@ Result<void> LinuxHost::CheckAgent(const std::string& agent, const std::string& 
   constexpr auto kPatience = std::chrono::seconds(1);
   std::packaged_task<Result<void>()> look([agent, user] { return CheckAgentFile(agent, user); });
   auto answer = look.get_future();
-  auto thread = StartThread(std::move(look));
-  if (!thread) return Fail(thread.error());
-  thread->detach();
+  auto thread = TRY(StartThread(std::move(look)));
+  thread.detach();
   if (answer.wait_for(kPatience) != std::future_status::ready) {
     return Fail(EPERM, "the agent {} cannot be examined: is it inside a corral mount?", agent);
   }

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <iterator>
 
+#include "base/errors.h"
 #include "client/bytes.h"
 #include "daemon/handlers.h"
 
@@ -15,16 +16,15 @@ Result<Json> Info(Request& rq) {
   if (!id) return Fail(id.error());
   Registry& registry = rq.daemon.registry();
   auto events = registry.Events(*id);
-  auto info = registry.Info(*id);
-  if (!info) return Fail(info.error());
+  auto info = TRY(registry.Info(*id));
   auto tasks = registry.Tasks(*id);
   return Json{{"id", id->value},
-              {"hierarchy", info->hierarchy_name},
-              {"path", FullPath(*info)},
-              {"children", info->children},
-              {"notify_on_release", info->notify_on_release},
-              {"populated", events ? events->populated : info->populated},
-              {"releases", info->releases},
+              {"hierarchy", info.hierarchy_name},
+              {"path", FullPath(info)},
+              {"children", info.children},
+              {"notify_on_release", info.notify_on_release},
+              {"populated", events ? events->populated : info.populated},
+              {"releases", info.releases},
               {"tasks", tasks ? tasks->size() : 0}};
 }
 
@@ -109,22 +109,19 @@ bool AddTasks(Pieces& pieces, const std::vector<TreeTask>& tasks) {
 }
 
 Result<Json> Tasks(Request& rq) {
-  auto id = CgroupOf(rq);
-  if (!id) return Fail(id.error());
-  auto info = rq.daemon.registry().Info(*id);
-  if (!info) return Fail(info.error());
+  auto id = TRY(CgroupOf(rq));
+  auto info = TRY(rq.daemon.registry().Info(id));
   std::vector<TreeTask> tasks;
-  auto nodes = rq.daemon.registry().Subtree(
-      *id, {.depth = Flag(rq, "subtree") ? SIZE_MAX : 0, .tasks = &tasks});
-  if (!nodes) return Fail(nodes.error());
-  LeaveOutIdle(*nodes, tasks);
+  auto nodes = TRY(rq.daemon.registry().Subtree(
+      id, {.depth = Flag(rq, "subtree") ? SIZE_MAX : 0, .tasks = &tasks}));
+  LeaveOutIdle(nodes, tasks);
   Pieces pieces(rq);
   std::size_t rows = 0;
-  if (!AddGroups(pieces, *nodes, FullPath(*info), &rows) || !AddTasks(pieces, tasks)) {
+  if (!AddGroups(pieces, nodes, FullPath(info), &rows) || !AddTasks(pieces, tasks)) {
     return PeerIsGone();
   }
   Json answer = pieces.Rest();
-  answer["path"] = FullPath(*info);
+  answer["path"] = FullPath(info);
   return answer;
 }
 
@@ -135,9 +132,8 @@ Result<Json> Tree(Request& rq) {
   std::vector<CgroupId> tops;
   const bool named = NamesCgroup(rq);
   if (named) {
-    auto id = CgroupOf(rq);
-    if (!id) return Fail(id.error());
-    tops.push_back(*id);
+    auto id = TRY(CgroupOf(rq));
+    tops.push_back(id);
   } else {
     (void)rq.daemon.mounts().size();  // sweeps
     for (const HierarchyInfo& info : registry.Hierarchies()) tops.push_back(info.root);
@@ -158,31 +154,29 @@ Result<Json> Tree(Request& rq) {
 
 // Registered before the first look, so nothing is missed (spec 10.9, 10.10).
 Result<Json> Wait(Request& rq) {
-  auto id = CgroupOf(rq);
-  if (!id) return Fail(id.error());
+  auto id = TRY(CgroupOf(rq));
   Registry& registry = rq.daemon.registry();
-  auto info = registry.Info(*id);
-  if (!info) return Fail(info.error());
-  if (info->parent.value == 0) {
+  auto info = TRY(registry.Info(id));
+  if (info.parent.value == 0) {
     return Fail(EINVAL,
                 "{} holds the machine's own tasks and is never empty; wait for a cgroup "
                 "below it",
-                FullPath(*info));
+                FullPath(info));
   }
-  Waiters::Waiter waiter(rq.daemon.waiters(), *id);
+  Waiters::Waiter waiter(rq.daemon.waiters(), id);
   if (waiter.fd() < 0) return Fail(EMFILE, "the daemon has no descriptor left to wait with");
   for (;;) {
     waiter.Reset();
-    auto events = registry.Events(*id);
-    if (!events) return Json{{"path", FullPath(*info)}, {"existed", false}};
-    if (!events->populated) return Json{{"path", FullPath(*info)}, {"existed", true}};
+    auto events = registry.Events(id);
+    if (!events) return Json{{"path", FullPath(info)}, {"existed", false}};
+    if (!events->populated) return Json{{"path", FullPath(info)}, {"existed", true}};
     pollfd fds[] = {{.fd = waiter.fd(), .events = POLLIN, .revents = 0},
                     {.fd = rq.connection, .events = POLLRDHUP, .revents = 0},
                     {.fd = rq.daemon.shutdown_fd(), .events = POLLIN, .revents = 0}};
     ::poll(fds, 3, -1);
     // In this order: at the end of the daemon connections are shut down as well.
     if (fds[2].revents) {
-      return Fail(ESHUTDOWN, "the daemon ends; {} may still have tasks", FullPath(*info));
+      return Fail(ESHUTDOWN, "the daemon ends; {} may still have tasks", FullPath(info));
     }
     if (fds[1].revents) return Fail(ECANCELED, "the peer does not wait any more");
   }

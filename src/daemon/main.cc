@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "agent/spawner.h"
+#include "base/errors.h"
 #include "base/log.h"
 #include "base/own_path.h"
 #include "base/text.h"
@@ -176,20 +177,18 @@ Result<void> Serve(const Arguments& arguments, std::vector<NotLeft> not_left, in
   // Before the spawner, which inherits the place.
   const std::vector<std::string> stayed = LeaveGroupsOfOtherInstances(arguments.instance);
   for (const std::string& group : stayed) log::Warn("{}", group);
-  auto remembered = Recall(directory);
-  if (!remembered) return Fail(remembered.error());
-  if (arguments.max_agents) remembered->max_agents = arguments.max_agents;
-  auto agents = AgentStarter::Create(remembered->max_agents.value_or(kDefaultMaxAgents));
-  if (!agents) return Fail(agents.error());
+  auto remembered = TRY(Recall(directory));
+  if (arguments.max_agents) remembered.max_agents = arguments.max_agents;
+  auto agents = TRY(AgentStarter::Create(remembered.max_agents.value_or(kDefaultMaxAgents)));
   bool ends_instance = false;
   std::vector<Fd> peers;  // closed last: who waits for our end finds nothing left of us
   {
-    const std::vector<std::string> before = remembered->plugins;
-    std::vector<std::string>& plugins = remembered->plugins;
+    const std::vector<std::string> before = remembered.plugins;
+    std::vector<std::string>& plugins = remembered.plugins;
     for (const std::string& file : arguments.plugins) {
       if (std::ranges::find(before, file) == before.end()) plugins.push_back(file);
     }
-    auto daemon = Daemon::Create(arguments.instance, std::move(*agents), plugins);
+    auto daemon = Daemon::Create(arguments.instance, std::move(agents), plugins);
     if (!daemon && !before.empty()) {
       return Fail(daemon.error().code, "{} (what an earlier daemon had loaded is in {}/plugins)",
                   daemon.error().message, directory);
@@ -197,15 +196,14 @@ Result<void> Serve(const Arguments& arguments, std::vector<NotLeft> not_left, in
     if (!daemon) return Fail(daemon.error());
     (*daemon)->SetSurroundings(std::move(not_left));
     (*daemon)->WatchLock((*lock)->get());
-    auto server = Server::Listen(**daemon, SocketPath(arguments.instance));
-    if (!server) return Fail(server.error());
+    auto server = TRY(Server::Listen(**daemon, SocketPath(arguments.instance)));
     // Before anybody can mount what plug-ins bring.
-    if (auto kept = Remember(directory, *remembered); !kept) return Fail(kept.error());
+    TRY(Remember(directory, remembered));
     log::Info("corrald {} serves instance '{}', tracker {}", kVersion, arguments.instance,
               (*daemon)->tracker().name());
     Tell(std::exchange(*ready_fd, -1), Greeting(**daemon, stayed));
     if (!arguments.foreground) LeaveTerminal();
-    peers = (*server)->Run(signals.get(), EndsUs);
+    peers = server->Run(signals.get(), EndsUs);
     ends_instance = EndsInstance(**daemon);
   }
   log::Info("instance '{}' {}", arguments.instance,

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <vector>
 
+#include "base/errors.h"
+
 namespace corral {
 namespace {
 
@@ -210,7 +212,7 @@ Result<MountOptions> ParseMountOptions(std::string_view text, const std::vector<
     if (names_mean_nothing && token.starts_with("name=")) continue;
     if (auto ok = Apply(token, known, &options); !ok) return Fail(ok.error());
   }
-  if (auto ok = CheckTogether(present, &options); !ok) return Fail(ok.error());
+  TRY(CheckTogether(present, &options));
   return options;
 }
 

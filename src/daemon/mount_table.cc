@@ -12,6 +12,7 @@
 #include <tuple>
 #include <vector>
 
+#include "base/errors.h"
 #include "base/log.h"
 #include "client/bytes.h"
 
@@ -139,24 +140,23 @@ Result<HierarchyId> MountTable::FindOrCreateLocked(const MountOptions& options,
 }
 
 Result<MountTable::Mounted> MountTable::Mount(std::string_view text, const std::string& source) {
-  auto options = ParseMountOptions(text, tree_.registry().SubsystemNames());
-  if (!options) return Fail(options.error());
-  if (options->remount) return Fail(EINVAL, "'remount' changes a mount that is there");
+  auto options = TRY(ParseMountOptions(text, tree_.registry().SubsystemNames()));
+  if (options.remount) return Fail(EINVAL, "'remount' changes a mount that is there");
   // Before the table is locked: the agent's file system may take its time to answer.
-  const Result<void> agent = CheckAgent(*options, {});
+  const Result<void> agent = CheckAgent(options, {});
   MutexLock lock(mounts_mu_);
   SweepLocked();
   bool created = false;
-  auto hierarchy = FindOrCreateLocked(*options, agent, &created);
+  auto hierarchy = FindOrCreateLocked(options, agent, &created);
   if (!hierarchy) return Fail(hierarchy.error());
   Registry& registry = tree_.registry();
   const HierarchyInfo info = registry.InfoOf(*hierarchy).value();
   const std::string shown = OptionsText(info, /*escaped=*/false);
   auto mount = FuseMount::Create(tree_, info.root,
                                  {.source = shown.empty() ? source : shown,
-                                  .read_only = options->read_only,
-                                  .nosuid = options->nosuid,
-                                  .nodev = options->nodev});
+                                  .read_only = options.read_only,
+                                  .nosuid = options.nosuid,
+                                  .nodev = options.nodev});
   if (!mount) {
     if (created) (void)registry.DestroyHierarchy(*hierarchy);
     return Fail(mount.error());
@@ -189,10 +189,9 @@ Result<MountOptions> MountTable::Remount(dev_t device, std::string_view text) {
     return Fail(EBUSY, "hierarchy '{}' has child cgroups; only one without can be remounted",
                 info->label);
   }
-  if (auto ok = CheckAgent(*options, *info); !ok) return Fail(ok.error());
+  TRY(CheckAgent(*options, *info));
   Registry& registry = tree_.registry();
-  auto bound = registry.Rebind(info->id, Wanted(*options, dialect));
-  if (!bound) return Fail(bound.error());
+  TRY(registry.Rebind(info->id, Wanted(*options, dialect)));
   if (options->release_agent) (void)registry.SetReleaseAgent(info->id, *options->release_agent);
   if (!options->agent_user.empty()) (void)registry.SetAgentUser(info->id, options->agent_user);
   log::Info("hierarchy '{}' remounted ({})", info->label, text);

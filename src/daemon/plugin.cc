@@ -9,6 +9,7 @@
 #include <cstring>
 #include <string>
 
+#include "base/errors.h"
 #include "base/trusted_file.h"
 #include "core/subsystem_table.h"
 
@@ -39,9 +40,8 @@ Result<void*> LoadObject(const std::string& file) {
 }  // namespace
 
 Result<std::shared_ptr<Subsystem>> LoadPlugin(const std::string& file) {
-  const auto object = LoadObject(file);
-  if (!object) return Fail(object.error());
-  const auto* const plugin = static_cast<const Plugin*>(::dlsym(*object, "corral_plugin"));
+  const auto object = TRY(LoadObject(file));
+  const auto* const plugin = static_cast<const Plugin*>(::dlsym(object, "corral_plugin"));
   if (plugin == nullptr || std::memcmp(plugin->magic, Plugin::kMagic, sizeof plugin->magic) != 0) {
     return Fail(EINVAL, "{} is no plug-in of corral: it has no CORRAL_PLUGIN()", file);
   }

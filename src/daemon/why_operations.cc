@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <unordered_map>
 
+#include "base/errors.h"
 #include "client/bytes.h"
 #include "daemon/handlers.h"
 
@@ -34,26 +35,24 @@ Result<Json> Why(Request& rq) {
   auto id = CgroupOf(rq);
   if (!id) return Fail(id.error());
   Registry& registry = rq.daemon.registry();
-  auto info = registry.Info(*id);
-  if (!info) return Fail(info.error());
-  const bool root = info->parent.value == 0;
+  auto info = TRY(registry.Info(*id));
+  const bool root = info.parent.value == 0;
   std::vector<TreeTask> tasks;
-  auto nodes = registry.Subtree(*id, {.tasks = root ? nullptr : &tasks});
-  if (!nodes) return Fail(nodes.error());
+  auto nodes = TRY(registry.Subtree(*id, {.tasks = root ? nullptr : &tasks}));
   Pieces pieces(rq);
   std::size_t rows = 0;
-  if (!AddGroups(pieces, *nodes, FullPath(*info), &rows) || !AddTasks(pieces, tasks)) {
+  if (!AddGroups(pieces, nodes, FullPath(info), &rows) || !AddTasks(pieces, tasks)) {
     return PeerIsGone();
   }
   Json answer = pieces.Rest();
   answer["id"] = id->value;
-  answer["path"] = FullPath(*info);
+  answer["path"] = FullPath(info);
   answer["root"] = root;
-  answer["populated"] = nodes->front().populated;
-  answer["notify_on_release"] = info->notify_on_release;
-  answer["releases"] = info->releases;
+  answer["populated"] = nodes.front().populated;
+  answer["notify_on_release"] = info.notify_on_release;
+  answer["releases"] = info.releases;
   if (!root) {  // the machine's own tasks are counted, not listed
-    answer["awaited"] = Awaited(registry, *info, *nodes, tasks.empty() && nodes->front().populated);
+    answer["awaited"] = Awaited(registry, info, nodes, tasks.empty() && nodes.front().populated);
   }
   return answer;
 }

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/errors.h"
 #include "base/thread.h"
 #include "engine/engine_core.h"
 #include "subsystems/any_task.h"
@@ -48,10 +49,9 @@ Result<void> Group::Enter(TaskId task) const {
 
 Result<Task> Group::Begin() const {
   if (!core_) return NoGroup();
-  const auto id = core_->Begin(EngineCore::kProgram);
-  if (!id) return Fail(id.error());
-  Task task(core_, *id);
-  if (auto entered = Enter(*id); !entered) return Fail(entered.error());
+  const auto id = TRY(core_->Begin(EngineCore::kProgram));
+  Task task(core_, id);
+  TRY(Enter(id));
   return task;
 }
 
@@ -136,22 +136,19 @@ std::vector<std::string> Engine::BuiltIns() {
 }
 
 Result<Group> Engine::CreateHierarchy(HierarchySpec spec) {
-  auto root = core_->CreateHierarchy(std::move(spec));
-  if (!root) return Fail(root.error());
+  auto root = TRY(core_->CreateHierarchy(std::move(spec)));
   ++core_->handles;
-  return Group(core_.get(), *root);
+  return Group(core_.get(), root);
 }
 
 Result<Task> Engine::Begin() {
-  auto id = core_->Begin(EngineCore::kProgram);
-  if (!id) return Fail(id.error());
-  return Task(core_.get(), *id);
+  auto id = TRY(core_->Begin(EngineCore::kProgram));
+  return Task(core_.get(), id);
 }
 
 Result<Task> Engine::Begin(const Task& parent) {
-  auto id = core_->Begin(parent.id());
-  if (!id) return Fail(id.error());
-  return Task(core_.get(), *id);
+  auto id = TRY(core_->Begin(parent.id()));
+  return Task(core_.get(), id);
 }
 
 Result<void> Engine::Flush() { return core_->Flush(); }

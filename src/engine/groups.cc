@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <chrono>
 
+#include "base/errors.h"
 #include "engine/engine_core.h"
 
 namespace corral {
@@ -30,17 +31,16 @@ Result<CgroupId> EngineCore::CreateHierarchy(HierarchySpec spec) {
     if (!number) return Fail(ENOENT, "no subsystem '{}' is registered", name);
     subsystems |= SubsystemSet{1} << *number;
   }
-  auto id = registry_.CreateHierarchy(
+  auto id = TRY(registry_.CreateHierarchy(
       {.name = spec.name,
        .subsystems = subsystems,
        // Each emptying by itself, also of a group that is removed meanwhile.
-       .rules = {.per_emptying = true, .outlives_removal = true}});
-  if (!id) return Fail(id.error());
+       .rules = {.per_emptying = true, .outlives_removal = true}}));
   {
     MutexLock lock(told_mu_);
-    told_[*id] = std::make_shared<HierarchySpec>(std::move(spec));
+    told_[id] = std::make_shared<HierarchySpec>(std::move(spec));
   }
-  const CgroupId root = registry_.Root(*id).value();
+  const CgroupId root = registry_.Root(id).value();
   (void)registry_.SetNotifyOnRelease(root, true);  // every group below inherits it
   return root;
 }
@@ -80,14 +80,12 @@ Result<std::string> EngineCore::Read(CgroupId group, std::string_view name) {
   auto read = WithFile(group, name, [&](const SubsystemFile& file, FileUse& use) -> Result<void> {
     if (!file.read && !file.number) return Fail(EINVAL, "'{}' cannot be read", name);
     if (file.read) {
-      auto text = file.read(use);
-      if (!text) return Fail(text.error());
-      content = std::move(*text);
+      auto text = TRY(file.read(use));
+      content = std::move(text);
       return {};
     }
-    const auto number = file.number(use);
-    if (!number) return Fail(number.error());
-    content = fmt::format("{}\n", *number);
+    const auto number = TRY(file.number(use));
+    content = fmt::format("{}\n", number);
     return {};
   });
   if (!read) return Fail(read.error());

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <unordered_map>
 
+#include "base/errors.h"
 #include "engine/engine_core.h"
 
 namespace corral {
@@ -66,13 +67,11 @@ Result<std::vector<TaskId>> EngineCore::Tasks(CgroupId group, bool subtree) cons
     if (task) tasks.push_back(*task);
   };
   if (subtree) {
-    const auto members = registry_.SubtreeTasks(group);
-    if (!members) return Fail(members.error());
-    for (const TaskMember& member : *members) add(member.tid);
+    const auto members = TRY(registry_.SubtreeTasks(group));
+    for (const TaskMember& member : members) add(member.tid);
   } else {
-    const auto tids = registry_.Tasks(group);
-    if (!tids) return Fail(tids.error());
-    for (const Tid tid : *tids) add(tid);
+    const auto tids = TRY(registry_.Tasks(group));
+    for (const Tid tid : tids) add(tid);
   }
   return tasks;
 }

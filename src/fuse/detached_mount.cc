@@ -9,6 +9,8 @@
 #include <cstring>
 #include <string>
 
+#include "base/errors.h"
+
 namespace corral {
 namespace {
 
@@ -73,9 +75,7 @@ Result<DetachedMount> MakeDetachedMount(const FuseMountOptions& options) {
   if (!made.fuse) return Fail(errno, "cannot open /dev/fuse: {}", std::strerror(errno));
   const Fd context(::fsopen("fuse", FSOPEN_CLOEXEC));
   if (!context) return Fail(errno, "fsopen of fuse: {}", std::strerror(errno));
-  if (auto configured = Configure(context, made.fuse, options); !configured) {
-    return Fail(configured.error());
-  }
+  TRY(Configure(context, made.fuse, options));
   made.mount.reset(::fsmount(context.get(), FSMOUNT_CLOEXEC, MountAttributes(options)));
   if (!made.mount) return Fail(errno, "fsmount of fuse: {}", std::strerror(errno));
   auto device = DeviceOf(made.mount);

@@ -1,5 +1,6 @@
 #include "fuse/mount.h"
 
+#include "base/errors.h"
 #include "fuse/operations.h"
 #include "fuse/proc_operations.h"
 #include "fuse/server.h"
@@ -42,7 +43,7 @@ class ProcMount final : public FuseMount {
 template <typename Mount>
 Result<std::unique_ptr<FuseMount>> Started(std::unique_ptr<Mount> mount,
                                            const FuseMountOptions& options) {
-  if (auto started = mount->Start(options); !started) return Fail(started.error());
+  TRY(mount->Start(options));
   return mount;
 }
 

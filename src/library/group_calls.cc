@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/errors.h"
 #include "client/bytes.h"
 #include "client/held_child.h"
 #include "client/instance.h"
@@ -39,7 +40,7 @@ Result<std::vector<pid_t>> Pids(const json& list) {
 
 Result<std::string> GroupCalls::InstanceNamed(const std::string& instance) {
   if (instance.empty()) return InstanceFromEnvironment();
-  if (auto good = CheckInstanceName(instance); !good) return Fail(good.error());
+  TRY(CheckInstanceName(instance));
   return instance;
 }
 
@@ -60,9 +61,8 @@ Result<json> GroupCalls::Call(const json& request) {
     if (::poll(&ended, 1, 0) != 0) client_.reset();
   }
   if (!client_) {
-    auto client = Client::Connect(instance_);
-    if (!client) return Fail(client.error());
-    client_ = std::move(*client);
+    auto client = TRY(Client::Connect(instance_));
+    client_ = std::move(client);
   }
   auto answer = client_->Call(request);
   if (answer || !IsConnectionLost(answer.error())) return answer;
@@ -71,8 +71,7 @@ Result<json> GroupCalls::Call(const json& request) {
 }
 
 Result<void> GroupCalls::Ping() {
-  auto answer = Call({{"op", "ping"}});
-  if (!answer) return Fail(answer.error());
+  TRY(Call({{"op", "ping"}}));
   return {};
 }
 
@@ -81,48 +80,44 @@ Result<bool> GroupCalls::Create(const std::string& path) {
   if (colon == std::string::npos || colon == 0) {
     return Fail(EINVAL, "'{}' is not of the form HIERARCHY:/path", Printable(path));
   }
-  auto made = Call({{"op", "mkdir"},
-                    {"path", ToJsonText(path.substr(0, colon + 2))},
-                    {"name", ToJsonText(path.substr(colon + 2))}});
-  if (!made) return Fail(made.error());
-  return Understood([&]() -> Result<bool> { return made->at("created").get<bool>(); });
+  auto made = TRY(Call({{"op", "mkdir"},
+                        {"path", ToJsonText(path.substr(0, colon + 2))},
+                        {"name", ToJsonText(path.substr(colon + 2))}}));
+  return Understood([&]() -> Result<bool> { return made.at("created").get<bool>(); });
 }
 
 Result<void> GroupCalls::Enter(const std::string& path, pid_t process) {
   if (process < 0) return Fail(ESRCH, "no process {}", process);
-  auto answer = Call({{"op", "attach"},
-                      {"path", ToJsonText(path)},
-                      {"tid", static_cast<std::uint32_t>(process == 0 ? ::getpid() : process)},
-                      {"process", true}});
-  if (!answer) return Fail(answer.error());
+  TRY(Call({{"op", "attach"},
+            {"path", ToJsonText(path)},
+            {"tid", static_cast<std::uint32_t>(process == 0 ? ::getpid() : process)},
+            {"process", true}}));
   return {};
 }
 
 Result<pid_t> GroupCalls::Spawn(const std::string& path, const std::vector<std::string>& command) {
   if (command.empty() || command[0].empty()) return Fail(EINVAL, "no command to run");
-  auto child = HeldChild::Fork(command, {});
-  if (!child) return Fail(child.error());
-  if (auto entered = Enter(path, child->pid()); !entered) {
-    child->Abandon();
+  auto child = TRY(HeldChild::Fork(command, {}));
+  if (auto entered = Enter(path, child.pid()); !entered) {
+    child.Abandon();
     return Fail(entered.error());
   }
-  if (const int error = child->Release(); error != 0) {
+  if (const int error = child.Release(); error != 0) {
     return Fail(error, "cannot run {}: {}", Printable(command[0]), std::strerror(error));
   }
-  return child->pid();
+  return child.pid();
 }
 
 Result<void> GroupCalls::WaitEmpty(const std::string& path, std::chrono::milliseconds timeout) {
   using Clock = std::chrono::steady_clock;
   using std::chrono::milliseconds;
-  auto client = Client::Connect(instance_);
-  if (!client) return Fail(client.error());
-  auto sent = client->Send({{"op", "wait"}, {"path", ToJsonText(path)}});
+  auto client = TRY(Client::Connect(instance_));
+  auto sent = client.Send({{"op", "wait"}, {"path", ToJsonText(path)}});
   if (!sent) return Fail(Gone(sent.error()));
 
   const bool for_ever = timeout == milliseconds::max();
   const auto end = Clock::now() + (for_ever ? milliseconds{} : timeout);
-  pollfd answered{.fd = client->socket(), .events = POLLIN, .revents = 0};
+  pollfd answered{.fd = client.socket(), .events = POLLIN, .revents = 0};
   for (;;) {
     constexpr std::int64_t kSlice = milliseconds(Client::kSilence).count();
     const std::int64_t left =
@@ -134,18 +129,17 @@ Result<void> GroupCalls::WaitEmpty(const std::string& path, std::chrono::millise
     if (!for_ever && left == 0) return Fail(ETIMEDOUT, "{} was not empty in time", Printable(path));
     // Who set a limit is back in time anyhow, and asking takes its own.
     if (!for_ever) continue;
-    if (auto alive = client->CheckAlive(); !alive) return alive;
+    if (auto alive = client.CheckAlive(); !alive) return alive;
   }
-  auto answer = client->Answer();
+  auto answer = client.Answer();
   if (answer) return {};
   return Fail(IsConnectionLost(answer.error()) ? Gone(answer.error()) : answer.error());
 }
 
 Result<std::vector<pid_t>> GroupCalls::List(const std::string& path) {
-  auto answer = Call({{"op", "tasks"}, {"path", ToJsonText(path)}, {"subtree", true}});
-  if (!answer) return Fail(answer.error());
+  auto answer = TRY(Call({{"op", "tasks"}, {"path", ToJsonText(path)}, {"subtree", true}}));
   Listing listing;
-  if (auto read = listing.Add(*answer); !read) return Fail(read.error());
+  TRY(listing.Add(answer));
   std::vector<pid_t> pids;
   for (const Listing::Task& task : listing.tasks()) pids.push_back(static_cast<pid_t>(task.tgid));
   std::sort(pids.begin(), pids.end());
@@ -154,14 +148,12 @@ Result<std::vector<pid_t>> GroupCalls::List(const std::string& path) {
 }
 
 Result<std::vector<pid_t>> GroupCalls::Kill(const std::string& path) {
-  auto answer = Call({{"op", "kill"}, {"path", ToJsonText(path)}});
-  if (!answer) return Fail(answer.error());
-  return Pids((*answer)["killed"]);
+  auto answer = TRY(Call({{"op", "kill"}, {"path", ToJsonText(path)}}));
+  return Pids((answer)["killed"]);
 }
 
 Result<void> GroupCalls::Remove(const std::string& path) {
-  auto answer = Call({{"op", "rmdir"}, {"path", ToJsonText(path)}});
-  if (!answer) return Fail(answer.error());
+  TRY(Call({{"op", "rmdir"}, {"path", ToJsonText(path)}}));
   return {};
 }
 

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/errors.h"
 #include "library/group_calls.h"
 
 namespace corral {
@@ -21,12 +22,10 @@ ProcessGroup::~ProcessGroup() {
 }
 
 Result<ProcessGroup> ProcessGroup::Create(const std::string& path, const std::string& instance) {
-  auto name = GroupCalls::InstanceNamed(instance);
-  if (!name) return Fail(name.error());
-  auto calls = std::make_unique<GroupCalls>(std::move(*name));
-  const auto made = calls->Create(path);
-  if (!made) return Fail(made.error());
-  return ProcessGroup(std::move(calls), path, *made);
+  auto name = TRY(GroupCalls::InstanceNamed(instance));
+  auto calls = std::make_unique<GroupCalls>(std::move(name));
+  const auto made = TRY(calls->Create(path));
+  return ProcessGroup(std::move(calls), path, made);
 }
 
 Result<void> ProcessGroup::Enter(pid_t process) const { return calls_->Enter(path_, process); }

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/errors.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/own_path.h"
@@ -47,24 +48,23 @@ std::string BehindMark(const std::string& directory) { return directory + "/behi
 Result<std::unique_ptr<Store>> Store::Create(const std::string& directory,
                                              std::uint64_t generation) {
   Remove(directory);
-  if (auto made = OpenOwnDirectory(directory, 0700); !made) return Fail(made.error());
+  TRY(OpenOwnDirectory(directory, 0700));
   std::unique_ptr<Store> store(new Store(directory));
-  if (auto ok = store->Start(MDB_CREATE); !ok) return Fail(ok.error());
-  auto ok = store->Commit({{std::string(kGenerationKey), std::to_string(generation)}});
-  if (!ok) return Fail(ok.error());
+  TRY(store->Start(MDB_CREATE));
+  TRY(store->Commit({{std::string(kGenerationKey), std::to_string(generation)}}));
   return store;
 }
 
 Result<std::unique_ptr<Store>> Store::Open(const std::string& directory, std::uint64_t generation) {
   const std::string data = directory + "/data.mdb";
   if (!Exists(directory)) return Fail(ENOENT, "there is no {}", directory);
-  if (auto ours = OpenOwnDirectory(directory, 0700); !ours) return Fail(ours.error());
-  if (auto ours = OpenOwnFile(data, O_RDWR, 0600); !ours) return Fail(ours.error());
+  TRY(OpenOwnDirectory(directory, 0700));
+  TRY(OpenOwnFile(data, O_RDWR, 0600));
   if (::access(BehindMark(directory).c_str(), F_OK) == 0) {
     return Fail(EBADMSG, "{} lacks changes that did not fit into it", directory);
   }
   std::unique_ptr<Store> store(new Store(directory));
-  if (auto ok = store->Start(0); !ok) return Fail(ok.error());
+  TRY(store->Start(0));
   std::string found;
   auto read = store->ReadAll([&](std::string_view key, std::string_view value) -> Result<void> {
     if (key == kGenerationKey) found = value;

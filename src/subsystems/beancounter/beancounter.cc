@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <charconv>
 
+#include "base/errors.h"
 #include "base/log.h"
 #include "control/parse.h"
 
@@ -195,10 +196,9 @@ Result<std::vector<Beancounter::Setting>> Beancounter::Parse(std::string_view te
 }
 
 Result<void> Beancounter::Write(BeanCss& css, std::string_view text) {
-  const auto settings = Parse(text.substr(0, text.find('\0')));
-  if (!settings) return Fail(settings.error());
+  const auto settings = TRY(Parse(text.substr(0, text.find('\0'))));
   MutexLock lock(mu_);
-  for (const Setting& setting : *settings) {
+  for (const Setting& setting : settings) {
     Bean& bean = css.beans[setting.resource];
     bean.barrier = setting.barrier;
     bean.limit = setting.limit;

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/errors.h"
 #include "base/log.h"
 
 namespace corral {
@@ -125,9 +126,8 @@ std::vector<SubsystemFile> CpuAcct::Files() {
   const auto number = [this](std::string name, std::uint64_t CpuTime::*part, bool subtree) {
     return SubsystemFile{.name = std::move(name),
                          .number = [this, part, subtree](FileUse& use) -> Result<std::uint64_t> {
-                           auto time = TimeOf(use, subtree);
-                           if (!time) return Fail(time.error());
-                           return (*time).*part;
+                           auto time = TRY(TimeOf(use, subtree));
+                           return time.*part;
                          }};
   };
   std::vector<SubsystemFile> files;
@@ -137,10 +137,9 @@ std::vector<SubsystemFile> CpuAcct::Files() {
   files.push_back(number("usage_sys", &CpuTime::system, false));
   files.push_back(number("usage_subtree", &CpuTime::total, true));
   files.push_back({.name = "stat", .read = [this](FileUse& use) -> Result<std::string> {
-                     auto time = TimeOf(use, false);
-                     if (!time) return Fail(time.error());
-                     return fmt::format("user {}\nsystem {}\n", InTicks(time->user),
-                                        InTicks(time->system));
+                     auto time = TRY(TimeOf(use, false));
+                     return fmt::format("user {}\nsystem {}\n", InTicks(time.user),
+                                        InTicks(time.system));
                    }});
   files.push_back({.name = "load", .number = [](FileUse& use) -> Result<std::uint64_t> {
                      Account& account = Account::Of(*use.css);

@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/errors.h"
 #include "base/log.h"
 #include "control/parse.h"
 
@@ -249,20 +250,18 @@ std::string Cpuset::ReadList(const CpusetCss& css, IdSet CpusetSettings::*list) 
 Result<void> Cpuset::WriteList(CpusetCss& css, IdSet CpusetSettings::*list, std::string_view text) {
   const bool cpus = list == &CpusetSettings::cpus;
   if (css.is_root()) return Fail(EACCES, "the root's are those that are online");
-  const auto wanted = ParseIdList(text, cpus ? host_->CpuNumbers() : kMostNodes);
-  if (!wanted) return Fail(wanted.error());
+  const auto wanted = TRY(ParseIdList(text, cpus ? host_->CpuNumbers() : kMostNodes));
   const IdSet online = cpus ? host_->OnlineCpus() : host_->OnlineNodes();
-  if (!IsSubset(*wanted, online)) {
-    return Fail(EINVAL, "not online: {}", FormatIdList(*wanted - online));
+  if (!IsSubset(wanted, online)) {
+    return Fail(EINVAL, "not online: {}", FormatIdList(wanted - online));
   }
   MutexLock writing(write_mu_);
-  const auto before = Change(css, [&](CpusetSettings& settings) { settings.*list = *wanted; });
-  if (!before) return Fail(before.error());
-  if ((*before).*list == *wanted) return {};
+  const auto before = TRY(Change(css, [&](CpusetSettings& settings) { settings.*list = wanted; }));
+  if (before.*list == wanted) return {};
   if (cpus) {
     ApplyCpus(css);
   } else {
-    ApplyMems(css, before->mems);
+    ApplyMems(css, before.mems);
   }
   return {};
 }
@@ -274,11 +273,10 @@ SubsystemFile Cpuset::FlagFile(std::string name, bool CpusetSettings::*flag) {
             return Of(use).settings.*flag ? 1 : 0;
           },
           .write = [this, flag](FileUse& use, std::string_view text) -> Result<void> {
-            const auto wanted = ParseFlag(text, Numbers::kStrict);
-            if (!wanted) return Fail(wanted.error());
+            const auto wanted = TRY(ParseFlag(text, Numbers::kStrict));
             MutexLock writing(write_mu_);
             const auto before =
-                Change(Of(use), [&](CpusetSettings& settings) { settings.*flag = *wanted; });
+                Change(Of(use), [&](CpusetSettings& settings) { settings.*flag = wanted; });
             if (!before) return Fail(before.error());
             return {};
           }};
@@ -293,7 +291,7 @@ Result<CpusetSettings> Cpuset::Change(CpusetCss& css,
   MutexLock lock(mu_);
   CpusetSettings wanted = css.settings;
   change(wanted);
-  if (auto allowed = CheckCpuset(css, wanted, has_tasks); !allowed) return Fail(allowed.error());
+  TRY(CheckCpuset(css, wanted, has_tasks));
   const CpusetSettings before = css.settings;
   if (css.up) {
     SetCpuset(css, wanted);

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <string>
 
+#include "base/errors.h"
 #include "base/mutex.h"
 
 namespace corral {
@@ -155,9 +156,8 @@ std::vector<SubsystemFile> Debug::Files() {
   files.push_back({.name = "refuse",
                    .read = ReadRefuse,
                    .write = [counted](FileUse& use, std::string_view bytes) -> Result<void> {
-                     auto refusals = ParseRefusals(bytes, counted);
-                     if (!refusals) return Fail(refusals.error());
-                     StateOf(use).Refuse(*refusals);
+                     auto refusals = TRY(ParseRefusals(bytes, counted));
+                     StateOf(use).Refuse(refusals);
                      return {};
                    }});
   files.push_back(

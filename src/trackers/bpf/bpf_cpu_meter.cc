@@ -10,6 +10,7 @@
 #include <ctime>
 #include <utility>
 
+#include "base/errors.h"
 #include "base/log.h"
 #include "cpu_meter.skel.h"
 #include "trackers/bpf/bpf_object.h"
@@ -65,9 +66,8 @@ struct BpfCpuMeter::Hooks {
 
   // Charges all tasks, or those that `of` selects.
   Result<void> Charge(const bpf_iter_link_info* of = nullptr) const {
-    auto done = of ? WalkOver(skeleton->progs.charge_tasks, *of)
-                   : RunIterator(bpf_link__fd(skeleton->links.charge_tasks));
-    if (!done) return Fail(done.error());
+    TRY(of ? WalkOver(skeleton->progs.charge_tasks, *of)
+           : RunIterator(bpf_link__fd(skeleton->links.charge_tasks)));
     return {};
   }
 
@@ -135,7 +135,7 @@ Result<std::shared_ptr<BpfCpuMeter::Hooks>> BpfCpuMeter::Load() {
     return Fail(errno, "cannot attach the CPU meter's hooks: {}", std::strerror(errno));
   }
   // What each task has run before now is written down as nobody's.
-  if (auto walked = hooks->Charge(); !walked) return Fail(walked.error());
+  TRY(hooks->Charge());
   return hooks;
 }
 

@@ -16,6 +16,7 @@
 #include <thread>
 #include <unordered_set>
 
+#include "base/errors.h"
 #include "base/log.h"
 #include "tracker.skel.h"
 #include "trackers/bpf/bpf_object.h"
@@ -131,7 +132,7 @@ std::array<std::pair<const char*, bpf_map*>, 6> BpfTracker::Maps() const {
 
 Result<std::unique_ptr<BpfTracker>> BpfTracker::Create(BpfOptions options,
                                                        std::optional<Pins> pins) {
-  if (auto ok = CheckKernel(); !ok) return Fail(ok.error());
+  TRY(CheckKernel());
   libbpf_set_print(LogLibbpf);
   const auto stamp = pins ? pins->ReadStamp() : std::nullopt;
   const std::uint64_t layout = LayoutOfObject();
@@ -157,9 +158,9 @@ Result<std::unique_ptr<BpfTracker>> BpfTracker::Create(BpfOptions options,
   }
   tracker->feed_bytes_ = options.feed_bytes;
   tracker->also_hidden_ = std::move(options.also_hidden);
-  if (auto ok = tracker->ListenToDoorbell(); !ok) return Fail(ok.error());
-  if (auto ok = tracker->MapTables(); !ok) return Fail(ok.error());
-  if (auto ok = tracker->Seed(); !ok) return Fail(ok.error());
+  TRY(tracker->ListenToDoorbell());
+  TRY(tracker->MapTables());
+  TRY(tracker->Seed());
   return tracker;
 }
 
@@ -328,13 +329,11 @@ Result<void> BpfTracker::Seed() {
 // So that what these processes are the reason of is not taken for trouble. More than fit are rare
 // enough to be told as misses.
 Result<void> BpfTracker::TellHooksOfHidden() {
-  auto told = MapArray<corral_hidden>(skeleton_->maps.hidden, PROT_READ | PROT_WRITE);
-  if (!told) return Fail(told.error());
-  for (std::size_t i = 0; i < std::size((*told)->tgids); ++i) {
-    __atomic_store_n(&(*told)->tgids[i], i < hidden_.size() ? hidden_[i].value : 0,
-                     __ATOMIC_SEQ_CST);
+  auto told = TRY(MapArray<corral_hidden>(skeleton_->maps.hidden, PROT_READ | PROT_WRITE));
+  for (std::size_t i = 0; i < std::size(told->tgids); ++i) {
+    __atomic_store_n(&told->tgids[i], i < hidden_.size() ? hidden_[i].value : 0, __ATOMIC_SEQ_CST);
   }
-  UnmapArray(skeleton_->maps.hidden, *told);
+  UnmapArray(skeleton_->maps.hidden, told);
   return {};
 }
 
@@ -419,10 +418,9 @@ void BpfTracker::ForEachTask(const std::function<void(Tid, Place)>& fn) const {
 Result<void> BpfTracker::Listen(TaskListener* listener) {
   std::shared_ptr<TaskFeed> feed;
   if (listener) {
-    auto made = TaskFeed::Create(
-        words_fd(), tables_, [this] { return MachineTasks(); }, feed_bytes_, *listener);
-    if (!made) return Fail(made.error());
-    feed = std::move(*made);
+    auto made = TRY(TaskFeed::Create(
+        words_fd(), tables_, [this] { return MachineTasks(); }, feed_bytes_, *listener));
+    feed = std::move(made);
   }
   MutexLock lock(parts_mu_);
   feed_.swap(feed);

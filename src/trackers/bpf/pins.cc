@@ -14,6 +14,7 @@
 #include <cstring>
 #include <memory>
 
+#include "base/errors.h"
 #include "base/own_path.h"
 
 namespace corral {
@@ -36,13 +37,12 @@ Result<Pins> Pins::Open(std::string directory) {
                 std::strerror(errno));
   }
   const std::string parent = directory.substr(0, directory.rfind('/'));
-  if (auto ok = OpenOwnDirectory(parent, 0700); !ok) return Fail(ok.error());
-  auto lock = OpenOwnDirectory(directory, 0700);
-  if (!lock) return Fail(lock.error());
-  if (::flock(lock->get(), LOCK_EX | LOCK_NB) != 0) {
+  TRY(OpenOwnDirectory(parent, 0700));
+  auto lock = TRY(OpenOwnDirectory(directory, 0700));
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     return Fail(EBUSY, "another process holds the tables in {}", directory);
   }
-  return Pins(std::move(directory), std::move(*lock));
+  return Pins(std::move(directory), std::move(lock));
 }
 
 std::string Pins::Trouble() const {

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "base/errors.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "task_feed.skel.h"
@@ -40,14 +41,13 @@ Result<std::unique_ptr<TaskFeed>> TaskFeed::Create(int words, const Tables& tabl
                                                    std::uint32_t ring_bytes,
                                                    TaskListener& listener) {
   std::unique_ptr<TaskFeed> feed(new TaskFeed(tables, std::move(walk), listener));
-  if (auto loaded = feed->Load(words, ring_bytes); !loaded) return Fail(loaded.error());
+  TRY(feed->Load(words, ring_bytes));
   {
     MutexLock lock(feed->mu_);
     feed->Compare();
   }
-  auto teller = StartThread([raw = feed.get()] { raw->Persist(); });
-  if (!teller) return Fail(teller.error());
-  feed->teller_ = std::move(*teller);
+  auto teller = TRY(StartThread([raw = feed.get()] { raw->Persist(); }));
+  feed->teller_ = std::move(teller);
   return feed;
 }
 
@@ -66,9 +66,8 @@ Result<void> TaskFeed::Load(int words, std::uint32_t ring_bytes) {
   }
   ring_ = ring_buffer__new(bpf_map__fd(skeleton_->maps.feed), Collect, &came_, nullptr);
   if (!ring_) return Fail(errno, "cannot map the feed: {}", std::strerror(errno));
-  const auto lost = MapArray<std::uint64_t>(skeleton_->maps.lost, PROT_READ);
-  if (!lost) return Fail(lost.error());
-  lost_ = *lost;
+  const auto lost = TRY(MapArray<std::uint64_t>(skeleton_->maps.lost, PROT_READ));
+  lost_ = lost;
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/errors.h"
 #include "base/log.h"
 #include "base/security_modules.h"
 #include "task_limits.skel.h"
@@ -78,9 +79,9 @@ Result<void> TaskLimiter::Load(BirthControl control, int words, int sets) {
 
 Result<void> TaskLimiter::Map() {
   const auto map = [](bpf_map* from, auto*& to) -> Result<void> {
-    auto mapped = MapArray<std::remove_reference_t<decltype(*to)>>(from, PROT_READ | PROT_WRITE);
-    if (!mapped) return Fail(mapped.error());
-    to = *mapped;
+    auto mapped =
+        TRY(MapArray<std::remove_reference_t<decltype(*to)>>(from, PROT_READ | PROT_WRITE));
+    to = mapped;
     return {};
   };
   const auto& maps = skeleton_->maps;
@@ -158,10 +159,9 @@ std::uint64_t TaskLimiter::Refused(std::uint32_t number) const {
 
 Result<std::vector<Tid>> TaskLimiter::NotLetIn() const {
   if (!walk_) return std::vector<Tid>();
-  const auto tids = RecordsOf<std::uint32_t>(bpf_link__fd(walk_));
-  if (!tids) return Fail(tids.error());
+  const auto tids = TRY(RecordsOf<std::uint32_t>(bpf_link__fd(walk_)));
   std::vector<Tid> all;
-  for (const std::uint32_t tid : *tids) all.push_back(Tid{tid});
+  for (const std::uint32_t tid : tids) all.push_back(Tid{tid});
   return all;
 }
 
