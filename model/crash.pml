@@ -5,7 +5,6 @@
  * moves task 1 out once, then looks and tells; CRASHES kills. One run of the control program is not split by
  * a kill, but its steps interleave with the hooks. Tables and bells stay (pinned maps); baseline,
  * decision and queue are in the store, each change of them one transaction; everything else is lost.
- * (The store is section 6 of the design: the daemon does not have it yet.)
  * Checks: I2; nothing is decided that did not empty; at the end an empty cgroup was told after
  * it emptied last, and the counters are exact. Told twice is allowed after a crash.
  */

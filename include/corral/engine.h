@@ -12,7 +12,7 @@
 //   }}).value();
 //   auto build = jobs.Create("build").value();
 //   auto task = build.Begin().value();                             // a task in the group,
-//   auto child = engine->Begin(task).value();                      // and one it bore: there, too
+//   auto child = engine->Begin(task).value();                      // and its child: there, too
 //   std::jthread([child = std::move(child)]() mutable { ...; child.End(); });
 //   build.WaitEmpty();
 //
@@ -64,7 +64,7 @@ using TaskId = StrongId<struct TaskIdTag, std::uint64_t>;
 constexpr Tid TidOf(TaskId id) { return Tid{static_cast<std::uint32_t>(id.value & 0xFFFFFF)}; }
 
 // A group that got empty: its last task ended or left, or the last group in it was removed, and
-// neither tasks nor groups are in it nor references of subsystems held (spec 10.1).
+// neither tasks nor groups are in it nor references of subsystems held.
 struct Release {
   CgroupId group;         // Group::id(); it may have been removed since
   std::string hierarchy;  // its name
@@ -150,7 +150,7 @@ class Group {
   Result<std::vector<TaskId>> Tasks() const;
   Result<std::vector<TaskId>> SubtreeTasks() const;
 
-  // Marks every task in the group and below it, and all that those will bear. Calls `end` (which
+  // Marks every task in the group and below it, and all their children to come. Calls `end` (which
   // may be empty) for each that it marked, with no lock held: to cancel it, to wake it; it may
   // have ended by then. A task that is born meanwhile, or later by a marked one, is marked when
   // Begin() returns it, and `end` need not be called. Returns how often it was. The engine cannot

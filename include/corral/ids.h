@@ -1,4 +1,4 @@
-// The numbers of the model (spec 1), each its own type so that they cannot be mixed up.
+// The numbers of tasks, cgroups and hierarchies, each its own type so that they cannot be mixed up.
 #ifndef CORRAL_IDS_H_
 #define CORRAL_IDS_H_
 
@@ -16,18 +16,18 @@ struct StrongId {
   constexpr auto operator<=>(const StrongId&) const = default;
 };
 
-// One thread of the host (spec 1.1), as the initial pid namespace numbers it.
+// A task: one thread of the host, as the initial pid namespace numbers it.
 using Tid = StrongId<struct TidTag, std::uint32_t>;
 // Its thread group: the process.
 using Tgid = StrongId<struct TgidTag, std::uint32_t>;
-// A css_set (spec 1.6): index into the tracker's table; reused after retirement.
+// A css_set, "one cgroup in each hierarchy": index into the tracker's table; reused once retired.
 using CssSetId = StrongId<struct CssSetIdTag, std::uint32_t>;
-// A cgroup (spec 1.2): never reused while an instance lives.
+// A cgroup, a node of a hierarchy: never reused while an instance lives.
 using CgroupId = StrongId<struct CgroupIdTag, std::uint64_t>;
-// A hierarchy (spec 1.3): never reused while an instance lives.
+// A hierarchy, a tree of cgroups: never reused while an instance lives.
 using HierarchyId = StrongId<struct HierarchyIdTag, std::uint32_t>;
 
-// "The root of every hierarchy" (spec 1.8). Its tasks are not counted.
+// The css_set "the root of every hierarchy". Its tasks are not counted.
 inline constexpr CssSetId kInitialSet{1};
 
 }  // namespace corral

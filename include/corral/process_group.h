@@ -50,7 +50,7 @@ class ProcessGroup {
   const std::string& path() const { return path_; }
   bool made() const { return made_; }  // by Create(); it was not there before
 
-  // All threads of a process; those it has borne already stay where they are. 0: the caller's own.
+  // All threads of a process; its children of before stay where they are. 0: the caller's own.
   // ESRCH: there is none.
   Result<void> Enter(pid_t process) const;
 

@@ -1,4 +1,4 @@
-// Subsystem: a plug-in that gives cgroups meaning: accounting, limits, placement (spec 13).
+// Subsystem: a plug-in that gives cgroups meaning: accounting, limits, placement.
 //
 // A subsystem is bound to at most one hierarchy at a time, by mount options. It keeps one Css,
 // its state, for each cgroup of that hierarchy; while it is bound nowhere, all tasks are in its
@@ -16,7 +16,7 @@
 //
 // Threads and locks. Create, Destroy, PostClone, Bind, CanAttach, Attach and Cancel are called
 // with the tree held: one at a time, nobody moves, makes or removes meanwhile. CanFork, Fork and
-// Exit are called by whoever bears or ends a task, many at once where that is done by many threads.
+// Exit are called by whoever makes or ends a task, many at once where many threads do that.
 // None of them may call Groups. Files' handlers may; they are called with nothing held, from any
 // thread, many at once. A lock that handlers and the other callbacks share must not be held while
 // Groups is called; with HoldTree() the first kind of callback cannot run. An exception that
@@ -47,9 +47,8 @@ namespace corral {
 class CssOwner;
 class Subsystem;
 
-// One subsystem's state for one cgroup (spec 1.5). Derive from it. Lives at least as long as its
-// cgroup, and as long as somebody holds a shared_ptr to it; only references (13.5) keep the
-// *cgroup*.
+// One subsystem's state for one cgroup. Derive from it. Lives as long as its cgroup, and then as
+// long as somebody holds a shared_ptr to it; only references (Get) keep the *cgroup*.
 class Css : public std::enable_shared_from_this<Css> {
  public:
   Css() = default;
@@ -65,7 +64,7 @@ class Css : public std::enable_shared_from_this<Css> {
 
   // A reference from outside: while any is held rmdir gives EBUSY and nothing is released; the
   // last Put() can release the cgroup. No lock is taken, and a race with rmdir has one winner:
-  // Get() is false when the cgroup is gone. A root is always there, and not counted. (13.5)
+  // Get() is false when the cgroup is gone. A root is always there, and not counted.
   bool Get() {
     if (is_root()) return true;
     for (std::int64_t held = references_.load(); held >= 0;) {
@@ -104,7 +103,7 @@ inline void Css::Put() {
   if (references_.fetch_sub(1) == 1) owner->LastPut(id);
 }
 
-// Whether b is a or an ancestor of a (13.6). Both are css of one subsystem.
+// Whether b is a or an ancestor of a. Both are css of one subsystem.
 inline bool IsDescendant(const Css& a, const Css& b) {
   const Css* at = &a;
   while (at && at != &b) at = at->parent();
@@ -124,7 +123,7 @@ struct FileUse {
   std::any state;  // what `open` wants kept for this descriptor
 };
 
-// A control file (13.4), named `subsystem.name`, or `name` with the mount option noprefix. Errors
+// A control file, named `subsystem.name`, or `name` with the mount option noprefix. Errors
 // reach who reads or writes as they are. A missing handler gives EINVAL.
 struct SubsystemFile {
   enum class Where { kEverywhere, kNotTop, kTopOnly };
@@ -139,7 +138,7 @@ struct SubsystemFile {
   std::function<void(FileUse&)> release;
 };
 
-// The tree held still (13.8): nobody moves tasks, makes, removes or renames cgroups or changes
+// The tree held still: nobody moves tasks, makes, removes or renames cgroups or changes
 // flags as long as this object lives; forks and exits go on. Belongs to one thread; keep it short.
 class TreeHold {
  public:
@@ -160,7 +159,7 @@ class Groups {
   virtual std::string PathOf(const Css& css) const = 0;  // "/a/b"; empty: gone
   virtual std::unique_ptr<TreeHold> HoldTree() = 0;
 
-  // A child of the task's cgroup under a generated name with the task in it, or nothing (13.7).
+  // A child of the task's cgroup under a generated name with the task in it, or nothing.
   // Calls PostClone. The error of who refused.
   virtual Result<CgroupId> Clone(Subsystem& subsystem, Tid task) = 0;
 
@@ -202,15 +201,15 @@ class Subsystem {
   // Asked once, after Start().
   virtual std::vector<SubsystemFile> Files() { return {}; }
 
-  // ---- the life of a css (13.1)
+  // ---- the life of a css
   // At mkdir, and once for the root, before any hierarchy. A refusal is mkdir's error.
   virtual Result<std::unique_ptr<Css>> Create(const NewCss& of) = 0;
   virtual void Destroy(Css& /*css*/) {}    // at rmdir; not for the root's
   virtual void PostClone(Css& /*css*/) {}  // made by Clone(), or below one with clone_children
-  // The root's css changes hierarchies (13.4): bound to one now, or (0) to none.
+  // The root's css changes hierarchies: bound to one now, or (0) to none.
   virtual void Bind(Css& /*root*/, HierarchyId /*hierarchy*/) {}
 
-  // ---- moves (13.2)
+  // ---- moves
   // Each bound subsystem is asked about each task before any of them is moved. Then each task
   // gets an Attach(), or each that was agreed to a Cancel(). The task may die at any moment:
   // Attach() can come for one that is gone.
@@ -218,7 +217,7 @@ class Subsystem {
   virtual void Attach(Css& /*to*/, Css& /*from*/, Tid /*task*/) {}
   virtual void Cancel(Css& /*to*/, Css& /*from*/, Tid /*task*/) {}
 
-  // ---- births and deaths (13.3), of all tasks, bound or not. False: none of the three is called,
+  // ---- births and deaths, of all tasks, bound or not. False: none of the three is called,
   // and births and deaths cost nothing for them. Asked once, before Start().
   //
   // For each task Fork() comes once, at registration for those alive then; an Attach() for each

@@ -6,7 +6,7 @@
 //
 // Two trackers exist: `bpf` (the kernel's hooks keep the words) and `inproc` (the
 // program tells it of births and deaths). Both run the code of bpf/task_hooks.h and
-// pass the same contract tests, I1 to I8 of docs/concurrency.md.
+// pass the same contract tests. I1 to I8 below are the invariants of docs/concurrency.md.
 //
 // All methods may be called from any thread. Moves and repairs must be serialised by the
 // caller (the core does it with its tree lock); births, execs and deaths need no lock.
@@ -47,7 +47,7 @@ struct SetCount {
 };
 
 // A task that has left its css_set by exiting but still holds memory, files or its
-// working directory (spec 10.10).
+// working directory. Nobody is told "empty" before it has let go of them.
 struct Leaver {
   Tid tid;
   CssSetId set;
@@ -66,7 +66,7 @@ struct ExistingTask {
   CssSetId set;
 };
 
-// Who hears of each birth and death (spec 13.3). A tracker makes its calls one at a time, under a
+// Who hears of each birth and death. A tracker makes its calls one at a time, under a
 // lock that HoldTasks() takes, too: nobody is moved from one call to the other that belongs to it.
 // What it is told twice it must ignore. A call must not call the tracker.
 //
@@ -75,7 +75,7 @@ struct ExistingTask {
 class TaskListener {
  public:
   virtual ~TaskListener() = default;
-  // `parent`, in `set`, is about to bear a task. A failure is the birth's.
+  // `parent`, in `set`, is about to fork. A failure is what its fork returns.
   virtual Result<void> CanFork(Tid parent, CssSetId set) = 0;
   virtual void Forked(const TaskName& task, CssSetId set) = 0;
   virtual void Exited(const TaskName& task) = 0;
@@ -162,7 +162,7 @@ class Tracker {
   // One more than the highest css_set id.
   virtual std::uint32_t set_capacity() const = 0;
 
-  // Where `tid` is. ESRCH: no live task (zombies and exiting tasks are not live, spec 7.4).
+  // Where `tid` is. ESRCH: no live task (zombies and exiting tasks are not live).
   virtual Result<Place> Describe(Tid tid) const = 0;
 
   // Makes `set` usable as the target of moves. Returns its counter as it stands: an id

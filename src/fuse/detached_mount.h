@@ -1,6 +1,6 @@
 // A FUSE mount that is nowhere yet: made with fsopen, fsconfig and fsmount, to be placed
-// by whoever gets its descriptor, in their mount namespace (design: the daemon makes the
-// mount, the helper places it).
+// by whoever gets its descriptor, in their mount namespace: the daemon makes the mount, the
+// caller places it (docs/architecture.md, "Mounting").
 #ifndef CORRAL_FUSE_DETACHED_MOUNT_H_
 #define CORRAL_FUSE_DETACHED_MOUNT_H_
 

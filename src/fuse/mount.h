@@ -1,7 +1,7 @@
 // FuseMount: one mounted view of one hierarchy, libfuse's low-level API over a Tree; or of the
 // proc view.
 //
-// Made in two steps (design: the daemon makes the mount, the helper places it): Create()
+// Made in two steps, for the daemon makes the mount and its caller places it: Create()
 // opens /dev/fuse, builds a detached mount with fsopen/fsconfig/fsmount and starts the one
 // thread that serves it; the caller passes mount_fd() to whoever move_mount()s it. Ends by
 // itself when the last user of the mount is gone.

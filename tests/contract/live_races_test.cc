@@ -261,7 +261,7 @@ TEST_P(LiveRaces, AnExecThatFailsTooLateAndWhoseTidIsTakenIsMendedToTheLastLeave
   Report("taken", taken);
 }
 
-// ---- a mover that is killed at any moment (design: a syscall program cannot be split)
+// ---- a mover that is killed at any moment (K5: a syscall program is not split)
 
 TEST_P(LiveRaces, AMoverThatIsKilledLeavesNoCounterWrong) {
   const int kKills = 400 * Scale();

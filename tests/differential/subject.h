@@ -16,7 +16,7 @@ class Subject {
  public:
   virtual ~Subject() = default;
 
-  // Errno, 0 for success. `options` are those of the design (spec 3.2).
+  // Errno, 0 for success. `options`: spec 3.2.
   virtual int Mount(const std::string& options, const std::string& dir) = 0;
   virtual int Remount(const std::string& options, const std::string& dir) = 0;
 

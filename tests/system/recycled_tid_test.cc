@@ -1,6 +1,6 @@
 // A user who is not root attaches by number, and the number becomes another's between the look
-// at the owner and the move (design: hold the task, and undo). However often it happens, no
-// task of another user is in the group once the write has returned (spec 8.2).
+// at the owner and the move (docs/concurrency.md, 9.7). However often it happens, no task of
+// another user is in the group once the write has returned (spec 8.2).
 //
 // CORRAL_RACE_SCALE=20 goes on 20 times as long.
 #include <linux/sched.h>

@@ -1,5 +1,5 @@
 // Pins: the tracker's tables and hooks under a name in the BPF file system, so that they outlive
-// the process (design: section 6).
+// the process.
 //
 // One directory for an instance. The stamp is pinned last and goes first: a directory without it
 // is what a start or an end left half done, and is worth nothing. The directory is locked while
