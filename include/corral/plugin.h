@@ -24,7 +24,7 @@ namespace corral {
 
 // Grows with every change of subsystem.h, or of a header it includes, that a compiled plug-in
 // would notice.
-inline constexpr std::uint32_t kPluginInterface = 2;
+inline constexpr std::uint32_t kPluginInterface = 3;
 
 // What the object exports, as `corral_plugin`. The first two members never change.
 struct Plugin {

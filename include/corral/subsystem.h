@@ -36,7 +36,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -75,6 +74,12 @@ class Css : public std::enable_shared_from_this<Css> {
   void Put();
   std::int64_t references() const { return std::max<std::int64_t>(references_.load(), 0); }
 
+  // How many tasks there may be in the cgroup with all below it, for births: what
+  // Groups::LimitTasks() said last. A new css begins with its parent's where settings are
+  // inherited.
+  static constexpr std::uint64_t kNoTaskLimit = UINT64_MAX;
+  std::uint64_t task_limit() const { return task_limit_.load(std::memory_order_relaxed); }
+
  private:
   friend class SubsystemTable;
   static constexpr std::int64_t kRemoved = INT64_MIN / 2;
@@ -82,7 +87,8 @@ class Css : public std::enable_shared_from_this<Css> {
   std::shared_ptr<Css> parent_;
   std::atomic<std::uint64_t> cgroup_ = 0;
   std::atomic<std::int64_t> references_ = 0;
-  CssOwner* owner_ = nullptr;  // hears of the last Put()
+  std::atomic<std::uint64_t> task_limit_ = kNoTaskLimit;  // changes with the tree held
+  CssOwner* owner_ = nullptr;                             // hears of the last Put()
 };
 
 // Who hears of last puts: the core.
@@ -163,11 +169,18 @@ class Groups {
   // Calls PostClone. The error of who refused.
   virtual Result<CgroupId> Clone(Subsystem& subsystem, Tid task) = 0;
 
-  // TaskLimit() answers differently from here on. When this returns, births are kept within what it
-  // says now; RefusedBirths() counts those that the css's limit has stopped. ENOTSUP: the tracker
-  // does not count for limits; EBUSY: it does for another subsystem; ENOSPC: there are too many.
-  virtual Result<void> TaskLimitsChanged(Subsystem& subsystem) = 0;
+  // For a tracker that keeps births within limits by itself, where CanFork() would come too late:
+  // from here on css.task_limit() is `max`, and no birth exceeds it; kNoTaskLimit: none. Not for a
+  // root. ENOTSUP: the tracker does not limit births; then the limit is kept to be read. On any
+  // other error the limit is what it was. EBUSY: births are limited by another subsystem; ENOSPC:
+  // there are too many limits; ENODEV: the cgroup is gone.
+  virtual Result<void> LimitTasks(Css& css, std::uint64_t max) = 0;
+  // Births that the css's limit has stopped.
   virtual std::uint64_t RefusedBirths(const Css& css) const = 0;
+  // How many tasks there are in the cgroup with all below it, without newborns that a limit has
+  // stopped and that are not gone yet. What was moved in counts, also beyond a limit. 0 for a
+  // cgroup that is gone.
+  virtual Result<std::uint64_t> TasksLetIn(const Css& css) const = 0;
 
   // A cgroup of any hierarchy, as developers see it: css_sets, their counters and links.
   virtual std::string Describe(const Css& css) const = 0;
@@ -177,11 +190,6 @@ class Groups {
   virtual Result<CpuTime> CpuTimeOf(const Css& css, bool subtree) = 0;
   // Of each cgroup at and below it its own, with one look at the machine.
   virtual Result<std::unordered_map<CgroupId, CpuTime>> CpuTimes(const Css& top) = 0;
-
-  // How many tasks there are in the cgroup with all below it, without newborns that a limit has
-  // stopped and that are not gone yet; `most`: what its limits, and those above it, let in. What
-  // was moved in counts, also beyond that. 0 for a cgroup that is gone.
-  virtual Result<std::uint64_t> TasksLetIn(const Css& css, std::uint64_t most) const = 0;
 };
 
 class Subsystem {
@@ -235,11 +243,6 @@ class Subsystem {
   virtual Result<void> CanFork(Css& /*css*/, Tid /*parent*/) { return {}; }
   virtual void Fork(Css& /*css*/, Tid /*task*/) {}
   virtual void Exit(Css& /*css*/, Tid /*task*/) {}
-
-  // How many tasks there may be in a cgroup with all below it, for births; nothing: any number. For
-  // a tracker that keeps births within limits by itself, where it would be too late to ask
-  // (Groups::TaskLimitsChanged). Called with the tree held; not for a root.
-  virtual std::optional<std::uint64_t> TaskLimit(const Css& /*css*/) const { return {}; }
 };
 
 }  // namespace corral

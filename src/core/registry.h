@@ -483,9 +483,9 @@ class Registry : private CssOwner {
                                    const std::vector<Retiring>& candidates) REQUIRES(tree_mu_);
 
   // task_limits.cc
-  Result<void> LimitTasks(const Subsystem& subsystem);
+  Result<void> LimitTasks(Css& css, std::uint64_t max);
   std::uint64_t RefusedBirths(CgroupId id) const;
-  Result<std::uint64_t> TasksLetIn(CgroupId id, std::uint64_t most) const;
+  Result<std::uint64_t> TasksLetIn(const Css& css) const;
   Result<void> PushLimitsLocked() REQUIRES(tree_mu_);
   Result<void> NumberLimitLocked(Cgroup& cgroup) REQUIRES(tree_mu_);
   void FreeLimitNumberLocked(const Cgroup& cgroup) REQUIRES(tree_mu_);

@@ -128,6 +128,7 @@ Result<CssList> SubsystemTable::Create(const CssList& parent, CgroupId cgroup, b
     made[i]->parent_ = parent[i];
     made[i]->cgroup_ = cgroup.value;
     made[i]->owner_ = parent[i]->owner_;
+    if (inherits) made[i]->task_limit_ = parent[i]->task_limit();
   }
   for (std::size_t i = 0; clone && i < made.size(); ++i) {
     if (!made[i]) continue;
@@ -172,6 +173,10 @@ bool SubsystemTable::AnyReference(const CssList& all) {
   return std::ranges::any_of(all, [](const auto& css) { return css && css->references() != 0; });
 }
 
+std::uint64_t SubsystemTable::ExchangeTaskLimit(Css& css, std::uint64_t max) {
+  return css.task_limit_.exchange(max);
+}
+
 // ---- moves
 
 Result<void> SubsystemTable::CanAttach(const CssList& to, const CssList& from, Tid task) {
@@ -206,14 +211,6 @@ void SubsystemTable::Attach(const CssList& to, const CssList& from, Tid task) {
     Subsystem& subsystem = *slots_[i].subsystem;
     GuardedTell(subsystem, "Attach", [&] { subsystem.Attach(*to[i], *from[i], task); });
   }
-}
-
-Result<std::optional<std::uint64_t>> SubsystemTable::TaskLimit(std::size_t number,
-                                                               const Css& css) const {
-  const Subsystem& subsystem = *slots_[number].subsystem;
-  return Guarded(subsystem, "TaskLimit", [&]() -> Result<std::optional<std::uint64_t>> {
-    return subsystem.TaskLimit(css);
-  });
 }
 
 }  // namespace corral

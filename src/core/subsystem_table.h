@@ -57,14 +57,13 @@ class SubsystemTable {
   Result<void> CloseToReferences(const CssList& all);
   void Destroy(const CssList& all);
   static bool AnyReference(const CssList& all);
+  // Css::task_limit() is `max` from here on; what it was.
+  static std::uint64_t ExchangeTaskLimit(Css& css, std::uint64_t max);
 
   // ---- moves (spec 13.2)
   Result<void> CanAttach(const CssList& to, const CssList& from, Tid task);
   void Attach(const CssList& to, const CssList& from, Tid task);
   void Cancel(const CssList& to, const CssList& from, Tid task);
-
-  // Subsystem::TaskLimit of a css of subsystem `number`; EIO when it throws.
-  Result<std::optional<std::uint64_t>> TaskLimit(std::size_t number, const Css& css) const;
 
  private:
   void CancelFirst(std::size_t count, const CssList& to, const CssList& from, Tid task);

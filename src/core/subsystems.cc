@@ -63,14 +63,14 @@ class Registry::RegistryGroups final : public Groups {
     }
     return Fail(ENOENT, "subsystem {} is not registered", subsystem.name());
   }
-  Result<void> TaskLimitsChanged(Subsystem& subsystem) override {
-    return registry_.LimitTasks(subsystem);
+  Result<void> LimitTasks(Css& css, std::uint64_t max) override {
+    return registry_.LimitTasks(css, max);
   }
   std::uint64_t RefusedBirths(const Css& css) const override {
     return registry_.RefusedBirths(css.cgroup());
   }
-  Result<std::uint64_t> TasksLetIn(const Css& css, std::uint64_t most) const override {
-    return registry_.TasksLetIn(css.cgroup(), most);
+  Result<std::uint64_t> TasksLetIn(const Css& css) const override {
+    return registry_.TasksLetIn(css);
   }
   std::string Describe(const Css& css) const override {
     return registry_.DescribeSets(css.cgroup());

@@ -2,21 +2,32 @@
 // limits mean in css_sets. Told to it as a whole when a limit changes, and when a css_set is made
 // that is in one, or that has the number of one that was. A set or cgroup that is gone needs no
 // telling: it has no task, and gets one only through a set made anew.
+#include <algorithm>
 #include <cerrno>
 
+#include "base/errors.h"
 #include "core/registry.h"
 
 namespace corral {
 
-Result<void> Registry::LimitTasks(const Subsystem& subsystem) {
+Result<void> Registry::LimitTasks(Css& css, std::uint64_t max) {
   Operation lock(*this);
-  const auto number = subsystems_.Find(subsystem.name());
-  if (!number) return Fail(ENOENT, "subsystem {} is not registered", subsystem.name());
-  if (limiter_ && limiter_->name() != subsystem.name()) {
+  const Cgroup* const cgroup = TRY(FindLocked(css.cgroup(), ENODEV));
+  const auto own =
+      std::ranges::find_if(cgroup->css, [&](const auto& one) { return one.get() == &css; });
+  if (own == cgroup->css.end() || !cgroup->parent) {
+    return Fail(EINVAL, "no limit can be set there");
+  }
+  const auto number = static_cast<std::size_t>(own - cgroup->css.begin());
+  const auto& subsystem = subsystems_.slots()[number].subsystem;
+  if (limiter_ && limiter_ != subsystem) {
     return Fail(EBUSY, "births are limited by subsystem {} already", limiter_->name());
   }
-  limiter_ = subsystems_.slots()[*number].subsystem;
-  return PushLimitsLocked();
+  limiter_ = subsystem;
+  const std::uint64_t before = SubsystemTable::ExchangeTaskLimit(css, max);
+  auto told = PushLimitsLocked();
+  if (!told && told.error().code != ENOTSUP) SubsystemTable::ExchangeTaskLimit(css, before);
+  return told;
 }
 
 // For a set that was just made.
@@ -27,8 +38,7 @@ Result<void> Registry::LimitSetLocked(CssSetId set, const SetTuple& tuple) {
   bool limited = limited_sets_.contains(set);
   for (const Cgroup* at = place.value ? *FindLocked(place, ENODEV) : nullptr;
        !limited && at && at->parent; at = at->parent) {
-    const auto max = subsystems_.TaskLimit(number, *at->css[number]);
-    limited = !max || *max;
+    limited = at->css[number]->task_limit() != Css::kNoTaskLimit;
   }
   if (!limited) return {};
   auto told = PushLimitsLocked();
@@ -68,12 +78,11 @@ Result<void> Registry::PushLimitsLocked() {
     }
     Cgroup& cgroup = *step.cgroup;
     std::uint32_t limit = step.limit;
-    const auto max = subsystems_.TaskLimit(number, *cgroup.css[number]);
-    if (!max) return Fail(max.error());
-    if (*max) {
+    const std::uint64_t max = cgroup.css[number]->task_limit();
+    if (max != Css::kNoTaskLimit) {
       any = true;
       all.limits.push_back(
-          {.max = **max, .outer = limit, .first = static_cast<std::uint32_t>(all.sets.size())});
+          {.max = max, .outer = limit, .first = static_cast<std::uint32_t>(all.sets.size())});
       limit = static_cast<std::uint32_t>(all.limits.size());
       steps.push_back({&cgroup, limit, true});
     }
@@ -123,13 +132,15 @@ std::uint64_t Registry::RefusedBirths(CgroupId id) const {
 // A list is not of one moment: one task may be in it that ended before another came in its place.
 // Those that two lists have were all there when the first was done, and of these as many as
 // fit were let in (docs/concurrency.md, 17.6).
-Result<std::uint64_t> Registry::TasksLetIn(CgroupId id, std::uint64_t most) const {
-  const auto first = SubtreeTasks(id);
+Result<std::uint64_t> Registry::TasksLetIn(const Css& css) const {
+  std::uint64_t most = Css::kNoTaskLimit;
+  for (const Css* at = &css; at; at = at->parent()) most = std::min(most, at->task_limit());
+  const auto first = SubtreeTasks(css.cgroup());
   if (!first) return 0;
   const auto outside = tracker_.BirthsNotLetIn();  // after the list
   if (!outside) return Fail(outside.error());
   if (outside->empty() && first->size() <= most) return first->size();
-  const auto second = SubtreeTasks(id);
+  const auto second = SubtreeTasks(css.cgroup());
   if (!second) return 0;
   std::unordered_set<Tid> not_counted(outside->begin(), outside->end());
   std::unordered_set<Tid> still;

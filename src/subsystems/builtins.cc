@@ -5,14 +5,14 @@
 #include "subsystems/cpuset/cpuset.h"
 #include "subsystems/debug/debug.h"
 #include "subsystems/freezer/freezer.h"
-#include "subsystems/numtasks/numtasks.h"
+#include "subsystems/numtasks/asking.h"
 
 namespace corral {
 
 std::vector<std::shared_ptr<Subsystem>> MakeBuiltInSubsystems(const BuiltInParts& parts) {
   return {
       MakeCpuset(),      std::make_shared<CpuAcct>(parts.meter),
-      MakeFreezer(),     std::make_shared<Numtasks>(Numtasks::Counting::kWhenRead),
+      MakeFreezer(),     std::make_shared<AskingNumtasks>(),
       MakeBeancounter(), std::make_shared<Debug>(),
   };
 }

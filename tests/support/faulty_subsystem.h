@@ -90,9 +90,6 @@ class FaultySubsystem final : public Subsystem {
   // ---- Subsystem
   std::string_view name() const override { return real_->name(); }
   bool WantsForks() const override { return real_->WantsForks(); }
-  std::optional<std::uint64_t> TaskLimit(const Css& css) const override {
-    return real_->TaskLimit(css);
-  }
   Result<void> Start(Groups& groups) override {
     groups_ = &groups;
     return Ask("Start", bystander, [&] { return real_->Start(groups); });

@@ -2,8 +2,6 @@
 // in css_sets, before any task can be where they hold.
 #include <corral/subsystem.h>
 
-#include <stdexcept>
-
 #include "support/core_fixture.h"
 
 namespace corral {
@@ -12,26 +10,19 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
+constexpr std::uint64_t kNone = Css::kNoTaskLimit;
+
 class Limiting final : public Subsystem {
  public:
-  struct State final : Css {
-    std::optional<std::uint64_t> max;
-  };
   explicit Limiting(std::string name) : name_(std::move(name)) {}
   std::string_view name() const override { return name_; }
   Result<void> Start(Groups& given) override {
     groups = &given;
     return {};
   }
-  Result<std::unique_ptr<Css>> Create(const NewCss&) override { return std::make_unique<State>(); }
-  std::optional<std::uint64_t> TaskLimit(const Css& css) const override {
-    EXPECT_FALSE(css.is_root());
-    if (throws) throw std::runtime_error("no limit today");
-    return static_cast<const State&>(css).max;
-  }
+  Result<std::unique_ptr<Css>> Create(const NewCss&) override { return std::make_unique<Css>(); }
 
   Groups* groups = nullptr;
-  bool throws = false;
 
  private:
   const std::string name_;
@@ -47,13 +38,11 @@ class Limits : public CoreTest {
   }
   CgroupId Mk(const std::string& path) { return Mkdir(path, limited_); }
   Css& CssAt(const std::string& path) { return *registry_.CssOf(At(path, limited_), 0); }
-  Result<void> Set(const std::string& path, std::optional<std::uint64_t> max) {
-    static_cast<Limiting::State&>(CssAt(path)).max = max;
-    return limiting_->groups->TaskLimitsChanged(*limiting_);
+  Result<void> Set(const std::string& path, std::uint64_t max) {
+    return limiting_->groups->LimitTasks(CssAt(path), max);
   }
-
-  Result<std::uint64_t> LetIn(const std::string& path, std::uint64_t most) {
-    return limiting_->groups->TasksLetIn(CssAt(path), most);
+  Result<std::uint64_t> LetIn(const std::string& path) {
+    return limiting_->groups->TasksLetIn(CssAt(path));
   }
 
   // "MAX(TASKS[, MAX(...)])" of each outermost limit: how many tasks its sets count.
@@ -99,9 +88,9 @@ TEST_F(Limits, AreToldWithAllThatIsBelow) {
   ASSERT_THAT(Set("/a", 7), IsOk());
   ASSERT_THAT(Set("/a/b/c", 3), IsOk());
   EXPECT_THAT(Told(), ElementsAre("7(3, 3(2))"));
-  ASSERT_THAT(Set("/a", {}), IsOk());
+  ASSERT_THAT(Set("/a", kNone), IsOk());
   EXPECT_THAT(Told(), ElementsAre("3(2)"));
-  ASSERT_THAT(Set("/a/b/c", {}), IsOk());
+  ASSERT_THAT(Set("/a/b/c", kNone), IsOk());
   EXPECT_THAT(Told(), IsEmpty());
 }
 
@@ -123,9 +112,6 @@ TEST_F(Limits, ThatTheTrackerRefusesRefuseTheMove) {
   const Tid task = Start();
   tracker_.fail_next_limits = {ENOSPC};
   EXPECT_THAT(Attach(At("/a", limited_), task), FailsWith(ENOSPC));
-  limiting_->throws = true;
-  EXPECT_THAT(Attach(At("/a", limited_), task), FailsWith(EIO));
-  limiting_->throws = false;
   EXPECT_EQ(Where(task, limited_), At("/", limited_));
   const std::size_t sets = registry_.css_sets();
   EXPECT_THAT(Attach(At("/a", limited_), task), IsOk());
@@ -133,20 +119,52 @@ TEST_F(Limits, ThatTheTrackerRefusesRefuseTheMove) {
   EXPECT_THAT(Told(), ElementsAre("2(1)"));
 }
 
-TEST_F(Limits, AreOfOneSubsystemAtATime) {
+TEST_F(Limits, ThatTheTrackerRefusesAreWhatTheyWere) {
   ASSERT_THAT((Mk("/a"), Set("/a", 2)), IsOk());
   StartIn(At("/a", limited_));
-  EXPECT_THAT(other_->groups->TaskLimitsChanged(*other_), FailsWith(EBUSY));
+  tracker_.fail_next_limits = {ENOSPC};
+  EXPECT_THAT(Set("/a", 3), FailsWith(ENOSPC));
+  EXPECT_EQ(CssAt("/a").task_limit(), 2u);
   EXPECT_THAT(Told(), ElementsAre("2(1)"));
-  ASSERT_THAT(Set("/a", {}), IsOk());
-  EXPECT_THAT(other_->groups->TaskLimitsChanged(*other_), IsOk()) << "nobody limits any more";
+}
+
+TEST_F(Limits, AreOfOneSubsystemAtATime) {
+  const HierarchyId others = registry_.CreateHierarchy({.name = "others", .subsystems = 2}).value();
+  Css& elsewhere = *registry_.CssOf(Mkdir("/b", others), 1);
+  ASSERT_THAT((Mk("/a"), Set("/a", 2)), IsOk());
+  StartIn(At("/a", limited_));
+  EXPECT_THAT(other_->groups->LimitTasks(elsewhere, 1), FailsWith(EBUSY));
+  EXPECT_EQ(elsewhere.task_limit(), kNone);
+  EXPECT_THAT(Told(), ElementsAre("2(1)"));
+  ASSERT_THAT(Set("/a", kNone), IsOk());
+  EXPECT_THAT(other_->groups->LimitTasks(elsewhere, 1), IsOk()) << "nobody else limits any more";
+}
+
+TEST_F(Limits, AreNotOfARootAndNotOfWhatIsGone) {
+  EXPECT_THAT(Set("/", 2), FailsWith(EINVAL));
+  Mk("/a");
+  const auto css = registry_.CssOf(At("/a", limited_), 0);
+  ASSERT_THAT(Rmdir("/a", limited_), IsOk());
+  EXPECT_THAT(limiting_->groups->LimitTasks(*css, 2), FailsWith(ENODEV));
+  const auto unbound = registry_.CssOf(At("/", limited_), 0);
+  ASSERT_THAT(registry_.DestroyHierarchy(limited_), IsOk());
+  EXPECT_THAT(limiting_->groups->LimitTasks(*unbound, 2), FailsWith(ENODEV));
+}
+
+TEST_F(Limits, AreInheritedByAChild) {
+  ASSERT_THAT((Mk("/a"), Set("/a", 2)), IsOk());
+  EXPECT_EQ((Mk("/a/b"), CssAt("/a/b").task_limit()), 2u);
+  StartIn(At("/a/b", limited_));
+  EXPECT_THAT(Told(), ElementsAre("2(1, 2(1))"));
 }
 
 TEST_F(Limits, CostNothingWhereTheTrackerKeepsNone) {
   tracker_.limits_births = false;
   EXPECT_THAT((Mk("/a"), Set("/a", 2)), FailsWith(ENOTSUP));
-  limiting_->throws = true;  // nobody asks
+  EXPECT_EQ(CssAt("/a").task_limit(), 2u) << "kept to be read";
+  tracker_.fail_next_limits = {EIO};  // nobody asks
   StartIn(At("/a", limited_));
+  EXPECT_EQ(tracker_.fail_next_limits.size(), 1u);
 }
 
 TEST_F(Limits, AreToldOnlyWhereATaskCanMeetThem) {
@@ -206,16 +224,17 @@ TEST_F(Limits, DoNotCountNewbornsThatTheyStopped) {
   const Tid parent = StartIn(b);
   const Tid stopped = Fork(parent);
   const Tid child = Fork(parent);
-  EXPECT_THAT(LetIn("/a", 100), IsOkAndHolds(3u));
+  EXPECT_THAT(LetIn("/a"), IsOkAndHolds(3u));
   tracker_.not_let_in = {stopped};
-  EXPECT_THAT(LetIn("/a", 100), IsOkAndHolds(2u));
-  EXPECT_THAT(LetIn("/a/b", 1), IsOkAndHolds(2u)) << "who is in is in";
+  EXPECT_THAT(LetIn("/a"), IsOkAndHolds(2u));
+  ASSERT_THAT(Set("/a/b", 1), IsOk());
+  EXPECT_THAT(LetIn("/a/b"), IsOkAndHolds(2u)) << "who is in is in";
   EXPECT_EQ(Tasks(b).size(), 3u) << "it is there until it is gone";
   Exit(stopped);
   tracker_.not_let_in.clear();
-  EXPECT_THAT(LetIn("/a", 100), IsOkAndHolds(2u));
+  EXPECT_THAT(LetIn("/a"), IsOkAndHolds(2u));
   Exit(child);
-  EXPECT_THAT(LetIn("/a", 100), IsOkAndHolds(1u));
+  EXPECT_THAT(LetIn("/a"), IsOkAndHolds(1u));
 }
 
 // One ends while they are listed, and another is born in its place.
@@ -224,12 +243,13 @@ TEST_F(Limits, AreNotExceededByAListOfTwoMoments) {
   const Tid ended = StartIn(a);
   const Tid parent = StartIn(a);
   Fork(parent);
-  EXPECT_THAT(LetIn("/a", 2), IsOkAndHolds(3u)) << "all of them are there";
+  ASSERT_THAT(Set("/a", 2), IsOk());
+  EXPECT_THAT(LetIn("/a"), IsOkAndHolds(3u)) << "all of them are there";
   const std::size_t first = tracker_.passes + 1;
   tracker_.before_pass = [&](std::size_t pass) {
     if (pass == first + 1) Exit(ended);
   };
-  EXPECT_THAT(LetIn("/a", 2), IsOkAndHolds(2u));
+  EXPECT_THAT(LetIn("/a"), IsOkAndHolds(2u));
 }
 
 }  // namespace

@@ -18,7 +18,8 @@
 #include "subsystems/cpuset/cpuset.h"
 #include "subsystems/debug/debug.h"
 #include "subsystems/freezer/freezer.h"
-#include "subsystems/numtasks/numtasks.h"
+#include "subsystems/numtasks/asking.h"
+#include "subsystems/numtasks/counting.h"
 #include "support/faulty_world.h"
 
 namespace corral {
@@ -52,12 +53,9 @@ const Kind kKinds[] = {
      MakeFakeFreezer,
      {"/b", "freezer.state", "FROZEN"},
      {"/a", "freezer.state", "FROZEN"}},
-    {"numtasks",
-     Make<Numtasks, Numtasks::Counting::kInLine>,
-     {"/b", "numtasks.max", "7"},
-     {"/a", "numtasks.max", "5"}},
+    {"numtasks", Make<CountingNumtasks>, {"/b", "numtasks.max", "7"}, {"/a", "numtasks.max", "5"}},
     {"numtasks_when_read",
-     Make<Numtasks, Numtasks::Counting::kWhenRead>,
+     Make<AskingNumtasks>,
      {"/b", "numtasks.max", "7"},
      {"/a", "numtasks.max", "5"}},
     {"beancounter",
@@ -139,8 +137,8 @@ constexpr std::pair<Fault, const char*> kFaults[] = {{Fault::kRefuse, "Refuses"}
                                                      {Fault::kThrowAfter, "ThrowsAfter"},
                                                      {Fault::kDie, "Dies"}};
 
-// Virtual functions that say what it is, and do nothing. A TaskLimit that throws: core_limits_test.
-const std::set<std::string> kNoCallbacks = {"name", "WantsForks", "TaskLimit"};
+// Virtual functions that say what it is, and do nothing.
+const std::set<std::string> kNoCallbacks = {"name", "WantsForks"};
 
 // What cannot occur. An empty set stands for all.
 const struct Impossible {

@@ -7,16 +7,16 @@
 #include <random>
 #include <thread>
 
+#include "subsystems/numtasks/asking.h"
+#include "subsystems/numtasks/counting.h"
 #include "support/subsystem_fixture.h"
 
 namespace corral {
 namespace {
 
-using Counting = Numtasks::Counting;
-
 class NumtasksInLine : public SubsystemTest {
  protected:
-  NumtasksInLine() : SubsystemTest(std::make_shared<Numtasks>(Counting::kInLine)) {
+  NumtasksInLine() : SubsystemTest(std::make_shared<CountingNumtasks>()) {
     Make("/a");
     Make("/a/b");
   }
@@ -97,7 +97,7 @@ TEST_F(NumtasksInLine, AChildBeginsWithItsParentsMax) {
 class NumtasksWithoutInheritance : public SubsystemTest {
  protected:
   NumtasksWithoutInheritance()
-      : SubsystemTest(std::make_shared<Numtasks>(Counting::kInLine), /*css_inherit=*/false) {}
+      : SubsystemTest(std::make_shared<CountingNumtasks>(), /*css_inherit=*/false) {}
 };
 
 TEST_F(NumtasksWithoutInheritance, AChildBeginsWithoutALimit) {
@@ -160,7 +160,7 @@ TEST_F(NumtasksInLine, CountRightAndHoldTheirLimitUnderLoad) {
 
 class NumtasksWhenRead : public SubsystemTest {
  protected:
-  NumtasksWhenRead() : SubsystemTest(std::make_shared<Numtasks>(Counting::kWhenRead)) {
+  NumtasksWhenRead() : SubsystemTest(std::make_shared<AskingNumtasks>()) {
     Make("/a");
     Make("/a/b");
   }
