@@ -11,11 +11,11 @@
 #include <memory>
 
 #include "cli/command.h"
-#include "cli/host.h"
 #include "cli/output.h"
+#include "cli/pid_namespace.h"
 #include "cli/target.h"
-#include "client/bytes.h"
 #include "client/client.h"
+#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {

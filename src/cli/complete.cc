@@ -8,9 +8,9 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/target.h"
-#include "client/bytes.h"
 #include "client/client.h"
-#include "client/instance.h"
+#include "wire/bytes.h"
+#include "wire/instance.h"
 
 namespace corral::cli {
 namespace {

@@ -12,9 +12,9 @@
 #include "base/errors.h"
 #include "cli/command.h"
 #include "cli/output.h"
-#include "client/bytes.h"
 #include "client/client.h"
 #include "client/start_daemon.h"
+#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {

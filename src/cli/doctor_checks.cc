@@ -17,10 +17,10 @@
 
 #include "base/fd.h"
 #include "base/security_modules.h"
-#include "cli/host.h"
 #include "cli/output.h"
-#include "client/instance.h"
-#include "client/lock_holder.h"
+#include "cli/pid_namespace.h"
+#include "client/lock_owner.h"
+#include "wire/instance.h"
 
 namespace corral::cli {
 namespace {
@@ -221,7 +221,7 @@ Finding CrashSurvival(const Facts& facts) {
 // A daemon that its socket does not lead to is found by its lock.
 Finding Daemon(const Facts& facts) {
   if (facts.status) return {kOk, "answers for instance " + facts.instance};
-  if (LockHolder(PinDir(facts.instance))) return {kDegraded, facts.no_status};
+  if (LockOwner(PinDir(facts.instance))) return {kDegraded, facts.no_status};
   return {kUnknown, "none runs for instance " + facts.instance};
 }
 

@@ -8,8 +8,8 @@
 #include "cli/hang_watch.h"
 #include "cli/output.h"
 #include "cli/target.h"
-#include "client/bytes.h"
 #include "client/client.h"
+#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
-#include "client/instance.h"
+#include "wire/instance.h"
 
 namespace corral::cli {
 namespace {

@@ -7,10 +7,10 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
-#include "client/bytes.h"
 #include "client/client.h"
 #include "client/patient.h"
 #include "client/place_mount.h"
+#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {

@@ -3,7 +3,7 @@
 #include <cerrno>
 #include <cstdio>
 
-#include "client/bytes.h"
+#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {

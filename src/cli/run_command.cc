@@ -14,13 +14,13 @@
 #include "cli/command.h"
 #include "cli/cpu_text.h"
 #include "cli/hang_watch.h"
-#include "cli/host.h"
 #include "cli/output.h"
+#include "cli/pid_namespace.h"
 #include "cli/run_group.h"
 #include "cli/run_signals.h"
-#include "client/bytes.h"
 #include "client/client.h"
-#include "client/held_child.h"
+#include "client/forked_command.h"
+#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {
@@ -51,9 +51,9 @@ class Run {
   int Execute();
 
  private:
-  Result<HeldChild> StartInGroup(int& exit_code);
-  int Detached(const HeldChild& child);
-  int WaitForCommand(HeldChild& child);
+  Result<ForkedCommand> StartInGroup(int& exit_code);
+  int Detached(const ForkedCommand& child);
+  int WaitForCommand(ForkedCommand& child);
   void KillRest();
   // 0, or the signal that ended the waiting.
   int WaitForRest();
@@ -75,19 +75,19 @@ class Run {
 };
 
 // Forks, attaches, lets go. On failure nothing is left: no process, no group.
-Result<HeldChild> Run::StartInGroup(int& exit_code) {
+Result<ForkedCommand> Run::StartInGroup(int& exit_code) {
   exit_code = kRunFailed;
   struct sigaction action;
   ::sigaction(SIGCHLD, nullptr, &action);
   const ChildSetup setup{.ignore_sigchld = action.sa_handler == SIG_IGN, .detach = options_.detach};
   ::signal(SIGCHLD, SIG_DFL);  // ignored, it would take the exit status away
-  auto child = HeldChild::Fork(options_.command, setup);
+  auto child = ForkedCommand::Fork(options_.command, setup);
   if (!child) return child;
   if (auto attached = group_.Attach(client_, child->pid()); !attached) {
     child->Abandon();
     return Fail(attached.error());
   }
-  // Not before: a signal that ends us up to here ends the held child as well.
+  // Not before: a signal that ends us up to here ends the waiting child as well.
   signals_.emplace();
   if (const int error = child->Release(); error != 0) {
     exit_code = error == ENOENT ? kNotFound : kNotExecutable;
@@ -97,14 +97,14 @@ Result<HeldChild> Run::StartInGroup(int& exit_code) {
   return child;
 }
 
-int Run::Detached(const HeldChild& child) {
+int Run::Detached(const ForkedCommand& child) {
   Print(Printable(group_.name()));
   summary_["pid"] = child.pid();
   PrintSummary(context_, summary_);
   return kOk;
 }
 
-int Run::WaitForCommand(HeldChild& child) {
+int Run::WaitForCommand(ForkedCommand& child) {
   bool ended = false;
   while (!ended) {
     pollfd ready[] = {{child.pidfd(), POLLIN, 0}, {signals_->fd(), POLLIN, 0}};

@@ -5,8 +5,8 @@
 #include "base/errors.h"
 #include "cli/output.h"
 #include "cli/target.h"
-#include "client/bytes.h"
 #include "client/patient.h"
+#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {

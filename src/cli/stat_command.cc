@@ -7,8 +7,8 @@
 #include "cli/cpu_text.h"
 #include "cli/output.h"
 #include "cli/target.h"
-#include "client/bytes.h"
 #include "client/client.h"
+#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {

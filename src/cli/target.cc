@@ -3,8 +3,8 @@
 #include <cerrno>
 
 #include "base/errors.h"
-#include "client/bytes.h"
 #include "client/patient.h"
+#include "wire/bytes.h"
 
 namespace corral::cli {
 

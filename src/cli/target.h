@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "client/client.h"
-#include "client/listing.h"
+#include "wire/listing.h"
 
 namespace corral::cli {
 

@@ -9,7 +9,7 @@
 #include <ctime>
 #include <sstream>
 
-#include "client/bytes.h"
+#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {

@@ -12,8 +12,8 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/target.h"
-#include "client/bytes.h"
 #include "client/client.h"
+#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {

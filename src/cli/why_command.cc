@@ -8,12 +8,12 @@
 
 #include "base/errors.h"
 #include "cli/command.h"
-#include "cli/holders.h"
+#include "cli/open_files.h"
 #include "cli/output.h"
 #include "cli/target.h"
 #include "cli/task_info.h"
-#include "client/bytes.h"
 #include "client/client.h"
+#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {
@@ -54,11 +54,11 @@ json DetailsOfLeaver(const Listing& listing, const json& leaver) {
 }
 
 // Those at or below the group: the daemon knows which files are whose.
-Result<json> HoldersIn(Client& client, const Listing& listing) {
+Result<json> OpenFilesIn(Client& client, const Listing& listing) {
   constexpr std::size_t kAtOnce = 5000;  // a request is at most 1 MiB
   std::unordered_map<std::uint64_t, std::size_t> row_of;
   for (std::size_t i = 0; i < listing.size(); ++i) row_of.emplace(listing[i].id, i);
-  const std::vector<Holder> all = HoldersOfHierarchies();
+  const std::vector<OpenFile> all = OpenFilesOfHierarchies();
   json held = json::array();
   for (std::size_t begin = 0; begin < all.size(); begin += kAtOnce) {
     const std::size_t end = std::min(all.size(), begin + kAtOnce);
@@ -203,7 +203,7 @@ void PrintAwaited(const json& awaited) {
   table.Print();
 }
 
-void PrintHolders(const json& holders) {
+void PrintOpenFiles(const json& holders) {
   if (holders.empty()) return;
   Table table({"PID", "GROUP", "HOLDS", "COMMAND"});
   for (const json& holder : holders) {
@@ -257,7 +257,7 @@ int Why(const Context& context, const std::string& path, bool all) {
     for (const json& leaver : List(why, "awaited")) {
       awaited.push_back(DetailsOfLeaver(listing, leaver));
     }
-    auto found = HoldersIn(*client, listing);
+    auto found = OpenFilesIn(*client, listing);
     if (!found) return Complain(found.error());
     holders = *std::move(found);
   }
@@ -269,7 +269,7 @@ int Why(const Context& context, const std::string& path, bool all) {
   PrintTasks(listing, all, lines);
   PrintGroups(listing, all);
   PrintAwaited(awaited);
-  PrintHolders(holders);
+  PrintOpenFiles(holders);
   return kOk;
 }
 

@@ -15,11 +15,11 @@
 
 #include "base/errors.h"
 #include "base/text.h"
-#include "client/bytes.h"
-#include "client/frame.h"
-#include "client/instance.h"
-#include "client/lock_holder.h"
+#include "client/lock_owner.h"
 #include "client/start_daemon.h"
+#include "wire/bytes.h"
+#include "wire/frame.h"
+#include "wire/instance.h"
 
 namespace corral {
 namespace {
@@ -61,13 +61,13 @@ Error SomewhereElse(const std::string& instance) {
 // There is no socket, or nobody listens. A daemon that has locked the instance's tables lives all
 // the same, and is found by that lock.
 Error NobodyAnswers(const std::string& instance) {
-  const auto holder = LockHolder(PinDir(instance));
+  const auto holder = LockOwner(PinDir(instance));
   if (!holder) {
     return {ECONNREFUSED,
             fmt::format("no daemon runs for instance {0}; start one with: corrald --instance {0}",
                         instance)};
   }
-  if (LockHolder(LockPath(instance)) == holder) {
+  if (LockOwner(LockPath(instance)) == holder) {
     return {ECONNREFUSED,
             fmt::format("the daemon of instance {} (pid {}) does not answer: it starts or "
                         "ends, or its socket {} was removed",

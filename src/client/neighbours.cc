@@ -11,9 +11,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "client/bytes.h"
 #include "client/client.h"
-#include "client/frame.h"
+#include "wire/bytes.h"
+#include "wire/frame.h"
 
 namespace corral {
 namespace {

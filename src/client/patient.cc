@@ -18,7 +18,7 @@
 #include <sstream>
 
 #include "base/fd.h"
-#include "client/bytes.h"
+#include "wire/bytes.h"
 
 namespace corral {
 namespace {

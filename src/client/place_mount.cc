@@ -9,8 +9,8 @@
 #include <cstring>
 
 #include "base/errors.h"
-#include "client/bytes.h"
 #include "client/patient.h"
+#include "wire/bytes.h"
 
 namespace corral {
 namespace {

@@ -5,8 +5,8 @@
 #include <chrono>
 
 #include "base/errors.h"
-#include "client/bytes.h"
 #include "daemon/handlers.h"
+#include "wire/bytes.h"
 
 namespace corral::operation {
 namespace {

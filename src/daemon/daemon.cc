@@ -13,18 +13,18 @@
 #include "base/log.h"
 #include "base/own_path.h"
 #include "base/thread.h"
-#include "client/instance.h"
-#include "client/lock_holder.h"
+#include "client/lock_owner.h"
 #include "client/place_mount.h"
 #include "daemon/plugin.h"
 #include "subsystems/builtins.h"
+#include "wire/instance.h"
 
 namespace corral {
 namespace {
 
 // Who has our tables has not our lock, which is taken first.
-Error HeldByAnother(const std::string& instance, Error error) {
-  const auto holder = LockHolder(PinDir(instance));
+Error LockedByAnother(const std::string& instance, Error error) {
+  const auto holder = LockOwner(PinDir(instance));
   if (holder) error.message = OutOfReachText(instance, *holder);
   return error;
 }
@@ -83,7 +83,7 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
 // machine decides.
 Result<void> Daemon::StartTracking() {
   auto pins = Pins::Open(PinDir(instance_));
-  if (!pins && pins.error().code == EBUSY) return Fail(HeldByAnother(instance_, pins.error()));
+  if (!pins && pins.error().code == EBUSY) return Fail(LockedByAnother(instance_, pins.error()));
   if (!pins && pins.error().code == EPERM) return Fail(pins.error());
   if (!pins) why_not_kept_ = pins.error().message;
   auto tracker =

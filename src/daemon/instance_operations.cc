@@ -5,9 +5,9 @@
 
 #include "base/errors.h"
 #include "base/log.h"
-#include "client/bytes.h"
 #include "daemon/handlers.h"
 #include "daemon/version.h"
+#include "wire/bytes.h"
 
 namespace corral::operation {
 namespace {

@@ -6,8 +6,8 @@
 #include <iterator>
 
 #include "base/errors.h"
-#include "client/bytes.h"
 #include "daemon/handlers.h"
+#include "wire/bytes.h"
 
 namespace corral::operation {
 

@@ -24,13 +24,13 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "client/client.h"
-#include "client/instance.h"
 #include "client/neighbours.h"
 #include "daemon/daemon.h"
 #include "daemon/remembered.h"
 #include "daemon/server.h"
 #include "daemon/surroundings.h"
 #include "daemon/version.h"
+#include "wire/instance.h"
 
 namespace corral {
 namespace {

@@ -14,7 +14,7 @@
 
 #include "base/errors.h"
 #include "base/log.h"
-#include "client/bytes.h"
+#include "wire/bytes.h"
 
 namespace corral {
 namespace {

@@ -14,8 +14,8 @@
 
 #include "base/log.h"
 #include "base/thread.h"
-#include "client/frame.h"
 #include "daemon/operations.h"
+#include "wire/frame.h"
 
 namespace corral {
 namespace {

@@ -3,8 +3,8 @@
 #include <unordered_map>
 
 #include "base/errors.h"
-#include "client/bytes.h"
 #include "daemon/handlers.h"
+#include "wire/bytes.h"
 
 namespace corral::operation {
 namespace {

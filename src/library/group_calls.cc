@@ -8,10 +8,10 @@
 #include <cstring>
 
 #include "base/errors.h"
-#include "client/bytes.h"
-#include "client/held_child.h"
-#include "client/instance.h"
-#include "client/listing.h"
+#include "client/forked_command.h"
+#include "wire/bytes.h"
+#include "wire/instance.h"
+#include "wire/listing.h"
 
 namespace corral {
 namespace {
@@ -97,7 +97,7 @@ Result<void> GroupCalls::Enter(const std::string& path, pid_t process) {
 
 Result<pid_t> GroupCalls::Spawn(const std::string& path, const std::vector<std::string>& command) {
   if (command.empty() || command[0].empty()) return Fail(EINVAL, "no command to run");
-  auto child = TRY(HeldChild::Fork(command, {}));
+  auto child = TRY(ForkedCommand::Fork(command, {}));
   if (auto entered = Enter(path, child.pid()); !entered) {
     child.Abandon();
     return Fail(entered.error());

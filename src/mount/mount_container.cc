@@ -15,10 +15,10 @@
 #include <cstring>
 #include <string>
 
-#include "client/bytes.h"
 #include "client/client.h"
-#include "client/instance.h"
 #include "client/place_mount.h"
+#include "wire/bytes.h"
+#include "wire/instance.h"
 
 namespace corral {
 namespace {

@@ -16,8 +16,8 @@
 #include <string>
 
 #include "client/client.h"
-#include "client/instance.h"
 #include "client/place_mount.h"
+#include "wire/instance.h"
 
 namespace corral {
 namespace {

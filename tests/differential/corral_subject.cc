@@ -6,9 +6,9 @@
 #include <string_view>
 
 #include "client/client.h"
-#include "client/instance.h"
 #include "client/place_mount.h"
 #include "differential/subject.h"
+#include "wire/instance.h"
 
 namespace corral::differential {
 namespace {

@@ -1,5 +1,5 @@
 // What comes in through the socket before anybody looks into it: the bytes of a connection cut
-// into frames, and names on their way through JSON (src/client/frame.h, bytes.h).
+// into frames, and names on their way through JSON (src/wire/frame.h, bytes.h).
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,8 +10,8 @@
 
 #include "base/check.h"
 #include "base/fd.h"
-#include "client/bytes.h"
-#include "client/frame.h"
+#include "wire/bytes.h"
+#include "wire/frame.h"
 
 namespace corral {
 namespace {

@@ -17,8 +17,8 @@
 #include <sstream>
 
 #include "base/check.h"
-#include "client/bytes.h"
 #include "client/place_mount.h"
+#include "wire/bytes.h"
 
 namespace corral::random {
 namespace {

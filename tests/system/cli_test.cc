@@ -10,10 +10,10 @@
 #include <fstream>
 #include <sstream>
 
-#include "client/bytes.h"
 #include "client/client.h"
 #include "support/slow_close.h"
 #include "system/instance.h"
+#include "wire/bytes.h"
 
 namespace corral {
 namespace {

@@ -1,9 +1,9 @@
-#include "client/listing.h"
+#include "wire/listing.h"
 
 #include <algorithm>
 #include <cerrno>
 
-#include "client/bytes.h"
+#include "wire/bytes.h"
 
 namespace corral {
 

@@ -3,8 +3,8 @@
 // Text that is UTF-8 stays as it is. A byte 0x80 to 0xFF that belongs to no valid UTF-8
 // sequence becomes the private-use character U+EF00 + byte. A name that really holds one
 // of U+EF80 to U+EFFF has its three bytes mapped one by one, so every name has exactly one form.
-#ifndef CORRAL_CLIENT_BYTES_H_
-#define CORRAL_CLIENT_BYTES_H_
+#ifndef CORRAL_WIRE_BYTES_H_
+#define CORRAL_WIRE_BYTES_H_
 
 #include <string>
 #include <string_view>
@@ -24,4 +24,4 @@ std::string WithoutOctal(std::string_view text);
 
 }  // namespace corral
 
-#endif  // CORRAL_CLIENT_BYTES_H_
+#endif  // CORRAL_WIRE_BYTES_H_

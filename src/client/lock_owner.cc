@@ -1,4 +1,4 @@
-#include "client/lock_holder.h"
+#include "client/lock_owner.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -7,13 +7,13 @@
 #include <fstream>
 #include <sstream>
 
-#include "client/instance.h"
+#include "wire/instance.h"
 
 namespace corral {
 
 // From /proc/locks, which takes no lock: a line is "N: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE
 // START END"; one that waits has "->" for its second word.
-std::optional<pid_t> LockHolder(const std::string& path) {
+std::optional<pid_t> LockOwner(const std::string& path) {
   struct stat st;
   if (::stat(path.c_str(), &st) != 0) return std::nullopt;
   const std::string wanted =

@@ -1,6 +1,6 @@
-corral_test(client_test
-  SOURCES ${CMAKE_CURRENT_LIST_DIR}/client_test.cc
-  DEPS corral_client
+corral_test(wire_test
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/wire_test.cc
+  DEPS corral_wire
   LABELS unit)
 corral_test(cli_task_info_test
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/cli_task_info_test.cc ${CMAKE_SOURCE_DIR}/src/cli/task_info.cc

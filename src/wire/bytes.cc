@@ -1,4 +1,4 @@
-#include "client/bytes.h"
+#include "wire/bytes.h"
 
 #include <charconv>
 #include <cstdint>

@@ -1,7 +1,7 @@
 // Instances (docs/architecture.md): CORRAL_INSTANCE separates daemons, so that tests never
 // touch the host's own.
-#ifndef CORRAL_CLIENT_INSTANCE_H_
-#define CORRAL_CLIENT_INSTANCE_H_
+#ifndef CORRAL_WIRE_INSTANCE_H_
+#define CORRAL_WIRE_INSTANCE_H_
 
 #include <corral/result.h>
 
@@ -40,4 +40,4 @@ std::string SocketPath(std::string_view instance);
 
 }  // namespace corral
 
-#endif  // CORRAL_CLIENT_INSTANCE_H_
+#endif  // CORRAL_WIRE_INSTANCE_H_

@@ -1,4 +1,4 @@
-#include "cli/holders.h"
+#include "cli/open_files.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <sstream>
 
 #include "base/fd.h"
-#include "client/bytes.h"
+#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {
@@ -27,7 +27,7 @@ struct Mounts {
   std::vector<std::string> points;
 
   bool empty() const { return device_of.empty(); }
-  bool MayHold(const std::string& path) const {
+  bool MayHave(const std::string& path) const {
     for (const std::string& point : points) {
       if (path.starts_with(point)) return true;
     }
@@ -93,33 +93,33 @@ std::vector<std::string> NumbersIn(const std::string& path) {
 // A directory that a process is in has no line in fdinfo; a descriptor of ours for it has. Only
 // for a path inside our own mounts: opening asks other file systems.
 void LookAtDirectory(const std::string& process, const char* link, const char* what,
-                     const Mounts& mounts, std::vector<Holder>& holders) {
+                     const Mounts& mounts, std::vector<OpenFile>& files) {
   const std::string path = process + "/" + link;
-  if (!mounts.MayHold(LinkText(path))) return;
+  if (!mounts.MayHave(LinkText(path))) return;
   const Fd fd(::open(path.c_str(), O_PATH | O_CLOEXEC));
   if (!fd) return;
   const auto named = ReadDescriptor(fmt::format("/proc/self/fdinfo/{}", fd.get()), mounts);
   if (!named) return;
-  holders.push_back({.pid = 0, .what = what, .device = named->device, .inode = named->inode});
+  files.push_back({.pid = 0, .what = what, .device = named->device, .inode = named->inode});
 }
 
 void LookAtDescriptors(const std::string& process, const Mounts& mounts,
-                       std::vector<Holder>& holders) {
+                       std::vector<OpenFile>& files) {
   for (const std::string& number : NumbersIn(process + "/fd")) {
     const std::string path = LinkText(process + "/fd/" + number);
     if (!path.starts_with('/') || path.starts_with("/dev/")) continue;
     const auto named = ReadDescriptor(process + "/fdinfo/" + number, mounts);
     if (!named) continue;
-    holders.push_back(
+    files.push_back(
         {.pid = 0, .what = "descriptor " + number, .device = named->device, .inode = named->inode});
   }
 }
 
 }  // namespace
 
-std::vector<Holder> HoldersOfHierarchies() {
+std::vector<OpenFile> OpenFilesOfHierarchies() {
   std::map<std::string, Mounts> by_namespace;
-  std::vector<Holder> all;
+  std::vector<OpenFile> all;
   for (const std::string& number : NumbersIn("/proc")) {
     if (std::stol(number) == ::getpid()) continue;
     const std::string process = "/proc/" + number;
@@ -130,13 +130,13 @@ std::vector<Holder> HoldersOfHierarchies() {
       mounts = by_namespace.emplace(ns, MountsSeenBy(process)).first;
     }
     if (mounts->second.empty()) continue;
-    std::vector<Holder> found;
+    std::vector<OpenFile> found;
     LookAtDirectory(process, "cwd", "working directory", mounts->second, found);
     LookAtDirectory(process, "root", "root directory", mounts->second, found);
     LookAtDescriptors(process, mounts->second, found);
-    for (Holder& holder : found) {
-      holder.pid = static_cast<pid_t>(std::stol(number));
-      all.push_back(std::move(holder));
+    for (OpenFile& file : found) {
+      file.pid = static_cast<pid_t>(std::stol(number));
+      all.push_back(std::move(file));
     }
   }
   return all;

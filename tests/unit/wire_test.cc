@@ -7,10 +7,10 @@
 #include <random>
 #include <thread>
 
-#include "client/bytes.h"
-#include "client/frame.h"
-#include "client/instance.h"
-#include "client/listing.h"
+#include "wire/bytes.h"
+#include "wire/frame.h"
+#include "wire/instance.h"
+#include "wire/listing.h"
 
 namespace corral {
 namespace {

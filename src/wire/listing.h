@@ -5,8 +5,8 @@
 //   Listing listing;
 //   client.CallEach({{"op", "tree"}}, [&](json& piece) { return listing.Add(piece); });
 //   for (std::size_t i = 0; i < listing.size(); ++i) Print(listing.ShownPath(i));
-#ifndef CORRAL_CLIENT_LISTING_H_
-#define CORRAL_CLIENT_LISTING_H_
+#ifndef CORRAL_WIRE_LISTING_H_
+#define CORRAL_WIRE_LISTING_H_
 
 #include <corral/result.h>
 
@@ -70,4 +70,4 @@ class Listing {
 
 }  // namespace corral
 
-#endif  // CORRAL_CLIENT_LISTING_H_
+#endif  // CORRAL_WIRE_LISTING_H_

@@ -1,4 +1,4 @@
-#include "client/instance.h"
+#include "wire/instance.h"
 
 #include <algorithm>
 #include <cerrno>

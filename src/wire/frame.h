@@ -3,8 +3,8 @@
 //
 //   SendFrame(socket, R"({"op":"ping"})");
 //   Result<std::optional<Frame>> answer = RecvFrame(socket);   // nullopt: the peer closed
-#ifndef CORRAL_CLIENT_FRAME_H_
-#define CORRAL_CLIENT_FRAME_H_
+#ifndef CORRAL_WIRE_FRAME_H_
+#define CORRAL_WIRE_FRAME_H_
 
 #include <corral/result.h>
 
@@ -41,4 +41,4 @@ Result<std::optional<Frame>> RecvFrame(int socket, std::size_t limit = kMaxFrame
 
 }  // namespace corral
 
-#endif  // CORRAL_CLIENT_FRAME_H_
+#endif  // CORRAL_WIRE_FRAME_H_

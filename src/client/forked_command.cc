@@ -1,4 +1,4 @@
-#include "client/held_child.h"
+#include "client/forked_command.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -37,8 +37,8 @@ namespace {
 
 }  // namespace
 
-Result<HeldChild> HeldChild::Fork(const std::vector<std::string>& command,
-                                  const ChildSetup& setup) {
+Result<ForkedCommand> ForkedCommand::Fork(const std::vector<std::string>& command,
+                                          const ChildSetup& setup) {
   std::vector<char*> argv;
   for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
@@ -60,7 +60,7 @@ Result<HeldChild> HeldChild::Fork(const std::vector<std::string>& command,
     BecomeCommand(argv.data(), setup, go_read.get(), error_write.get());
   }
   Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  HeldChild child(pid, std::move(pidfd), std::move(go_write), std::move(error_read));
+  ForkedCommand child(pid, std::move(pidfd), std::move(go_write), std::move(error_read));
   if (!child.pidfd_) {
     const int error = errno;
     child.Abandon();
@@ -69,7 +69,7 @@ Result<HeldChild> HeldChild::Fork(const std::vector<std::string>& command,
   return child;
 }
 
-int HeldChild::Release() {
+int ForkedCommand::Release() {
   ::send(go_.get(), "g", 1, MSG_NOSIGNAL);
   go_.reset();
   int error = 0;
@@ -82,12 +82,12 @@ int HeldChild::Release() {
   return error;
 }
 
-void HeldChild::Abandon() {
+void ForkedCommand::Abandon() {
   go_.reset();
   Reap();
 }
 
-siginfo_t HeldChild::Reap() {
+siginfo_t ForkedCommand::Reap() {
   siginfo_t info{};
   while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED) != 0 && errno == EINTR) {
   }

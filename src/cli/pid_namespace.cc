@@ -1,4 +1,4 @@
-#include "cli/host.h"
+#include "cli/pid_namespace.h"
 
 #include <sys/stat.h>
 

@@ -1,4 +1,4 @@
-#include "client/frame.h"
+#include "wire/frame.h"
 
 #include <sys/socket.h>
 

@@ -1,14 +1,14 @@
-// HeldChild: a command's process, forked but held before its first instruction.
+// ForkedCommand: a command's process, forked, that waits before its exec until it is told to go on.
 //
 // `corral run` and the library fork, have the daemon put the child in its group, and only then
 // let it go on to exec: nothing the command does happens outside the group.
 //
-//   auto child = HeldChild::Fork(argv, setup);
+//   auto child = ForkedCommand::Fork(argv, setup);
 //   ... attach child->pid() ...
 //   if (int error = child->Release()) ...          // exec failed; the child is gone
 //   siginfo_t end = child->Reap();
-#ifndef CORRAL_CLIENT_HELD_CHILD_H_
-#define CORRAL_CLIENT_HELD_CHILD_H_
+#ifndef CORRAL_CLIENT_FORKED_COMMAND_H_
+#define CORRAL_CLIENT_FORKED_COMMAND_H_
 
 #include <corral/result.h>
 #include <signal.h>
@@ -26,10 +26,11 @@ struct ChildSetup {
   bool detach = false;          // a session of its own, /dev/null as standard files
 };
 
-class HeldChild {
+class ForkedCommand {
  public:
   // The command has the signal mask of the caller.
-  static Result<HeldChild> Fork(const std::vector<std::string>& command, const ChildSetup& setup);
+  static Result<ForkedCommand> Fork(const std::vector<std::string>& command,
+                                    const ChildSetup& setup);
 
   pid_t pid() const { return pid_; }
   // Readable when the command has ended.
@@ -44,7 +45,7 @@ class HeldChild {
   siginfo_t Reap();
 
  private:
-  HeldChild(pid_t pid, Fd pidfd, Fd go, Fd exec_error)
+  ForkedCommand(pid_t pid, Fd pidfd, Fd go, Fd exec_error)
       : pid_(pid),
         pidfd_(std::move(pidfd)),
         go_(std::move(go)),
@@ -58,4 +59,4 @@ class HeldChild {
 
 }  // namespace corral
 
-#endif  // CORRAL_CLIENT_HELD_CHILD_H_
+#endif  // CORRAL_CLIENT_FORKED_COMMAND_H_
