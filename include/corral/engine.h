@@ -25,7 +25,7 @@
 // (EDEADLK), and it should be short: what is told next waits. An exception that leaves it is
 // logged.
 //
-// Tasks and groups must be gone before their engine is; the engine's end aborts if not.
+// Tasks and groups must end before their engine; its destructor aborts the program if one is left.
 #ifndef CORRAL_ENGINE_H_
 #define CORRAL_ENGINE_H_
 
@@ -94,7 +94,7 @@ class Task {
   }
   ~Task() { End(); }
 
-  // The last thing that is heard of it. Its groups may get empty by this. Again: no effect.
+  // The task ends. Its groups may get empty by this. A second call has no effect.
   void End();
 
   explicit operator bool() const { return core_ != nullptr; }
@@ -113,7 +113,7 @@ class Task {
 
 // A group, or the root of a hierarchy, which holds every task that is in no group of it. With
 // this object the group is removed: at once if nothing is in it, else as soon as it gets empty.
-// A root takes its hierarchy along when no group is left.
+// With a root its hierarchy ends, as soon as no group is left.
 class Group {
  public:
   Group() = default;  // none: every call fails with ENODEV
@@ -143,7 +143,7 @@ class Group {
   Result<void> Enter(const Task& task) const { return Enter(task.id()); }
   Result<void> Enter(TaskId task) const;
 
-  // A new task here: born in every root, then moved. Errors of Engine::Begin() and Enter().
+  // A new task here: begun in every root, then moved. Errors of Engine::Begin() and Enter().
   Result<Task> Begin() const;
 
   // Those in the group itself, or also in all below it. ENODEV.

@@ -102,7 +102,7 @@ class CssOwner {
   virtual ~CssOwner() = default;
 };
 
-// Nothing of this css is touched after the last reference is gone: rmdir may take it away.
+// Touches nothing of this css after the count is down: rmdir may free it then.
 inline void Css::Put() {
   if (is_root()) return;
   CssOwner* const owner = owner_;

@@ -68,7 +68,7 @@ struct ExistingTask {
 
 // Who hears of each birth and death. A tracker makes its calls one at a time, under a
 // lock that HoldTasks() takes, too: nobody is moved from one call to the other that belongs to it.
-// What it is told twice it must ignore. A call must not call the tracker.
+// It must ignore what it is told twice. A call must not call the tracker.
 //
 // In line (`inproc`): CanFork, Forked, then the child's word is published; Exited, then the word
 // is cleared. Later (`bpf`): no CanFork; see bpf_tracker.h.
@@ -111,8 +111,8 @@ struct AuditReport {
   std::uint64_t unsettled = 0;           // tasks inside exec or on their way out: look again later
 };
 
-// What hooks could not do by themselves since the tracker started. What is owed to processes that
-// the kernel hides from its tracing is in `hidden` alone: it is as it must be there.
+// What hooks could not do by themselves since the tracker started. What comes of processes that the
+// kernel hides from its tracing is in `hidden` alone: it is expected there.
 struct MissCounts {
   std::uint64_t bells = 0;           // doorbell full; nothing lost, everything is scanned
   std::uint64_t out_of_table = 0;    // tid or css_set beyond its table
@@ -137,7 +137,7 @@ struct MissCounts {
             .recursion = recursion - earlier.recursion,
             .hidden = hidden - earlier.hidden};
   }
-  // Those that should not be: not a full doorbell, where nothing is lost, nor what is hidden.
+  // Those that should be 0. A full doorbell loses nothing, and what is hidden is expected.
   std::uint64_t unexpected() const {
     return out_of_table + unknown_deaths + adopted + displaced + retries + recursion;
   }
@@ -178,8 +178,8 @@ class Tracker {
   virtual SetCount Count(CssSetId set) const = 0;
 
   // Calls fn for every live task, tids ascending. A task that lives through the whole call
-  // is seen once (one inside exec: under its old tid or not at all); one that is born or
-  // dies meanwhile, or not.
+  // is seen once (one inside exec: under its old tid or not at all); one that begins or
+  // ends meanwhile may be seen or not.
   virtual void ForEachTask(const std::function<void(Tid, Place)>& fn) const = 0;
 
   // From now on `listener` is told of births and deaths, beginning with all tasks there are
