@@ -28,7 +28,7 @@ class EngineCore final : private Tracker::Listener {
   ~EngineCore() override;
 
   // ---- tasks
-  // In the root of every hierarchy; bears the tasks that nobody else does. Never listed.
+  // In the root of every hierarchy; the parent of tasks that have no other. Never listed.
   static constexpr TaskId kProgram{1};
   Result<TaskId> Begin(TaskId parent);  // REQUIRES: the parent does not end meanwhile
   void End(TaskId task);

@@ -99,9 +99,9 @@ class EngineCore::AtWork {
 
 // A tid of a list may be another task's when it is looked at. So who it is, is looked up between
 // two lists: whoever is the same from before the second one until it is marked was in that.
-// Through when a list shows only tasks that were marked before it was made: what they bear later
+// Through when a list shows only tasks that were marked before it was made: what they begin later
 // finds their mark. What is born while we are at work is marked by its birth, or a chain of tasks
-// that each bear one and end would run ahead of us for ever.
+// that each begin one and end would run ahead of us for ever.
 Result<std::size_t> EngineCore::Kill(CgroupId group, const std::function<void(TaskId)>& end) {
   const auto facts = registry_.Facts(group);
   if (!facts) return Fail(ENODEV, "the group is gone");

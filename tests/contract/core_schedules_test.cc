@@ -27,7 +27,7 @@ struct Machine {
     return registry.Mkdir(parent, name, {}).value();
   }
   bool Attach(CgroupId to, Tid task) { return registry.Attach(to, task, {}).has_value(); }
-  void Bear() { tracker.Birth(kParent, kChild, Tgid{kChild.value}); }
+  void Fork() { tracker.Birth(kParent, kChild, Tgid{kChild.value}); }
   void Pump() {
     struct Ear final : Tracker::Listener {
       explicit Ear(Registry& to) : registry(to) {}
@@ -74,7 +74,7 @@ TEST(CoreSchedules, PopulatedDoesNotStayBecauseOfARaiseThatCameToNothing) {
                          m.registry.Settle();
                          hidden = m.registry.Info(job)->populated;
                        }}});
-      m.Bear();
+      m.Fork();
     }
     m.Pump();
     if (!left) return false;
@@ -107,7 +107,7 @@ TEST(CoreSchedules, ABirthDoesNotEnterTheGroupThatGotTheIdOfItsSet) {
                          next = m.Mkdir(m.root, "next");
                          EXPECT_TRUE(m.Attach(next, kOther));
                        }}});
-      m.Bear();
+      m.Fork();
     }
     if (next.value == 0 || m.tracker.Describe(kOther)->set != set) return false;
     EXPECT_THAT(m.registry.Tasks(next).value(), ElementsAre(kOther));
@@ -149,7 +149,7 @@ TEST(CoreSchedules, ASetThatGoesWhileARaiseHidesItsEmptyingIsStillTold) {
                                    m.Attach(m.root, kOther) && m.Attach(m.other, kOther);
                          EXPECT_THAT(m.registry.Remove(x), IsOk());
                        }}});
-      m.Bear();
+      m.Fork();
     }
     m.Pump();
     if (!left || !emptied) return false;
@@ -169,7 +169,7 @@ TEST(CoreSchedules, RmdirWaitsForARaiseThatComesToNothing) {
     const CgroupId job = m.Mkdir(m.root, "job");
     EXPECT_TRUE(m.Attach(job, kParent));
     const CssSetId set = m.tracker.Describe(kParent)->set;
-    Halted birth(halt, [&] { m.Bear(); });
+    Halted birth(halt, [&] { m.Fork(); });
     EXPECT_TRUE(m.Attach(m.root, kParent));
     if (m.tracker.Describe(kChild)) continue;  // too late: it is in
     if (m.tracker.Count(set).count != 0) ++met;

@@ -96,7 +96,7 @@ class LiveRaces : public TrackerContract {
     const MissCounts missed = tracker().misses() - before;
     EXPECT_EQ(missed.unexpected() + missed.bells, 0u);
     const bool resync = Drain().resync;
-    EXPECT_TRUE(!resync || missed.hidden != 0);  // process 1 may have borne a child meanwhile
+    EXPECT_TRUE(!resync || missed.hidden != 0);  // process 1 may have forked meanwhile
   }
   // Lines that scripts/nightly repeats in its summary.
   void Report(const char* what, std::uint64_t count) {

@@ -46,7 +46,7 @@ struct Machine {
       }
     }
   }
-  void Bear() { tracker.Birth(kParent, kChild, Tgid{kChild.value}); }
+  void Fork() { tracker.Birth(kParent, kChild, Tgid{kChild.value}); }
   InprocTracker tracker{{.tids = 64, .sets = 16}};
 };
 
@@ -59,7 +59,7 @@ TEST(Schedules, AChildFollowsAParentThatIsMovedAtAnyStepOfTheBirth) {
     bool moved = false;
     {
       AtSteps script({{step, [&] { moved = m.Move(kParent, kB); }}});
-      m.Bear();
+      m.Fork();
     }
     if (!moved) continue;
     ++met;
@@ -82,7 +82,7 @@ TEST(Schedules, AChildFollowsAParentThatIsMovedAtAnyTwoStepsOfTheBirth) {
         {
           AtSteps script(
               {{first, [&] { m.Move(kParent, kB); }}, {second, [&] { m.Move(kParent, last); }}});
-          m.Bear();
+          m.Fork();
         }
         EXPECT_EQ(m.At(kChild), m.At(kParent));
         EXPECT_THAT(m.tracker.Audit().differences, IsEmpty());
@@ -103,7 +103,7 @@ TEST(Schedules, AChildThatIsMovedItselfIsCountedWhereItWasMoved) {
       {
         AtSteps script(
             {{first, [&] { m.Move(kParent, kB); }}, {second, [&] { moved = m.Move(kChild, kC); }}});
-        m.Bear();
+        m.Fork();
       }
       if (!moved) continue;
       ++met;
@@ -129,7 +129,7 @@ TEST(Schedules, ASetThatWasSeenEmptyIsNeverLeftByABirthUnderWay) {
                          seen = m.tracker.Count(kA);
                          if (seen->count == 0) m.tracker.RetireSet(kA);
                        }}});
-      m.Bear();
+      m.Fork();
     }
     if (!seen || seen->count != 0) continue;
     ++met;
@@ -151,7 +151,7 @@ TEST(Schedules, ASetThatWasSeenEmptyIsNeverLeftByABirthThatTakesItsChildAlong) {
                                                                   m.Move(kParent, kA);
                                                                   seen = m.tracker.Count(kB);
                                                                 }}});
-        m.Bear();
+        m.Fork();
       }
       if (!seen || seen->count != 0) continue;
       ++met;
@@ -177,7 +177,7 @@ TEST(Schedules, EveryLiveWordIsCountedAtEveryStep) {
                          EXPECT_GE(m.tracker.Count(set).count, words[set]);
                        }
                      }}});
-    m.Bear();
+    m.Fork();
     m.Move(kParent, kB);
     m.Move(kChild, kB);
     m.tracker.Death(kChild);
@@ -204,7 +204,7 @@ TEST(Schedules, AMoveNeverRevivesATaskThatDiesInsideIt) {
   for (int step = 1; step <= kMostSteps; ++step) {
     SCOPED_TRACE(step);
     Machine m;
-    m.Bear();
+    m.Fork();
     bool died = false;
     bool moved = false;
     {

@@ -52,7 +52,7 @@ class StressFamily {
     } else if (dice < 6 && !leaving_.empty()) {
       EndSlowDeath();
     } else if (alive_.empty() || dice % 2 == 0) {
-      Bear();
+      Fork();
     } else {
       Kill(random_() % alive_.size());
     }
@@ -72,7 +72,7 @@ class StressFamily {
     Tgid tgid;
   };
 
-  void Bear() {
+  void Fork() {
     const auto tid = TakeTid();
     if (!tid) return;
     const bool by_anchor = alive_.empty() || random_() % 2 == 0;

@@ -322,7 +322,7 @@ TEST_P(TrackerContract, MissesNothingInOrdinaryLife) {
   const MissCounts missed = tracker().misses() - before;
   EXPECT_EQ(missed.unexpected() + missed.bells, 0u);
   const bool resync = Drain().resync;
-  EXPECT_TRUE(!resync || missed.hidden != 0);  // a hidden process may have borne a child
+  EXPECT_TRUE(!resync || missed.hidden != 0);  // a hidden process may have forked
 }
 
 TEST_P(TrackerContract, FindsNothingToMendWhenAllIsWell) {

@@ -124,7 +124,7 @@ class FaultyWorld : protected Machine, public CoreTest {
     last_->Arm("CanAttach", FaultySubsystem::Fault::kRefuse, 2);
     return MoveProcess();
   }
-  Result<void> Bear() { return machine_.Birth(leader_, Tid{4000}, Tgid{4000}); }
+  Result<void> ForkLeader() { return machine_.Birth(leader_, Tid{4000}, Tgid{4000}); }
   Result<void> End() { return machine_.Death(thread_), Result<void>(); }
   Result<void> ReadFiles() { return Ended(FilesOf("/a")); }
   Result<void> WriteFile() { return Set(kind_.written); }

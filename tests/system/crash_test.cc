@@ -115,7 +115,7 @@ TEST_F(Crash, HooksCountOnWhileNoDaemonRuns) {
     ASSERT_EQ(Write(mnt() + "/" + name + "/notify_on_release", "1"), 0);
   }
   const pid_t ends = SleeperIn(emptied);
-  // Its shell waits for the end of the daemon, then bears a child and goes on without it.
+  // Its shell waits for the end of the daemon, then forks and goes on without the child.
   const pid_t parent = ::fork();
   if (parent == 0) {
     if (Write(used + "/tasks", "0") != 0) ::_exit(1);

@@ -203,7 +203,7 @@ TEST_F(Truth, AProcessMovedWhileItsThreadsMakeThreadsLeavesNobodyBehind) {
   ExpectCleanAudit();
 }
 
-// A process that bears `kChildren` children as fast as it can when a byte arrives, tells them
+// A process that forks `kChildren` children as fast as it can when a byte arrives, tells them
 // in the order of their births, reaps them when the next byte comes, and says so.
 constexpr int kChildren = 16;
 using Children = std::array<pid_t, kChildren>;

@@ -77,7 +77,7 @@ TEST_F(EngineThreads, TasksAreHandedOnAndMovedWhileTheyBear) {
 }
 
 // Nobody who is in the group, or is born by one of them, comes through unmarked; also where each
-// ends when it has borne the next, faster than anybody can make a list.
+// ends when it has begun the next, faster than anybody can make a list.
 TEST_F(EngineThreads, KillMissesNoneThatIsBornMeanwhile) {
   constexpr int kRounds = 20;
   for (int round = 0; round < kRounds; ++round) {
@@ -115,7 +115,7 @@ TEST_F(EngineThreads, ManyWaitForOneGroup) {
   EXPECT_EQ(woken, kThreads);
 }
 
-// However many bear at once, a limit is reached and never exceeded.
+// However many begin at once, a limit is reached and never exceeded.
 TEST_F(EngineThreads, ALimitHolds) {
   constexpr std::size_t kMax = 100;
   constexpr int kRounds = 20;

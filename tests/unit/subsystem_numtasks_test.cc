@@ -107,7 +107,7 @@ TEST_F(NumtasksWithoutInheritance, AChildBeginsWithoutALimit) {
   EXPECT_EQ(Read("/a/b/numtasks.max"), "max\n");
 }
 
-// Eight threads bear, end and move: no limit is ever exceeded by births, and in the end what was
+// Eight threads begin, end and move: no limit is ever exceeded by births, and in the end what was
 // counted is what is there.
 TEST_F(NumtasksInLine, CountRightAndHoldTheirLimitUnderLoad) {
   constexpr std::uint32_t kWorkers = 7;

@@ -177,7 +177,7 @@ bool Freezer::Settle(std::chrono::milliseconds most) {
 }
 
 // Whether every member was seen stopped. That is all members: whoever was listed before the looks
-// is stopped and bears nobody since, whoever was born before is listed after them, with the tree
+// is stopped and forks nobody since, whoever was born before is listed after them, with the tree
 // held, so that nobody comes from elsewhere. A member that is inside fork is not stopped yet.
 bool Freezer::Pass(How how) {
   bool all_stopped = false;
