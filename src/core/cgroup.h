@@ -14,24 +14,11 @@
 #include <vector>
 
 #include "core/subsystem_table.h"
+#include "core/types.h"
 
 namespace corral {
 
-struct Dialect;  // of control: how a hierarchy is shown; the core never looks inside
 struct Hierarchy;
-
-// What differs between dialects where notifications are decided (spec 2).
-struct ReleaseRules {
-  bool per_emptying = false;      // each emptying is told by itself, with the path it had then
-  bool outlives_removal = false;  // a cgroup removed while its notification waits is still told
-};
-
-// How many cgroups there may be below one (spec 4.6).
-inline constexpr std::uint64_t kNoQuota = UINT64_MAX;
-struct Quotas {
-  std::uint64_t depth = kNoQuota;        // levels
-  std::uint64_t descendants = kNoQuota;  // on all levels together
-};
 
 struct Cgroup {
   Cgroup() = default;

@@ -67,7 +67,7 @@ CpuTime Registry::OwnCpuTimeLocked(const Cgroup& cgroup, const CpuReading& now) 
 
 // Parents come before their children, so from the end each sum is complete when it is added to
 // its parent's.
-Registry::CpuTimesById Registry::CpuTimesLocked(const Cgroup& top, const CpuReading& now) const {
+CpuTimesById Registry::CpuTimesLocked(const Cgroup& top, const CpuReading& now) const {
   CpuTimesById times;
   std::unordered_map<CgroupId, CpuTimes> paid;  // by sets that are not retired yet; subtree: below
   for (const auto& [set, unlinked] : unlinked_) {
@@ -112,7 +112,7 @@ CpuTime Registry::MachineCpuTime() {
   return all;
 }
 
-Result<Registry::CpuTimesById> Registry::CpuTimesBelow(CgroupId top) {
+Result<CpuTimesById> Registry::CpuTimesBelow(CgroupId top) {
   CpuMeter* const meter = UsedMeter();
   if (!meter) return Fail(ENOTSUP, "this tracker knows nothing of CPU time");
   // A walk over the machine's tasks, before the lock. What is folded meanwhile is in no set that

@@ -47,152 +47,11 @@
 #include "core/release_queue.h"
 #include "core/subsystem_table.h"
 #include "core/task_callbacks.h"
+#include "core/types.h"
 
 namespace corral {
 
-struct HierarchyOptions {
-  std::string name;  // may be empty
-  SubsystemSet subsystems = 0;
-  std::string release_agent;  // empty: none
-  std::string agent_user;     // empty: root
-  bool built_in = false;
-  bool clone_children = false;  // of the root
-  bool noprefix = false;        // this and the dialect are kept for `control`
-  bool css_inherit = true;      // NewCss::inherits
-  // Below the root there are `descendants` at most; each cgroup directly below it begins with
-  // `depth`, which whoever may write the root's files changes.
-  Quotas quotas = {};
-  const Dialect* dialect = nullptr;
-  ReleaseRules rules = {};
-};
-
-struct HierarchyInfo {
-  HierarchyId id;
-  std::string name;
-  std::string label;  // the name; without one, its subsystems
-  SubsystemSet subsystems = 0;
-  CgroupId root;
-  bool built_in = false;
-  bool clone_children = false;  // of the root
-  bool noprefix = false;
-  const Dialect* dialect = nullptr;
-  std::string release_agent;
-  std::string agent_user;
-  std::size_t cgroups = 0;  // the root included
-};
-
-// What every use of a directory or a file of a cgroup asks first.
-struct CgroupFacts {
-  HierarchyId hierarchy;
-  CgroupId parent;  // 0 for a root
-  SubsystemSet subsystems = 0;
-  bool noprefix = false;
-  bool is_root = false;
-  const Dialect* dialect = nullptr;
-};
-
-struct MkdirOptions {
-  bool auto_remove = false;  // remove it when it is released
-  std::string note = {};     // Registry::SetNote
-};
-
-struct CgroupInfo {
-  CgroupId id;
-  CgroupId parent;  // 0 for a root
-  HierarchyId hierarchy;
-  std::string hierarchy_name;  // its label
-  std::string path;            // begins with '/'
-  std::size_t children = 0;
-  bool notify_on_release = false;
-  bool auto_remove = false;
-  bool populated = false;  // the subtree has tasks, or some on their way out (spec 10.10)
-  std::uint64_t releases = 0;
-};
-
-struct EventsInfo {
-  bool populated = false;
-  std::uint64_t releases = 0;
-  std::uint64_t serial = 0;  // grows with every change of the two
-};
-
-// One cgroup of a listing of a subtree. No paths: of a deep tree they would be as much as the
-// square of its depth.
-struct TreeNode {
-  CgroupId id;
-  std::size_t parent = 0;    // its place in the listing; the first one's is 0
-  std::string name;          // empty for a root
-  std::size_t tasks = 0;     // its own
-  std::size_t children = 0;  // whether or not they are in the listing
-  bool populated = false;
-  bool notify_on_release = false;
-};
-
-// One task of a listing, and where in it its cgroup is.
-struct TreeTask {
-  Tid tid;
-  Tgid tgid;
-  std::size_t node = 0;
-};
-
-struct ListOptions {
-  std::size_t depth = SIZE_MAX;  // levels below the first one
-  std::vector<TreeTask>* tasks =
-      nullptr;  // filled with those of the listed cgroups, tids ascending
-};
-
-struct TaskMember {
-  Tid tid;
-  Tgid tgid;
-  CssSetId set;
-};
-
-// Something a subscriber may want to know. Delivered in order, without locks.
-struct Event {
-  enum class Kind {
-    kChanged,   // what cgroup.events shows of this cgroup changed
-    kReleased,  // the cgroup was released (spec 10.1), notify_on_release or not
-    kRemoved,   // the cgroup is gone
-  };
-  Kind kind;
-  CgroupId cgroup;
-  HierarchyId hierarchy;
-  // As it was when this happened; empty for kChanged, where nobody asks (TellPaths), and where it
-  // is longer than kMostTold, or has more than kMostLevelsTold.
-  std::string path;
-  bool auto_remove = false;
-  std::optional<bool> populated;  // kChanged: it became so; nothing: only `releases` changed
-};
-
-// What an agent is started with (spec 10.4).
-struct Notification {
-  std::uint64_t number = 0;  // FinishNotification
-  CgroupId cgroup;
-  HierarchyId hierarchy_id;
-  std::string hierarchy;  // its label
-  std::string path;
-  std::string agent;  // empty: none is set, nothing to start
-  std::string agent_user;
-  const Dialect* dialect = nullptr;
-};
-
-// Asked after a task was moved and before anybody is told: a failure undoes the move and
-// is the answer. Used to see that the tid is still the task whose permission was checked.
-using AttachGuard = std::function<Result<void>()>;
-
-// How a journal's rows name dialects, of which the core knows only where they are.
-struct DialectNames {
-  std::function<std::string(const Dialect&)> name_of;
-  std::function<const Dialect*(std::string_view)> find;  // null: there is none of that name
-};
-
 class RowReader;
-
-// A registered subsystem (spec 12.4).
-struct SubsystemInfo {
-  std::string name;
-  HierarchyId hierarchy;    // 0: bound nowhere
-  std::size_t cgroups = 1;  // of that hierarchy, the root included
-};
 
 class Registry : private CssOwner {
  public:
@@ -321,11 +180,6 @@ class Registry : private CssOwner {
   // Since the cgroup was made, or for a root its hierarchy. ENODEV; ENOTSUP: no meter.
   Result<CpuTime> CpuTimeOf(CgroupId id, bool subtree);
   // The same of it and of all below it, with one look at the machine.
-  struct CpuTimes {
-    CpuTime own;
-    CpuTime subtree;
-  };
-  using CpuTimesById = std::unordered_map<CgroupId, CpuTimes>;
   Result<CpuTimesById> CpuTimesBelow(CgroupId top);
   // Dead tasks of the subtree that CpuTimeOf() does not know yet: wait for 0 (CpuMeter::Uncharged).
   std::uint64_t CpuUncharged(CgroupId id);
@@ -578,12 +432,6 @@ class Registry : private CssOwner {
 
 // The processes of these tasks, ascending, each once.
 std::vector<Tgid> ProcessesOf(const std::vector<TaskMember>& tasks);
-
-// What an event's or a notification's path may be long where longer ones are of no use: enough
-// for 200 levels of the longest names (spec 5.7). An event's has no more levels than that either:
-// going up from each group of a tree that is removed would cost the square of its depth.
-inline constexpr std::size_t kMostTold = std::size_t{64} << 10;
-inline constexpr std::size_t kMostLevelsTold = 1024;
 
 // Of a cgroup, never recursively. REQUIRES: the tree lock.
 // The path from its root; no more than the first `most` bytes.

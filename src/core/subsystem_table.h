@@ -15,11 +15,9 @@
 #include <string_view>
 #include <vector>
 
-namespace corral {
+#include "core/types.h"
 
-// Some of the registered subsystems: bit n is number n, in the order of registration.
-using SubsystemSet = std::uint32_t;
-constexpr bool Has(SubsystemSet set, std::size_t number) { return (set >> number & 1) != 0; }
+namespace corral {
 
 // A cgroup's css by subsystem number; null where the subsystem is not of its hierarchy.
 using CssList = std::vector<std::shared_ptr<Css>>;

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "base/errors.h"
+#include "base/event_fd.h"
 #include "daemon/handlers.h"
 #include "wire/bytes.h"
 
@@ -163,14 +164,15 @@ Result<Json> Wait(Request& rq) {
                 "below it",
                 FullPath(info));
   }
-  Waiters::Waiter waiter(rq.daemon.waiters(), id);
-  if (waiter.fd() < 0) return Fail(EMFILE, "the daemon has no descriptor left to wait with");
+  EventFd changed;
+  if (changed.fd() < 0) return Fail(EMFILE, "the daemon has no descriptor left to wait with");
+  Waiters::Entry entry(rq.daemon.waiters(), id, changed);
   for (;;) {
-    waiter.Reset();
+    changed.Reset();
     auto events = registry.Events(id);
     if (!events) return Json{{"path", FullPath(info)}, {"existed", false}};
     if (!events->populated) return Json{{"path", FullPath(info)}, {"existed", true}};
-    pollfd fds[] = {{.fd = waiter.fd(), .events = POLLIN, .revents = 0},
+    pollfd fds[] = {{.fd = changed.fd(), .events = POLLIN, .revents = 0},
                     {.fd = rq.connection, .events = POLLRDHUP, .revents = 0},
                     {.fd = rq.daemon.shutdown_fd(), .events = POLLIN, .revents = 0}};
     ::poll(fds, 3, -1);

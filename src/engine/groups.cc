@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "base/errors.h"
+#include "base/event_fd.h"
 #include "engine/engine_core.h"
 
 namespace corral {
@@ -107,15 +108,16 @@ Result<void> EngineCore::WaitEmpty(CgroupId group, std::chrono::milliseconds tim
   if (registry_.IsRoot(group)) return Fail(EINVAL, "a root is never empty");
   const bool for_ever = timeout == milliseconds::max();
   const auto end = Clock::now() + (for_ever ? milliseconds{} : timeout);
-  Waiters::Waiter waiter(waiters_, group);
+  EventFd changed;
+  Waiters::Entry entry(waiters_, group, changed);
   for (;;) {
-    waiter.Reset();
+    changed.Reset();
     const auto events = registry_.Events(group);
     if (!events) return Fail(ENODEV, "the group is gone");
     if (!events->populated) return {};
     const auto left = std::chrono::ceil<milliseconds>(end - Clock::now()).count();
     if (!for_ever && left <= 0) return Fail(ETIMEDOUT, "the group still has tasks");
-    pollfd fds[] = {{.fd = waiter.fd(), .events = POLLIN, .revents = 0}};
+    pollfd fds[] = {{.fd = changed.fd(), .events = POLLIN, .revents = 0}};
     constexpr std::int64_t kMost = 1'000'000'000;
     (void)::poll(fds, 1, for_ever ? -1 : static_cast<int>(std::min<std::int64_t>(left, kMost)));
   }
