@@ -17,7 +17,7 @@
 
 struct account {
 	corral_u64 task;	/* its address: no other task's before this ends. 0: free */
-	corral_u32 set;		/* charged last; of a dead task: that has to pay the rest */
+	corral_u32 set;		/* charged last; of a dead task: pays the rest */
 	corral_u32 dead;
 	corral_u64 born;	/* of a dead task: its start_time, which changes no more */
 	corral_u64 total, user, system;	/* charged already */
@@ -78,14 +78,14 @@ struct result {
 	corral_u32 set;
 	corral_u32 found;
 	corral_u32 dead;
-	corral_u32 stale;	/* another task's account was here: that of who left `stale_set` */
+	corral_u32 stale;	/* an account of another task, which left `stale_set`, was here */
 	corral_u32 stale_set;
 	corral_u32 unused;
 	struct sums due;
 };
 
-/* A pointer as a number to calculate with, which the verifier allows no pointer to be.
- * Nothing else of a task stays the same through an exec by a thread, and is its own alone. */
+/* A task's address as a number to calculate with, which the verifier allows with no pointer. It is
+ * a task's own alone and stays the same when a thread execs; nothing else of a task does both. */
 static __always_inline corral_u64 address_of(struct task_struct *task)
 {
 	struct task_struct *volatile pointer = task;

@@ -104,7 +104,7 @@ static long check_limit(corral_u32 i, struct climb *climb)
 }
 
 /* The number of the innermost limit that css_set `set` would exceed with `more` tasks more; 0:
- * none. A half may be filled anew while we read it, once the generation went on twice: again. */
+ * none. A half may be filled anew while we read it, once the generation went on twice: read again. */
 static __noinline corral_u32 exceeded(corral_u32 set, corral_u32 more)
 {
 	corral_u32 zero = 0;
@@ -158,7 +158,7 @@ extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type
 				corral_u64 value) __ksym __weak;
 
 /* After the tracker's hook: the child has its word, is counted, and has not run. Workers that the
- * kernel makes for a process are let be: they cannot be had without it, and it did not ask. */
+ * kernel makes for a process live: a kill would end the process too, which did not ask for them. */
 SEC("tp_btf/task_newtask")
 int BPF_PROG(limit_kill, struct task_struct *task, unsigned long clone_flags)
 {

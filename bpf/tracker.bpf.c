@@ -78,8 +78,8 @@ static __always_inline int is_hidden(corral_u32 tgid)
 /*
  * A task that was not known has met a hook, and the miss is counted: it was adopted, or it dies.
  * (What else asks for a resync is no such miss.) Who it was is told for the log. A process whose
- * parent is hidden is as it must be; a thread is made by its own process. Not static: the verifier
- * looks at it once, not at each way on which a hook comes here.
+ * parent is hidden is expected; a thread is not, its own process makes it. Not static, so that the
+ * verifier looks at it once, and not again for each path that leads here.
  */
 __noinline int corral_tell_unknown(corral_u32 id)
 {
