@@ -15,9 +15,10 @@ struct Inode {
   static Inode Directory(CgroupId cgroup) { return {cgroup.value << 8}; }
   static Inode File(CgroupId cgroup, unsigned row) { return {cgroup.value << 8 | (row + 1)}; }
   CgroupId cgroup() const { return CgroupId{number >> 8}; }
-  bool is_directory() const { return (number & 0xff) == 0; }
+  bool is_directory() const { return slot() == 0; }
+  unsigned slot() const { return static_cast<unsigned>(number & 0xff); }
   // REQUIRES: not a directory.
-  unsigned row() const { return static_cast<unsigned>(number & 0xff) - 1; }
+  unsigned row() const { return slot() - 1; }
   bool operator==(const Inode&) const = default;
 };
 

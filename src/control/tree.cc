@@ -33,19 +33,33 @@ blksize_t BlockFor(off_t size) {
   return static_cast<blksize_t>(std::bit_ceil(static_cast<std::uint64_t>(std::max(size, kPage))));
 }
 
+// Whether a directory lets him do what `want` says (R_OK, W_OK, X_OK).
+bool Permits(const NodeAttr& directory, const Dialect& dialect, const Credentials& who, int want) {
+  if (who.Has(Credentials::kDacOverride)) return true;
+  if (who.Has(Credentials::kDacReadSearch) && (want & W_OK) == 0) return true;
+  const auto mode = static_cast<int>(directory.mode.value_or(dialect.root_mode));
+  const int shift = who.uid == directory.uid ? 6 : who.InGroup(directory.gid) ? 3 : 0;
+  return ((mode >> shift) & want) == want;
+}
+
 }  // namespace
 
 Tree::Tree(Registry& registry, const Host& host)
-    : registry_(registry), host_(host), files_(registry), attributes_(registry) {}
+    : registry_(registry), host_(host), files_(registry) {}
 
-Result<Tree::Node> Tree::Locate(Inode inode) const {
-  const auto facts = registry_.Facts(inode.cgroup());
-  if (!facts) return Fail(ENOENT, "cgroup {} is gone", inode.cgroup().value);
+// ---- nodes
+
+Result<Tree::Node> Tree::NodeIn(DirectoryView cgroup, Inode inode) const {
+  const Dialect& dialect = DialectOf(cgroup.facts.dialect);
   const ControlFiles::Row* const row = inode.is_directory() ? nullptr : files_.at(inode.row());
-  if (!inode.is_directory() && (!row || !InScope(*row, *facts))) {
+  if (!inode.is_directory() && (!row || !InScope(*row, cgroup.facts))) {
     return Fail(ENOENT, "no inode {:#x}", inode.number);
   }
-  return Node{inode, *facts, DialectOf(facts->dialect), row};
+  return Node{std::move(cgroup), dialect, row, inode};
+}
+
+Result<Tree::Node> Tree::Locate(Inode inode) const {
+  return NodeIn(TRY(registry_.View(inode.cgroup())), inode);
 }
 
 Result<Tree::Node> Tree::LocateDirectory(Inode inode) const {
@@ -53,146 +67,116 @@ Result<Tree::Node> Tree::LocateDirectory(Inode inode) const {
   return Locate(inode);
 }
 
-// ---- attributes
-
-AsMade Tree::MadeAs(const Node& node) {
-  if (!node.row) return {.mode = node.dialect.root_mode};
-  const bool parents = node.row->file.writers == ControlFile::For::kParents;
-  return {.mode = ModeOf(node.row->file, node.dialect),
-          .owner = parents ? Inode::Directory(node.facts.parent) : Inode{}};
+Result<Tree::Entry> Tree::LocateEntry(Inode directory, std::string_view name) const {
+  if (!directory.is_directory()) return Fail(ENOTDIR, "inode {:#x} is a file", directory.number);
+  auto found = TRY(registry_.Lookup(directory.cgroup(), name));
+  const auto parent = TRY(NodeIn(std::move(found.parent), directory));
+  if (name.size() > parent.dialect.max_name) {
+    return Entry{parent, Fail(ENAMETOOLONG, "a name of {} bytes", name.size())};
+  }
+  if (const auto row = files_.Find(name, parent.cgroup.facts)) {
+    return Entry{parent, NodeIn(parent.cgroup, Inode::File(parent.cgroup.id, *row))};
+  }
+  if (!found.child) return Entry{parent, Fail(ENOENT, "nothing is named '{}'", name)};
+  const Inode inode = Inode::Directory(found.child->id);
+  return Entry{parent, NodeIn(*std::move(found.child), inode)};
 }
 
-struct stat Tree::StatOf(const Node& node, nlink_t links, off_t size) const {
-  const Inode inode = node.inode;
-  const NodeAttr attr = attributes_.Get(inode, MadeAs(node));
+// ---- attributes
+
+struct stat Tree::StatOf(const Node& node) const {
+  NodeAttr attr = node.cgroup.attributes.AsMade();
+  mode_t mode = node.dialect.root_mode;
+  if (node.row) {
+    mode = ModeOf(node.row->file, node.dialect);
+    if (node.row->file.writers == ControlFile::For::kParents) {
+      attr.uid = node.cgroup.above.uid;
+      attr.gid = node.cgroup.above.gid;
+    }
+  }
+  if (const AttrChange* const changes = node.cgroup.attributes.ChangesOf(node.inode.slot())) {
+    attr.Apply(*changes);
+  }
   struct stat out {};
-  out.st_ino = inode.number;
-  out.st_mode = attr.mode | (inode.is_directory() ? S_IFDIR : S_IFREG);
-  out.st_nlink = links;
+  out.st_ino = node.inode.number;
+  out.st_mode = attr.mode.value_or(mode) | (node.row ? S_IFREG : S_IFDIR);
+  out.st_nlink = node.row ? 1 : 2 + node.cgroup.children;
   out.st_uid = attr.uid;
   out.st_gid = attr.gid;
-  out.st_size = size;
-  out.st_blksize = BlockFor(size);
+  out.st_size = node.row ? SizeBound(node.row->file, host_) : 0;
+  out.st_blksize = BlockFor(out.st_size);
   out.st_atim = attr.atime;
   out.st_mtim = attr.mtime;
   out.st_ctim = attr.ctime;
   return out;
 }
 
-Result<struct stat> Tree::GetAttr(Inode inode) const {
-  const auto node = TRY(Locate(inode));
-  if (node.row) return StatOf(node, 1, SizeBound(node.row->file, host_));
-  const auto children = TRY(registry_.ChildCount(inode.cgroup()));
-  return StatOf(node, 2 + children, 0);
-}
+Result<struct stat> Tree::GetAttr(Inode inode) const { return StatOf(TRY(Locate(inode))); }
 
 Result<struct stat> Tree::SetAttr(Inode inode, const AttrChange& change) {
-  const auto node = TRY(Locate(inode));
-  attributes_.Change(inode, MadeAs(node), change);
-  auto now = GetAttr(inode);
-  if (!now) Forget(inode.cgroup());  // removed meanwhile
-  return now;
+  auto node = TRY(Locate(inode));
+  node.cgroup = TRY(registry_.SetAttributes(inode.cgroup(), inode.slot(), change));
+  return StatOf(node);
 }
 
-void Tree::TouchDirectory(const Node& directory) {
-  attributes_.Touch(directory.inode, MadeAs(directory));
-  const CgroupId cgroup = directory.inode.cgroup();
-  if (!registry_.Exists(cgroup)) Forget(cgroup);  // removed meanwhile
-}
-
-void Tree::Forget(CgroupId cgroup) {
-  attributes_.Forget(cgroup);
-  lists_.Forget(cgroup);
-}
+void Tree::Forget(CgroupId cgroup) { lists_.Forget(cgroup); }
 
 // ---- directories
 
-Result<Inode> Tree::Find(const Node& parent, std::string_view name) const {
-  if (name.size() > parent.dialect.max_name) {
-    return Fail(ENAMETOOLONG, "a name of {} bytes", name.size());
-  }
-  const CgroupId cgroup = parent.inode.cgroup();
-  if (auto row = files_.Find(name, parent.facts)) {
-    return Inode::File(cgroup, *row);
-  }
-  const auto child = TRY(registry_.Child(cgroup, name));
-  return Inode::Directory(child);
-}
-
 Result<struct stat> Tree::Lookup(Inode parent, std::string_view name) const {
-  const auto node = TRY(LocateDirectory(parent));
-  auto inode = TRY(Find(node, name));
-  return GetAttr(inode);
+  return StatOf(TRY(TRY(LocateEntry(parent, name)).node));
 }
 
 Result<struct stat> Tree::Mkdir(const Caller& caller, Inode parent, std::string_view name,
                                 mode_t mode, MkdirOptions options) {
-  const auto node = TRY(LocateDirectory(parent));
-  TRY(CheckName(name, node.dialect));
-  auto taken = Find(node, name);
+  const auto [above, taken] = TRY(LocateEntry(parent, name));
+  TRY(CheckName(name, above.dialect));
   if (taken) return Fail(EEXIST, "'{}' exists", name);
   if (taken.error().code != ENOENT) return Fail(taken.error());
 
-  mode_t kept = mode & ~caller.umask & (S_ISVTX | 0777);  // spec 4.2
-  gid_t group = caller.gid;
-  const NodeAttr above = attributes_.Get(parent, MadeAs(node));
-  if (node.dialect.set_group_id && (above.mode & S_ISGID) != 0) {
-    kept |= S_ISGID;
-    group = above.gid;
+  options.uid = caller.uid;
+  options.gid = caller.gid;
+  options.mode = mode & ~caller.umask & (S_ISVTX | 0777);  // spec 4.2
+  const NodeAttr attr = above.cgroup.attributes.Of(Attributes::kDirectory);
+  if (above.dialect.set_group_id && (attr.mode.value_or(0) & S_ISGID) != 0) {
+    *options.mode |= S_ISGID;
+    options.gid = attr.gid;
   }
-  auto made = attributes_.Create(caller.uid, group, kept, [&](std::string note) {
-    options.note = std::move(note);
-    return registry_.Mkdir(parent.cgroup(), name, options);
-  });
-  if (!made) return Fail(made.error());
-  TouchDirectory(node);
-  return GetAttr(Inode::Directory(*made));
+  const CgroupId made = TRY(registry_.Mkdir(parent.cgroup(), name, options));
+  return GetAttr(Inode::Directory(made));
 }
 
 Result<CgroupId> Tree::Rmdir(Inode parent, std::string_view name) {
-  const auto node = TRY(LocateDirectory(parent));
-  auto inode = TRY(Find(node, name));
-  if (!inode.is_directory()) return Fail(ENOTDIR, "'{}' is a file", name);
-  auto removed = registry_.Rmdir(parent.cgroup(), name);
-  if (!removed) return removed;
-  Forget(*removed);
-  TouchDirectory(node);
+  const auto node = TRY(TRY(LocateEntry(parent, name)).node);
+  if (node.row) return Fail(ENOTDIR, "'{}' is a file", name);
+  const CgroupId removed = TRY(registry_.Rmdir(parent.cgroup(), name));
+  Forget(removed);
   return removed;
 }
 
 Result<void> Tree::Unlink(Inode parent, std::string_view name) {
-  const auto node = TRY(LocateDirectory(parent));
-  auto inode = TRY(Find(node, name));
-  if (inode.is_directory()) return Fail(EISDIR, "'{}' is a directory", name);
+  const auto node = TRY(TRY(LocateEntry(parent, name)).node);
+  if (!node.row) return Fail(EISDIR, "'{}' is a directory", name);
   return Fail(EPERM, "control files go with their cgroup only");
 }
 
 // Spec 5.5: directories only, to a name that is free, in the same directory.
 Result<void> Tree::Rename(Inode parent, std::string_view name, Inode new_parent,
                           std::string_view new_name, unsigned flags) {
-  const auto from = TRY(LocateDirectory(parent));
-  const unsigned known = from.dialect.rename_takes_flags ? RENAME_NOREPLACE : 0;
+  const auto from = TRY(LocateEntry(parent, name));
+  const Dialect& dialect = from.parent.dialect;
+  const unsigned known = dialect.rename_takes_flags ? RENAME_NOREPLACE : 0;
   if ((flags & ~known) != 0) return Fail(EINVAL, "rename flags {:#x}", flags);
-  const auto to = LocateDirectory(new_parent);
-  if (!to) return Fail(to.error());
-  if (auto valid = CheckName(new_name, from.dialect); !valid) return valid;
-  auto inode = TRY(Find(from, name));
-  if (!inode.is_directory()) return Fail(ENOTDIR, "'{}' is a control file", name);
-  if (from.dialect.rename_looks_at_parent_first && parent != new_parent) {
+  const auto to = TRY(LocateEntry(new_parent, new_name));
+  TRY(CheckName(new_name, dialect));
+  if (!from.node) return Fail(from.node.error());
+  if (from.node->row) return Fail(ENOTDIR, "'{}' is a control file", name);
+  if (dialect.rename_looks_at_parent_first && parent != new_parent) {
     return Fail(EIO, "'{}' cannot go to another directory", name);
   }
-  auto taken = Find(*to, new_name);
-  if (taken) return Fail(EEXIST, "'{}' exists", new_name);
-  if (taken.error().code != ENOENT) return Fail(taken.error());
-
-  auto renamed = registry_.Rename(parent.cgroup(), name, new_parent.cgroup(), new_name);
-  if (!renamed) return renamed;
-  if (const auto node = Locate(inode)) {
-    attributes_.TouchChangeTime(inode, MadeAs(*node));
-  }
-  if (!registry_.Exists(inode.cgroup())) Forget(inode.cgroup());  // removed meanwhile
-  TouchDirectory(from);
-  return {};
+  if (to.node) return Fail(EEXIST, "'{}' exists", new_name);
+  if (to.node.error().code != ENOENT) return Fail(to.node.error());
+  return registry_.Rename(parent.cgroup(), name, new_parent.cgroup(), new_name);
 }
 
 // Places in a listing: 1 after ".", 2 after "..", then one for each row, and one for each id.
@@ -211,11 +195,11 @@ Result<std::vector<DirEntry>> Tree::ReadDir(Inode inode, std::uint64_t from,
                        .next = place});
   };
   add(".", inode, 1);
-  add("..", node->facts.is_root ? inode : Inode::Directory(node->facts.parent), 2);
+  const CgroupFacts& facts = node->cgroup.facts;
+  add("..", facts.is_root ? inode : Inode::Directory(facts.parent), 2);
   for (unsigned row = 0; row < files_.rows().size(); ++row) {
-    if (!InScope(files_.rows()[row], node->facts)) continue;
-    add(NameOf(files_.rows()[row], node->facts.noprefix), Inode::File(inode.cgroup(), row),
-        kRows + row);
+    if (!InScope(files_.rows()[row], facts)) continue;
+    add(NameOf(files_.rows()[row], facts.noprefix), Inode::File(inode.cgroup(), row), kRows + row);
   }
   const CgroupId after{std::max(from, kChildren) - kChildren};
   const auto children = registry_.ChildrenAfter(inode.cgroup(), after, most - entries.size());
@@ -231,9 +215,9 @@ Result<std::vector<DirEntry>> Tree::ReadDir(Inode inode, std::uint64_t from,
 bool Tree::MayReach(const Credentials& who, CgroupId cgroup) const {
   const auto facts = registry_.Facts(cgroup);
   if (!facts) return false;
-  const AsMade made{.mode = DialectOf(facts->dialect).root_mode};
-  return std::ranges::all_of(registry_.Above(cgroup), [&](CgroupId up) {
-    return Permits(attributes_.Get(Inode::Directory(up), made), who, X_OK);
+  const Dialect& dialect = DialectOf(facts->dialect);
+  return std::ranges::all_of(registry_.DirectoriesAbove(cgroup), [&](const NodeAttr& directory) {
+    return Permits(directory, dialect, who, X_OK);
   });
 }
 
@@ -243,8 +227,7 @@ bool Tree::MayWrite(const Caller& opener, const Node& node) const {
   if (node.row->file.writers == For::kOpeners) return true;
   const Credentials who = host_.CredentialsOf(opener.tid, opener.uid, opener.gid);
   if (node.row->file.writers == For::kAdmins) return who.Has(Credentials::kSysAdmin);
-  const Inode above = Inode::Directory(node.facts.parent);
-  return Permits(attributes_.Get(above, {.mode = node.dialect.root_mode}), who, W_OK);
+  return Permits(node.cgroup.above, node.dialect, who, W_OK);
 }
 
 std::vector<DirEntry> Tree::SubsystemFiles(CgroupId cgroup) const {
@@ -253,19 +236,19 @@ std::vector<DirEntry> Tree::SubsystemFiles(CgroupId cgroup) const {
   if (!node) return entries;
   for (unsigned number = 0; number < files_.rows().size(); ++number) {
     const ControlFiles::Row& row = files_.rows()[number];
-    if (!row.subsystem || !row.file.read || !InScope(row, node->facts)) continue;
-    entries.push_back({std::string(NameOf(row, node->facts.noprefix)),
-                       Inode::File(cgroup, number).number, false});
+    const CgroupFacts& facts = node->cgroup.facts;
+    if (!row.subsystem || !row.file.read || !InScope(row, facts)) continue;
+    entries.push_back(
+        {std::string(NameOf(row, facts.noprefix)), Inode::File(cgroup, number).number, false});
   }
   return entries;
 }
 
 Result<std::unique_ptr<OpenFile>> Tree::Open(const Caller& opener, Inode inode, bool readable) {
   if (inode.is_directory()) return Fail(EISDIR, "inode {:#x} is a directory", inode.number);
-  if (!registry_.Exists(inode.cgroup())) {
-    return Fail(ENODEV, "cgroup {} is gone", inode.cgroup().value);
-  }
-  const auto node = TRY(Locate(inode));
+  auto cgroup = registry_.View(inode.cgroup());
+  if (!cgroup) return Fail(ENODEV, "cgroup {} is gone", inode.cgroup().value);
+  const auto node = TRY(NodeIn(*std::move(cgroup), inode));
   const ControlFiles::Row& row = *node.row;
   std::shared_ptr<Css> css;
   if (row.subsystem) {

@@ -1,8 +1,8 @@
 // Tree: the registry's cgroups as directories and files. Knows names, modes, owners, bytes
 // and errnos; knows nothing of FUSE. One Tree serves every mount and the daemon's socket.
 //
-// Any thread. Modes and owners are *kept* here and *enforced* by the kernel
-// (default_permissions); what goes beyond modes (spec 8.2, 8.4) is enforced here.
+// Any thread. Modes and owners are kept by the registry, with each cgroup, and enforced by the
+// kernel (default_permissions); what goes beyond modes (spec 8.2, 8.4) is enforced here.
 //
 //   auto dir = tree.Mkdir(caller, Inode::Directory(root), "job", 0755);
 //   auto tasks = tree.Lookup(Inode{dir->st_ino}, "tasks");
@@ -21,7 +21,6 @@
 #include <string_view>
 #include <vector>
 
-#include "control/attributes.h"
 #include "control/control_file.h"
 #include "control/inode.h"
 #include "control/open_budget.h"
@@ -81,26 +80,29 @@ class Tree {
   const Host& host() const { return host_; }
 
  private:
-  // A node that is there: of a cgroup that lives, and with a file that its dialect has.
+  // A node that was there when it was looked at: of a cgroup that lived, and with a file that its
+  // dialect has.
   struct Node {
-    Inode inode;
-    CgroupFacts facts;
+    DirectoryView cgroup;
     const Dialect& dialect;
-    const ControlFiles::Row* row;  // null: a directory
+    const ControlFiles::Row* row = nullptr;  // null: the directory
+    Inode inode = Inode::Directory(cgroup.id);
   };
-  Result<Node> Locate(Inode inode) const;           // ENOENT
-  Result<Node> LocateDirectory(Inode inode) const;  // ENOENT, ENOTDIR
-  static AsMade MadeAs(const Node& node);
+  // One look at the registry each. ENOENT; ENOTDIR: a file where a directory is asked for.
+  Result<Node> Locate(Inode inode) const;
+  Result<Node> LocateDirectory(Inode inode) const;
+  struct Entry {
+    Node parent;
+    Result<Node> node;  // ENOENT: nothing has this name; ENAMETOOLONG: nothing could
+  };
+  Result<Entry> LocateEntry(Inode parent, std::string_view name) const;
+  Result<Node> NodeIn(DirectoryView cgroup, Inode inode) const;  // ENOENT
   bool MayWrite(const Caller& opener, const Node& node) const;
-  struct stat StatOf(const Node& node, nlink_t links, off_t size) const;
-  Result<Inode> Find(const Node& parent, std::string_view name) const;
-  // An entry of it came, went or was renamed.
-  void TouchDirectory(const Node& directory);
+  struct stat StatOf(const Node& node) const;
 
   Registry& registry_;
   const Host& host_;
   const ControlFiles files_;  // of the subsystems that were registered before the tree was made
-  Attributes attributes_;
   SharedLists lists_;
   mutable OpenBudget budget_;
 };

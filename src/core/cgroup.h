@@ -13,6 +13,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "core/attributes.h"
 #include "core/subsystem_table.h"
 #include "core/types.h"
 
@@ -32,6 +33,7 @@ struct Cgroup {
   std::string name;
   std::map<std::string, std::unique_ptr<Cgroup>, std::less<>> children;
   std::map<CgroupId, Cgroup*> by_age;  // the same; a listing goes on after an id
+  Attributes attributes;               // of its directory and files
   Quotas quotas;
   std::uint64_t level = 0;  // a root's is 0
   Cgroup* bound =

@@ -25,7 +25,7 @@ enum Kind : char {
   kSet = 'd',
   kNotification = 'e',
   kLastPath = 'f',
-  kNote = 'g',
+  kAttributes = 'g',
 };
 
 std::string Key(Kind kind, std::uint64_t number) {
@@ -180,7 +180,7 @@ Result<void> Registry::CommitRowsLocked() {
     std::optional<std::string> row;
     if (live != cgroups_.end()) row = RowOfLocked(*live->second, /*departed=*/false);
     if (departed != departed_.end()) row = RowOfLocked(*departed->second, /*departed=*/true);
-    if (live == cgroups_.end()) changes.push_back({Key(kNote, id.value), std::nullopt});
+    if (live == cgroups_.end()) changes.push_back({Key(kAttributes, id.value), std::nullopt});
     changes.push_back({Key(kCgroup, id.value), std::move(row)});
   }
   SortOut(marked_.sets);
@@ -206,24 +206,17 @@ Result<void> Registry::CommitRowsLocked() {
     changes.push_back({Key(kLastPath, id.value),
                        path == last_paths_.end() ? std::nullopt : std::optional(path->second)});
   }
-  for (const auto& [id, note] : marked_.notes) {
-    if (id.value == 0 || cgroups_.contains(id)) changes.push_back({Key(kNote, id.value), note});
+  SortOut(marked_.attributes);
+  for (const CgroupId id : marked_.attributes) {
+    const auto live = cgroups_.find(id);
+    if (live == cgroups_.end()) continue;  // gone, and so is its row
+    changes.push_back({Key(kAttributes, id.value), live->second->attributes.Row()});
   }
   if (auto done = journal_->Commit(changes); !done) return done;
   if (changes.front().key.front() == kMeta) kept_meta_ = *changes.front().value;
   marked_ = {};
   marked_.hierarchies = std::move(owed);
   return {};
-}
-
-void Registry::SetNote(CgroupId id, std::string note) {
-  Operation lock(*this);
-  if (journal_) marked_.notes[id] = std::move(note);
-}
-
-std::unordered_map<CgroupId, std::string> Registry::TakeNotes() {
-  MutexLock lock(tree_mu_);
-  return std::exchange(notes_, {});
 }
 
 // ---- taking over
@@ -261,7 +254,13 @@ Result<void> Registry::TakeRowLocked(std::string_view key, std::string_view valu
       case kSet: taken = TakeSetLocked(CssSetId{static_cast<std::uint32_t>(id)}, row); break;
       case kNotification: taken = TakeNotificationLocked(id, row); break;
       case kLastPath: last_paths_[CgroupId{id}] = value; return {};
-      case kNote: notes_[CgroupId{id}] = value; return {};
+      case kAttributes:
+        taken = {};
+        if (auto cgroup = FindLocked(CgroupId{id}, ENOENT)) {
+          (*cgroup)->attributes = Attributes::FromRow(row);
+          break;
+        }
+        return {};  // of none: its cgroup is gone
       default: break;
     }
     if (taken && !row.good()) taken = Fail(EBADMSG, "it has too few or too many bytes");

@@ -101,6 +101,7 @@ Result<HierarchyId> Registry::CreateHierarchy(const HierarchyOptions& options) {
   const HierarchyId id = hierarchy->id;
   MarkLocked(*hierarchy);
   MarkLocked(hierarchy->root);
+  MarkAttributesLocked(hierarchy->root);
   hierarchies_.emplace(id, std::move(hierarchy));
   if (auto kept = CommitRowsLocked(); !kept) {
     TakeOutLocked(*hierarchies_.at(id));
@@ -260,6 +261,12 @@ Result<Cgroup*> Registry::MkdirLocked(Cgroup& parent, std::string_view name, Mkd
   child->clone_children = parent.clone_children;
   if (!parent.parent) child->quotas.depth = parent.quotas.depth;
   child->auto_remove = options.auto_remove;
+  child->attributes.uid = options.uid;
+  child->attributes.gid = options.gid;
+  if (options.mode) {
+    child->attributes.Change(Attributes::kDirectory,
+                             {.mode = options.mode, .ctime = child->attributes.made});
+  }
   auto css = subsystems_.Create(parent.css, child->id, parent.hierarchy->css_inherit,
                                 clone || parent.clone_children);
   if (!css) return Fail(css.error());
@@ -272,7 +279,8 @@ Result<Cgroup*> Registry::MkdirLocked(Cgroup& parent, std::string_view name, Mkd
   made->bound = parent.nearest_bound();
   for (Cgroup* up = made->bound; up; up = up->bound) ++up->descendants;
   MarkLocked(*made);
-  if (journal_ && !options.note.empty()) marked_.notes[made->id] = std::move(options.note);
+  MarkAttributesLocked(*made);
+  TouchEntriesLocked(parent);
   return made;
 }
 
@@ -317,6 +325,7 @@ Result<void> Registry::RemoveLocked(Cgroup& child) {
   for (const CssSetId ghost : child.ghosts) AddGhostLocked(parent, ghost);
   DepartLocked(TakeOutLocked(child));
 
+  TouchEntriesLocked(parent);
   parent.releasable = true;  // spec 9.3
   MarkLocked(parent);
   if (parent.parent) {
@@ -373,7 +382,10 @@ Result<void> Registry::Rename(CgroupId parent_id, std::string_view name, CgroupI
   auto node = parent.children.extract(at);
   node.key() = new_name;
   node.mapped()->name = new_name;
+  node.mapped()->attributes.Change(Attributes::kDirectory, {});
   MarkLocked(*node.mapped());
+  MarkAttributesLocked(*node.mapped());
+  TouchEntriesLocked(parent);
   parent.children.insert(std::move(node));
   return {};
 }
@@ -409,12 +421,74 @@ Result<std::vector<std::pair<std::string, CgroupId>>> Registry::ChildrenAfter(
   return some;
 }
 
-std::vector<CgroupId> Registry::Above(CgroupId id) const {
+// ---- as directories
+
+CgroupFacts Registry::FactsOf(const Cgroup& cgroup) {
+  return {.hierarchy = cgroup.hierarchy->id,
+          .parent = cgroup.parent ? cgroup.parent->id : CgroupId{},
+          .subsystems = cgroup.hierarchy->subsystems,
+          .noprefix = cgroup.hierarchy->noprefix,
+          .is_root = cgroup.parent == nullptr,
+          .dialect = cgroup.hierarchy->dialect};
+}
+
+DirectoryView Registry::ViewOf(const Cgroup& cgroup) {
+  const Cgroup& above = cgroup.parent ? *cgroup.parent : cgroup;
+  return {.id = cgroup.id,
+          .facts = FactsOf(cgroup),
+          .children = cgroup.children.size(),
+          .attributes = cgroup.attributes,
+          .above = above.attributes.Of(Attributes::kDirectory)};
+}
+
+std::optional<CgroupFacts> Registry::Facts(CgroupId id) const {
   MutexLock lock(tree_mu_);
-  std::vector<CgroupId> above;
+  const auto found = cgroups_.find(id);
+  return found == cgroups_.end() ? std::nullopt : std::optional(FactsOf(*found->second));
+}
+
+bool Registry::IsRoot(CgroupId id) const {
+  const auto facts = Facts(id);
+  return facts && facts->is_root;
+}
+
+Result<DirectoryView> Registry::View(CgroupId id) const {
+  MutexLock lock(tree_mu_);
+  return ViewOf(*TRY(FindLocked(id, ENOENT)));
+}
+
+Result<Registry::Found> Registry::Lookup(CgroupId parent_id, std::string_view name) const {
+  MutexLock lock(tree_mu_);
+  const Cgroup& parent = *TRY(FindLocked(parent_id, ENOENT));
+  Found found{.parent = ViewOf(parent), .child = {}};
+  const auto child = parent.children.find(name);
+  if (child != parent.children.end()) found.child = ViewOf(*child->second);
+  return found;
+}
+
+Result<DirectoryView> Registry::SetAttributes(CgroupId id, unsigned slot,
+                                              const AttrChange& change) {
+  Operation lock(*this);
+  Cgroup& cgroup = *TRY(FindLocked(id, ENOENT));
+  cgroup.attributes.Change(slot, change);
+  MarkAttributesLocked(cgroup);
+  return ViewOf(cgroup);
+}
+
+// An entry came, went or was renamed.
+void Registry::TouchEntriesLocked(Cgroup& directory) {
+  directory.attributes.TouchEntries();
+  MarkAttributesLocked(directory);
+}
+
+std::vector<NodeAttr> Registry::DirectoriesAbove(CgroupId id) const {
+  MutexLock lock(tree_mu_);
+  std::vector<NodeAttr> above;
   const auto found = cgroups_.find(id);
   if (found == cgroups_.end()) return above;
-  for (const Cgroup* up = found->second->parent; up; up = up->parent) above.push_back(up->id);
+  for (const Cgroup* up = found->second->parent; up; up = up->parent) {
+    above.push_back(up->attributes.Of(Attributes::kDirectory));
+  }
   return above;
 }
 
@@ -472,24 +546,6 @@ Result<CgroupId> Registry::Resolve(HierarchyId id, std::string_view path) const 
     at = child->second.get();
   }
   return at->id;
-}
-
-std::optional<CgroupFacts> Registry::Facts(CgroupId id) const {
-  MutexLock lock(tree_mu_);
-  const auto found = cgroups_.find(id);
-  if (found == cgroups_.end()) return std::nullopt;
-  const Cgroup& cgroup = *found->second;
-  return CgroupFacts{.hierarchy = cgroup.hierarchy->id,
-                     .parent = cgroup.parent ? cgroup.parent->id : CgroupId{},
-                     .subsystems = cgroup.hierarchy->subsystems,
-                     .noprefix = cgroup.hierarchy->noprefix,
-                     .is_root = cgroup.parent == nullptr,
-                     .dialect = cgroup.hierarchy->dialect};
-}
-
-bool Registry::IsRoot(CgroupId id) const {
-  const auto facts = Facts(id);
-  return facts && facts->is_root;
 }
 
 // ---- listing

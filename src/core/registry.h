@@ -84,10 +84,6 @@ class Registry : private CssOwner {
   // at once. EBADMSG: it is damaged; ENODEV: a subsystem that it needs is not registered; or what
   // a subsystem refuses with. Then the registry is of no use.
   Result<void> Keep(Journal& journal, DialectNames dialects);
-  // Bytes of somebody else's that live and go with a cgroup, or (id 0) with the journal.
-  void SetNote(CgroupId id, std::string note);
-  // Those that Keep() found. Once.
-  std::unordered_map<CgroupId, std::string> TakeNotes();
 
   // ---- hierarchies
   // EEXIST: the name is taken (the empty one by a hierarchy without subsystems). EBUSY: one of
@@ -125,8 +121,18 @@ class Registry : private CssOwner {
   // At most so many of those with a higher id, by id.
   Result<std::vector<std::pair<std::string, CgroupId>>> ChildrenAfter(CgroupId id, CgroupId after,
                                                                       std::size_t most) const;
-  // Its parent, the parent's parent, and so on to the root.
-  std::vector<CgroupId> Above(CgroupId id) const;
+  // A directory, or an entry of one, as a path walk meets it; ENOENT. An entry that is no cgroup
+  // may be a file: `control` knows.
+  Result<DirectoryView> View(CgroupId id) const;
+  struct Found {
+    DirectoryView parent;
+    std::optional<DirectoryView> child;
+  };
+  Result<Found> Lookup(CgroupId parent, std::string_view name) const;
+  // Of the directory (Attributes::kDirectory) or one of its files. Its view afterwards; ENOENT.
+  Result<DirectoryView> SetAttributes(CgroupId id, unsigned slot, const AttrChange& change);
+  // Its parent's directory, the parent's parent's, and so on to the root's.
+  std::vector<NodeAttr> DirectoriesAbove(CgroupId id) const;
   Result<std::size_t> ChildCount(CgroupId id) const;
   Result<CgroupInfo> Info(CgroupId id) const;
   Result<std::string> PathOf(CgroupId id) const;
@@ -245,10 +251,10 @@ class Registry : private CssOwner {
     std::vector<CssSetId> sets;
     std::vector<std::uint64_t> notifications;
     std::vector<CgroupId> last_paths;
-    std::unordered_map<CgroupId, std::string> notes;
+    std::vector<CgroupId> attributes;
     bool empty() const {
       return hierarchies.empty() && cgroups.empty() && sets.empty() && notifications.empty() &&
-             last_paths.empty() && notes.empty();
+             last_paths.empty() && attributes.empty();
     }
   };
   // Holds the tree. At its end what changed is kept, and only then told.
@@ -269,6 +275,9 @@ class Registry : private CssOwner {
   }
   void MarkLocked(const Cgroup& cgroup) REQUIRES(tree_mu_) {
     if (journal_) marked_.cgroups.push_back(cgroup.id);
+  }
+  void MarkAttributesLocked(const Cgroup& cgroup) REQUIRES(tree_mu_) {
+    if (journal_) marked_.attributes.push_back(cgroup.id);
   }
   void MarkLocked(CssSetId set) REQUIRES(tree_mu_) {
     if (journal_) marked_.sets.push_back(set);
@@ -302,6 +311,9 @@ class Registry : private CssOwner {
                               bool clone) REQUIRES(tree_mu_);
   Result<void> CheckQuotasLocked(Cgroup& parent) const REQUIRES(tree_mu_);
   Result<Cgroup*> FindLocked(CgroupId id, int missing) const REQUIRES(tree_mu_);
+  static CgroupFacts FactsOf(const Cgroup& cgroup);
+  static DirectoryView ViewOf(const Cgroup& cgroup);
+  void TouchEntriesLocked(Cgroup& directory) REQUIRES(tree_mu_);
   Result<Hierarchy*> FindHierarchyLocked(HierarchyId id) const REQUIRES(tree_mu_);
   HierarchyInfo InfoOfHierarchy(const Hierarchy& hierarchy) const REQUIRES(tree_mu_);
   std::string LabelLocked(const Hierarchy& hierarchy) const REQUIRES(tree_mu_);
@@ -411,7 +423,6 @@ class Registry : private CssOwner {
   Marked marked_ GUARDED_BY(tree_mu_);
   std::string kept_meta_ GUARDED_BY(tree_mu_);
   bool behind_ GUARDED_BY(tree_mu_) = false;  // the last transaction failed
-  std::unordered_map<CgroupId, std::string> notes_ GUARDED_BY(tree_mu_);
   // In the queue or being started, and of those, being started; empty where nothing is kept.
   std::map<std::uint64_t, Waiting> notifications_ GUARDED_BY(tree_mu_);
   std::set<std::uint64_t> starting_ GUARDED_BY(tree_mu_);

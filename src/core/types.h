@@ -16,6 +16,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/attributes.h"
+
 namespace corral {
 
 struct Dialect;  // of control: how a hierarchy is shown; the core never looks inside
@@ -80,9 +82,21 @@ struct CgroupFacts {
   const Dialect* dialect = nullptr;
 };
 
+// A cgroup as a directory: all that a look at it or at one of its files needs, at one moment.
+struct DirectoryView {
+  CgroupId id;
+  CgroupFacts facts;
+  std::size_t children = 0;
+  Attributes attributes;
+  NodeAttr above;  // of the directory above; a root's own
+};
+
 struct MkdirOptions {
   bool auto_remove = false;  // remove it when it is released
-  std::string note = {};     // Registry::SetNote
+  // Of the directory and, but for the mode, of its files.
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::optional<mode_t> mode = {};
 };
 
 struct CgroupInfo {

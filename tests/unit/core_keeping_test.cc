@@ -107,7 +107,7 @@ class Keeping : public ::testing::Test {
 TEST_F(Keeping, AHierarchyAndItsGroupsAreAsTheyWere) {
   const HierarchyId jobs = Hierarchy("jobs");
   const CgroupId a = Mkdir(jobs, "a");
-  const CgroupId b = Reg().Mkdir(a, "b\n/", {.auto_remove = true, .note = "mine"}).value();
+  const CgroupId b = Reg().Mkdir(a, "b\n/", {.auto_remove = true, .uid = 7, .mode = 0750}).value();
   ASSERT_THAT(Reg().SetCloneChildren(b, true), IsOk());
   ASSERT_THAT(Reg().Rename(Reg().Root(jobs).value(), "a", Reg().Root(jobs).value(), "z"), IsOk());
   ASSERT_THAT(Reg().SetReleaseAgent(jobs, "/bin/other"), IsOk());
@@ -134,8 +134,44 @@ TEST_F(Keeping, AHierarchyAndItsGroupsAreAsTheyWere) {
   EXPECT_TRUE(Reg().Info(b)->auto_remove);
   EXPECT_THAT(Reg().Tasks(b), IsOkAndHolds(ElementsAre(task)));
   EXPECT_TRUE(Reg().Events(a)->populated);
-  EXPECT_EQ(Reg().TakeNotes().at(b), "mine");
+  EXPECT_EQ(Reg().View(b)->attributes.uid, 7u);
+  EXPECT_EQ(Reg().View(b)->attributes.Of(Attributes::kDirectory).mode, 0750u);
   EXPECT_THAT(Told(), IsEmpty());
+}
+
+std::pair<time_t, long> In(const timespec& time) { return {time.tv_sec, time.tv_nsec}; }
+
+TEST_F(Keeping, OwnersModesAndTimesAreAsTheyWere) {
+  const HierarchyId jobs = Reg().CreateHierarchy({.name = "jobs"}).value();
+  const CgroupId root = Reg().Root(jobs).value();
+  const CgroupId a = Reg().Mkdir(root, "a", {.uid = 5, .gid = 6, .mode = 01750}).value();
+  ASSERT_THAT(Reg().SetAttributes(a, 3, {.mode = 0600, .mtime = timespec{-5, 6}}), IsOk());
+  ASSERT_THAT(Reg().SetAttributes(a, 3, {.gid = 9}), IsOk());
+  ASSERT_THAT(Reg().SetAttributes(root, Attributes::kDirectory, {.uid = 1}), IsOk());
+  const Attributes before = Reg().View(a)->attributes;
+  const Attributes top = Reg().View(root)->attributes;
+  ASSERT_EQ(In(before.Of(3).mtime), In({-5, 6}));
+  ASSERT_EQ(before.Of(3).uid, 5u);
+
+  Restart();
+  const auto view = Reg().View(a).value();
+  for (const unsigned slot : {Attributes::kDirectory, 1u, 3u}) {
+    const NodeAttr was = before.Of(slot), is = view.attributes.Of(slot);
+    EXPECT_EQ(is.mode, was.mode) << slot;
+    EXPECT_EQ(is.uid, was.uid) << slot;
+    EXPECT_EQ(is.gid, was.gid) << slot;
+    EXPECT_EQ(In(is.atime), In(was.atime)) << slot;
+    EXPECT_EQ(In(is.mtime), In(was.mtime)) << slot;
+    EXPECT_EQ(In(is.ctime), In(was.ctime)) << slot;
+  }
+  EXPECT_EQ(view.attributes.Of(1).mode, std::nullopt) << "as it was made";
+  EXPECT_EQ(view.attributes.ChangesOf(3)->uid, std::nullopt) << "what was not changed is not fixed";
+  EXPECT_EQ(view.above.uid, 1u);
+  EXPECT_EQ(In(Reg().View(root)->attributes.made), In(top.made));
+  ASSERT_THAT(Reg().Remove(a), IsOk());
+  const auto rows =
+      std::ranges::count_if(kept_.rows, [](const auto& row) { return row.first.starts_with('g'); });
+  EXPECT_EQ(rows, 1) << "the top's";
 }
 
 TEST_F(Keeping, QuotasAndWhatTheyCountAreAsTheyWere) {
@@ -585,7 +621,7 @@ TEST_F(Crash, InMkdirRenameAndRmdirLeavesAllOrNothing) {
   CgroupId parent;
   EachStep([&] { parent = Fresh(); },
            [&] {
-             (void)Reg().Mkdir(parent, "a", {.note = "mine"});
+             (void)Reg().Mkdir(parent, "a", {.uid = 7});
              (void)Reg().Rename(parent, "a", parent, "b");
              (void)Reg().Rmdir(parent, "b");
              Pump();
@@ -600,7 +636,7 @@ TEST_F(Crash, InMkdirRenameAndRmdirLeavesAllOrNothing) {
              Pump();
              EXPECT_EQ(told_.empty(), !removed);
              if (!children.empty()) {
-               EXPECT_EQ(Reg().TakeNotes().at(children[0].second), "mine");
+               EXPECT_EQ(Reg().View(children[0].second)->attributes.uid, 7u);
                EXPECT_THAT(Reg().Remove(children[0].second), IsOk());
                EXPECT_THAT(Told(), ElementsAre(PathOf(parent)));
              }
