@@ -6,10 +6,40 @@
 # corral_test_code(TARGET): settings of what only tests are made of.
 include(CorralCompile)
 
+# A folder sees the headers of another only if its target links to that folder's: each has an
+# include root of its own in the build tree, with nothing in it but that folder. So what
+# docs/architecture.md forbids does not compile. corral_sees(TARGET FOLDERS...) is for those that
+# take sources from elsewhere: tests.
+function(corral_sees target)
+  foreach(folder IN LISTS ARGN)
+    string(REPLACE "/" "-" name ${folder})
+    set(root ${CMAKE_BINARY_DIR}/include-roots/${name})
+    target_include_directories(${target} PUBLIC ${root})
+    # Of a folder with folders of their own, the headers alone.
+    set(seen ${folder})
+    file(GLOB inner CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${folder}/*/CMakeLists.txt)
+    if(inner)
+      file(GLOB seen RELATIVE ${CMAKE_SOURCE_DIR}/src CONFIGURE_DEPENDS
+        ${CMAKE_SOURCE_DIR}/src/${folder}/*.h)
+    endif()
+    foreach(path IN LISTS seen)
+      cmake_path(GET path PARENT_PATH above)
+      file(MAKE_DIRECTORY ${root}/${above})
+      if(NOT EXISTS ${root}/${path})
+        file(CREATE_LINK ${CMAKE_SOURCE_DIR}/src/${path} ${root}/${path} SYMBOLIC)
+      endif()
+    endforeach()
+  endforeach()
+endfunction()
+
 function(corral_settings target)
   target_compile_options(${target} PRIVATE ${CORRAL_WARNINGS})
-  target_include_directories(${target} PUBLIC
-    ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/bpf)
+  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/include)
+  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${CMAKE_SOURCE_DIR}/src
+    OUTPUT_VARIABLE folder)
+  if(NOT folder MATCHES "^\\.\\.")
+    corral_sees(${target} ${folder})
+  endif()
 endfunction()
 
 function(corral_apart)
