@@ -13,7 +13,6 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "cpu_meter.skel.h"
-#include "trackers/bpf/bpf_object.h"
 
 namespace corral {
 namespace {
@@ -23,7 +22,7 @@ Result<std::vector<char>> WalkOver(const bpf_program* program, const bpf_iter_li
   LIBBPF_OPTS(bpf_link_create_opts, options, .iter_info = const_cast<bpf_iter_link_info*>(&tasks),
               .iter_info_len = sizeof tasks);
   const Fd link(bpf_link_create(bpf_program__fd(program), 0, BPF_TRACE_ITER, &options));
-  if (!link) return Fail(errno, "cannot walk over a task: {}", std::strerror(errno));
+  if (!link) return FailErrno("cannot walk over a task");
   return RunIterator(link.get());
 }
 
@@ -59,11 +58,6 @@ CpuTime TimeOn(const corral_bill& bill) {
 
 // The loaded programs. Who walks holds on to them, so Stop() waits for nobody.
 struct BpfCpuMeter::Hooks {
-  Hooks() = default;
-  Hooks(const Hooks&) = delete;
-  Hooks& operator=(const Hooks&) = delete;
-  ~Hooks() { cpu_meter_bpf__destroy(skeleton); }
-
   // Charges all tasks, or those that `of` selects.
   Result<void> Charge(const bpf_iter_link_info* of = nullptr) const {
     TRY(of ? WalkOver(skeleton->progs.charge_tasks, *of)
@@ -90,17 +84,15 @@ struct BpfCpuMeter::Hooks {
     }
   }
 
-  cpu_meter_bpf* skeleton = nullptr;
+  Skeleton<cpu_meter_bpf> skeleton;
 };
 
-BpfCpuMeter::~BpfCpuMeter() {
-  if (corral_bill* const bills = bills_.load()) ::munmap(bills, bills_bytes_);
-}
+BpfCpuMeter::~BpfCpuMeter() = default;
 
 Result<std::shared_ptr<BpfCpuMeter::Hooks>> BpfCpuMeter::Load() {
   auto hooks = std::make_shared<Hooks>();
-  cpu_meter_bpf* const skeleton = hooks->skeleton = cpu_meter_bpf__open();
-  if (!skeleton) return Fail(errno, "cannot open the BPF object: {}", std::strerror(errno));
+  hooks->skeleton = TRY(OpenSkeleton<cpu_meter_bpf>("the CPU meter's"));
+  cpu_meter_bpf* const skeleton = hooks->skeleton.get();
   int error = bpf_map__reuse_fd(skeleton->maps.words, tracker_.words_fd());
   if (error == 0 && bills_map_) {
     error = bpf_map__reuse_fd(skeleton->maps.bills, bills_map_.get());
@@ -111,17 +103,15 @@ Result<std::shared_ptr<BpfCpuMeter::Hooks>> BpfCpuMeter::Load() {
   bpf_map__set_max_entries(skeleton->maps.buckets, buckets);
   skeleton->rodata->bucket_mask = buckets - 1;
   skeleton->rodata->began = MonotonicNow();
-  if (error == 0) error = cpu_meter_bpf__load(skeleton);
-  if (error != 0) {
-    return Fail(-error, "the kernel refuses the CPU meter's BPF programs: {}",
-                std::strerror(-error));
-  }
+  if (error == 0) error = cpu_meter_bpf::load(skeleton);
+  if (error != 0) return FailErrno(-error, "the kernel refuses the CPU meter's BPF programs");
   if (!bills_map_) {
-    auto bills = MapArray<corral_bill>(skeleton->maps.bills, PROT_READ | PROT_WRITE);
-    if (!bills) return Fail(bills.error());
-    bills_map_ = Fd(::fcntl(bpf_map__fd(skeleton->maps.bills), F_DUPFD_CLOEXEC, 0));
-    bills_bytes_ = BytesOf(skeleton->maps.bills);
-    bills_ = *bills;
+    auto bills = TRY(MapArray<corral_bill>(skeleton->maps.bills));
+    Fd map(::fcntl(bpf_map__fd(skeleton->maps.bills), F_DUPFD_CLOEXEC, 0));
+    if (!map) return FailErrno("cannot keep the CPU meter's bills");
+    bills_map_ = std::move(map);
+    mapped_bills_ = std::move(bills);
+    bills_ = mapped_bills_.get();
   }
   // The end first: a death that is seen is owed for until its end.
   skeleton->links.on_free = bpf_program__attach(skeleton->progs.on_free);
@@ -132,7 +122,7 @@ Result<std::shared_ptr<BpfCpuMeter::Hooks>> BpfCpuMeter::Load() {
     skeleton->links.charge_tasks = bpf_program__attach_iter(skeleton->progs.charge_tasks, nullptr);
   }
   if (!skeleton->links.charge_tasks) {
-    return Fail(errno, "cannot attach the CPU meter's hooks: {}", std::strerror(errno));
+    return FailErrno("cannot attach the CPU meter's hooks");
   }
   // What each task has run before now is written down as nobody's.
   TRY(hooks->Charge());

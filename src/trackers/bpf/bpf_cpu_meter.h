@@ -19,6 +19,7 @@
 
 #include "base/fd.h"
 #include "base/mutex.h"
+#include "trackers/bpf/bpf_object.h"
 #include "trackers/bpf/bpf_tracker.h"
 
 namespace corral {
@@ -51,8 +52,8 @@ class BpfCpuMeter final : public CpuMeter {
   Mutex start_mu_;
   int users_ GUARDED_BY(start_mu_) = 0;
   Fd bills_map_ GUARDED_BY(start_mu_);  // from the first Start() on
-  std::size_t bills_bytes_ GUARDED_BY(start_mu_) = 0;
-  std::atomic<corral_bill*> bills_ = nullptr;
+  Mapping<corral_bill> mapped_bills_ GUARDED_BY(start_mu_);
+  std::atomic<corral_bill*> bills_ = nullptr;  // those mapped, for all threads
   std::atomic<std::uint64_t> told_crowded_ = 0;
   std::atomic<std::uint64_t> told_lost_ = 0;
   mutable Mutex hooks_mu_;

@@ -1,6 +1,9 @@
 #include "trackers/bpf/bpf_object.h"
 
 #include <bpf/bpf.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 #include "base/fd.h"
 
@@ -8,13 +11,13 @@ namespace corral {
 
 Result<std::vector<char>> RunIterator(int link_fd) {
   const Fd iterator(bpf_iter_create(link_fd));
-  if (!iterator) return Fail(errno, "cannot start a task iterator: {}", std::strerror(errno));
+  if (!iterator) return FailErrno("cannot start a task iterator");
   std::vector<char> bytes;
   std::vector<char> chunk(64 * 1024);
   for (;;) {
     const ssize_t n = ::read(iterator.get(), chunk.data(), chunk.size());
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (n < 0) return Fail(errno, "cannot read a task iterator: {}", std::strerror(errno));
+    if (n < 0) return FailErrno("cannot read a task iterator");
     if (n == 0) return bytes;
     bytes.insert(bytes.end(), chunk.begin(), chunk.begin() + n);
   }

@@ -165,23 +165,20 @@ Result<std::unique_ptr<BpfTracker>> BpfTracker::Create(BpfOptions options,
 }
 
 Result<void> BpfTracker::Load(const BpfOptions& options) {
-  skeleton_ = tracker_bpf__open();
-  if (!skeleton_) return Fail(errno, "cannot open the BPF object: {}", std::strerror(errno));
+  skeleton_ = TRY(OpenSkeleton<tracker_bpf>("the tracker's"));
   const std::uint32_t wanted =
       options.tids ? options.tids : std::max(ReadPidMax(), HighestTid() + 1);
   const std::uint32_t tids = (wanted + 63) / 64 * 64;
   bpf_map__set_max_entries(skeleton_->maps.words, tids);
   bpf_map__set_max_entries(skeleton_->maps.live, tids / 64);
   bpf_map__set_max_entries(skeleton_->maps.sets, options.sets);
-  if (const int error = tracker_bpf__load(skeleton_); error != 0) {
-    return Fail(-error, "the kernel refuses the tracker's BPF programs: {}", std::strerror(-error));
-  }
+  int error = tracker_bpf::load(skeleton_.get());
+  if (error != 0) return FailErrno(-error, "the kernel refuses the tracker's BPF programs");
   // The last hook first: a task whose birth is seen and whose death is not would be a word
   // without a task until the tid is used again (docs/concurrency.md, 6.1).
   skeleton_->links.on_exit = bpf_program__attach(skeleton_->progs.on_exit);
-  if (const int error = tracker_bpf__attach(skeleton_); error != 0) {
-    return Fail(-error, "cannot attach the tracker's hooks: {}", std::strerror(-error));
-  }
+  error = tracker_bpf::attach(skeleton_.get());
+  if (error != 0) return FailErrno(-error, "cannot attach the tracker's hooks");
   const auto& links = skeleton_->links;
   for (const bpf_link* link : {links.on_newtask, links.on_exec, links.on_exit}) {
     hook_programs_.push_back(ProgramOf(bpf_link__fd(link)));
@@ -197,8 +194,7 @@ Result<void> BpfTracker::Load(const BpfOptions& options) {
 
 // Tables and hooks are there and at work; what is ours are the programs that are called.
 Result<void> BpfTracker::LoadPinned() {
-  skeleton_ = tracker_bpf__open();
-  if (!skeleton_) return Fail(errno, "cannot open the BPF object: {}", std::strerror(errno));
+  skeleton_ = TRY(OpenSkeleton<tracker_bpf>("the tracker's"));
   for (const auto& [name, map] : Maps()) {
     const Fd pinned(bpf_obj_get(pins_->PathOf(name).c_str()));
     if (!pinned || bpf_map__reuse_fd(map, pinned.get()) != 0) {
@@ -218,12 +214,10 @@ Result<void> BpfTracker::LoadPinned() {
   for (bpf_program* hook : {progs.on_newtask, progs.on_exec, progs.on_exit}) {
     bpf_program__set_autoload(hook, false);
   }
-  if (const int error = tracker_bpf__load(skeleton_); error != 0) {
-    return Fail(-error, "the kernel refuses the tracker's BPF programs: {}", std::strerror(-error));
-  }
-  if (const int error = tracker_bpf__attach(skeleton_); error != 0) {
-    return Fail(-error, "cannot attach the task iterators: {}", std::strerror(-error));
-  }
+  int error = tracker_bpf::load(skeleton_.get());
+  if (error != 0) return FailErrno(-error, "the kernel refuses the tracker's BPF programs");
+  error = tracker_bpf::attach(skeleton_.get());
+  if (error != 0) return FailErrno(-error, "cannot attach the task iterators");
   if (const std::uint32_t max = ReadPidMax(); max > bpf_map__max_entries(skeleton_->maps.words)) {
     log::Error(
         "kernel.pid_max is {}, but the table that was taken over holds {} tids: tasks beyond that "
@@ -234,9 +228,9 @@ Result<void> BpfTracker::LoadPinned() {
 }
 
 Result<void> BpfTracker::ListenToDoorbell() {
-  doorbell_ =
-      ring_buffer__new(bpf_map__fd(skeleton_->maps.doorbell), CollectBell, &bells_, nullptr);
-  if (!doorbell_) return Fail(errno, "cannot map the doorbell: {}", std::strerror(errno));
+  doorbell_.reset(
+      ring_buffer__new(bpf_map__fd(skeleton_->maps.doorbell), CollectBell, &bells_, nullptr));
+  if (!doorbell_) return FailErrno("cannot map the doorbell");
   return {};
 }
 
@@ -269,18 +263,14 @@ bool BpfTracker::HasPlacedTasks() const {
 
 Result<void> BpfTracker::MapTables() {
   // Words are read only: every change goes through the hooks or the control program.
-  auto words = MapArray<std::uint64_t>(skeleton_->maps.words, PROT_READ);
-  if (!words) return Fail(words.error());
-  tables_.words = *words;
-  auto live = MapArray<std::uint64_t>(skeleton_->maps.live, PROT_READ);
-  if (!live) return Fail(live.error());
-  tables_.live = *live;
-  auto counters = MapArray<std::uint64_t>(skeleton_->maps.counters, PROT_READ);
-  if (!counters) return Fail(counters.error());
-  tables_.counters = *counters;
-  auto sets = MapArray<corral_set_entry>(skeleton_->maps.sets, PROT_READ | PROT_WRITE);
-  if (!sets) return Fail(sets.error());
-  tables_.sets = *sets;
+  words_ = TRY(MapArray<const std::uint64_t>(skeleton_->maps.words));
+  live_ = TRY(MapArray<const std::uint64_t>(skeleton_->maps.live));
+  counters_ = TRY(MapArray<const std::uint64_t>(skeleton_->maps.counters));
+  sets_ = TRY(MapArray<corral_set_entry>(skeleton_->maps.sets));
+  tables_.words = words_.get();
+  tables_.live = live_.get();
+  tables_.counters = counters_.get();
+  tables_.sets = sets_.get();
   tables_.tid_capacity = bpf_map__max_entries(skeleton_->maps.words);
   tables_.set_capacity = bpf_map__max_entries(skeleton_->maps.sets);
   return {};
@@ -319,7 +309,7 @@ Result<void> BpfTracker::Seed() {
     seen_ = misses();
   } else {
     // What died or forked before it was known is no miss.
-    ring_buffer__consume(doorbell_);
+    ring_buffer__consume(doorbell_.get());
     stamp_.at_start = AllMisses();
   }
   Compare(true);  // an exec that crossed the seeding
@@ -329,11 +319,10 @@ Result<void> BpfTracker::Seed() {
 // So that what these processes are the reason of is not taken for trouble. More than fit are rare
 // enough to be told as misses.
 Result<void> BpfTracker::TellHooksOfHidden() {
-  auto told = TRY(MapArray<corral_hidden>(skeleton_->maps.hidden, PROT_READ | PROT_WRITE));
+  const auto told = TRY(MapArray<corral_hidden>(skeleton_->maps.hidden));
   for (std::size_t i = 0; i < std::size(told->tgids); ++i) {
     __atomic_store_n(&told->tgids[i], i < hidden_.size() ? hidden_[i].value : 0, __ATOMIC_SEQ_CST);
   }
-  UnmapArray(skeleton_->maps.hidden, told);
   return {};
 }
 
@@ -365,16 +354,11 @@ void BpfTracker::AdoptUnknown() {
   }
 }
 
+BpfTracker::BpfTracker() = default;
+
 BpfTracker::~BpfTracker() {
   feed_.reset();
   limiter_.reset();
-  if (doorbell_) ring_buffer__free(doorbell_);
-  if (!skeleton_) return;
-  UnmapArray(skeleton_->maps.words, tables_.words);
-  UnmapArray(skeleton_->maps.live, tables_.live);
-  UnmapArray(skeleton_->maps.counters, tables_.counters);
-  UnmapArray(skeleton_->maps.sets, tables_.sets);
-  tracker_bpf__destroy(skeleton_);
 }
 
 Result<Place> BpfTracker::Describe(Tid tid) const { return DescribeTask(tables_, tid); }
@@ -519,11 +503,11 @@ std::vector<Leaver> BpfTracker::Leavers() {
 
 int BpfTracker::words_fd() const { return bpf_map__fd(skeleton_->maps.words); }
 
-int BpfTracker::bell_fd() const { return ring_buffer__epoll_fd(doorbell_); }
+int BpfTracker::bell_fd() const { return ring_buffer__epoll_fd(doorbell_.get()); }
 
 void BpfTracker::Drain(Listener& listener) {
   bells_.clear();
-  ring_buffer__consume(doorbell_);
+  ring_buffer__consume(doorbell_.get());
   bool resync = std::exchange(seed_incomplete_, false);
   std::vector<corral_unknown_bell> adopted, of_hidden;
   for (const corral_unknown_bell& record : bells_) {

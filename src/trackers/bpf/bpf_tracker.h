@@ -22,12 +22,11 @@
 
 #include "base/fd.h"
 #include "base/mutex.h"
+#include "trackers/bpf/bpf_object.h"
 #include "trackers/bpf/pins.h"
 #include "trackers/tables.h"
 
 struct tracker_bpf;
-struct bpf_map;
-struct ring_buffer;
 
 namespace corral {
 
@@ -94,7 +93,7 @@ class BpfTracker final : public Tracker {
   MissCounts misses() const override;
 
  private:
-  BpfTracker() = default;
+  BpfTracker();
   Result<void> Load(const BpfOptions& options);
   Result<void> LoadPinned();
   Result<void> ListenToDoorbell();
@@ -120,9 +119,13 @@ class BpfTracker final : public Tracker {
   Stamp stamp_;
   std::vector<Fd> hook_links_;     // those taken over
   std::vector<Fd> hook_programs_;  // whoever loaded them
-  tracker_bpf* skeleton_ = nullptr;
-  ring_buffer* doorbell_ = nullptr;
+  Skeleton<tracker_bpf> skeleton_;
   std::vector<corral_unknown_bell> bells_;  // filled by the ring's callback, within Drain()
+  Ring doorbell_;
+  Mapping<const std::uint64_t> words_;
+  Mapping<const std::uint64_t> live_;
+  Mapping<const std::uint64_t> counters_;
+  Mapping<corral_set_entry> sets_;
   Tables tables_;
   std::atomic<std::uint32_t> highest_set_ = CORRAL_SET_INITIAL;
   bool walk_hides_tasks_ = true;  // until Seed() has found that it does not

@@ -5,15 +5,12 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "task_feed.skel.h"
-#include "trackers/bpf/bpf_object.h"
 
 namespace corral {
 namespace {
@@ -46,28 +43,22 @@ Result<std::unique_ptr<TaskFeed>> TaskFeed::Create(int words, const Tables& tabl
     MutexLock lock(feed->mu_);
     feed->Compare();
   }
-  auto teller = TRY(StartThread([raw = feed.get()] { raw->Persist(); }));
-  feed->teller_ = std::move(teller);
+  feed->teller_ = TRY(StartThread([raw = feed.get()] { raw->Persist(); }));
   return feed;
 }
 
 Result<void> TaskFeed::Load(int words, std::uint32_t ring_bytes) {
-  if (!wake_) return Fail(errno, "eventfd: {}", std::strerror(errno));
-  skeleton_ = task_feed_bpf__open();
-  if (!skeleton_) return Fail(errno, "cannot open the feed's BPF object: {}", std::strerror(errno));
+  if (!wake_) return FailErrno("eventfd");
+  skeleton_ = TRY(OpenSkeleton<task_feed_bpf>("the feed's"));
   bpf_map__set_max_entries(skeleton_->maps.feed, ring_bytes);
   int error = bpf_map__reuse_fd(skeleton_->maps.words, words);
-  if (error == 0) error = task_feed_bpf__load(skeleton_);
-  if (error != 0) {
-    return Fail(-error, "the kernel refuses the feed's BPF programs: {}", std::strerror(-error));
-  }
-  if (error = task_feed_bpf__attach(skeleton_); error != 0) {
-    return Fail(-error, "cannot attach the feed's programs: {}", std::strerror(-error));
-  }
-  ring_ = ring_buffer__new(bpf_map__fd(skeleton_->maps.feed), Collect, &came_, nullptr);
-  if (!ring_) return Fail(errno, "cannot map the feed: {}", std::strerror(errno));
-  const auto lost = TRY(MapArray<std::uint64_t>(skeleton_->maps.lost, PROT_READ));
-  lost_ = lost;
+  if (error == 0) error = task_feed_bpf::load(skeleton_.get());
+  if (error != 0) return FailErrno(-error, "the kernel refuses the feed's BPF programs");
+  error = task_feed_bpf::attach(skeleton_.get());
+  if (error != 0) return FailErrno(-error, "cannot attach the feed's programs");
+  ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.feed), Collect, &came_, nullptr));
+  if (!ring_) return FailErrno("cannot map the feed");
+  lost_ = TRY(MapArray<const std::uint64_t>(skeleton_->maps.lost));
   return {};
 }
 
@@ -75,10 +66,6 @@ TaskFeed::~TaskFeed() {
   stopping_ = true;
   (void)::eventfd_write(wake_.get(), 1);
   if (teller_.joinable()) teller_.join();
-  if (ring_) ring_buffer__free(ring_);
-  if (!skeleton_) return;
-  UnmapArray(skeleton_->maps.lost, lost_);
-  task_feed_bpf__destroy(skeleton_);
 }
 
 void TaskFeed::LookAgain() {
@@ -102,7 +89,7 @@ void TaskFeed::Run() {
   using Clock = std::chrono::steady_clock;
   auto compare_anyway = Clock::now() + kCompareAnyway;
   while (!stopping_) {
-    pollfd fds[] = {{.fd = ring_buffer__epoll_fd(ring_), .events = POLLIN, .revents = 0},
+    pollfd fds[] = {{.fd = ring_buffer__epoll_fd(ring_.get()), .events = POLLIN, .revents = 0},
                     {.fd = wake_.get(), .events = POLLIN, .revents = 0}};
     (void)::poll(fds, 2, std::chrono::milliseconds(kCompareAnyway).count());
     if (fds[1].revents) {
@@ -120,7 +107,7 @@ void TaskFeed::Run() {
 
 void TaskFeed::TellWhatCame() {
   came_.clear();
-  ring_buffer__consume(ring_);
+  ring_buffer__consume(ring_.get());
   for (const corral_feed_record& record : came_) Tell(record);
 }
 
@@ -146,7 +133,7 @@ CssSetId TaskFeed::PlaceNow(const corral_feed_record& record) const {
 void TaskFeed::Compare() {
   missed_ = Missed();
   came_.clear();
-  ring_buffer__consume(ring_);
+  ring_buffer__consume(ring_.get());
   std::vector<ExistingTask> all;
   for (const corral_task_record& task : walk_()) {
     if (corral_word_tgid(task.word) != task.tgid)

@@ -25,10 +25,10 @@
 
 #include "base/fd.h"
 #include "base/mutex.h"
+#include "trackers/bpf/bpf_object.h"
 #include "trackers/tables.h"
 
 struct task_feed_bpf;
-struct ring_buffer;
 
 namespace corral {
 
@@ -60,9 +60,9 @@ class TaskFeed {
 
   const Tables& tables_;
   const Walk walk_;
-  task_feed_bpf* skeleton_ = nullptr;
-  ring_buffer* ring_ = nullptr;
-  const std::uint64_t* lost_ = nullptr;  // mapped
+  Skeleton<task_feed_bpf> skeleton_;
+  Ring ring_;
+  Mapping<const std::uint64_t> lost_;
   const Fd wake_;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> doubt_ = false;

@@ -3,15 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
-#include <type_traits>
-#include <utility>
 
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/security_modules.h"
 #include "task_limits.skel.h"
-#include "trackers/bpf/bpf_object.h"
 #include "trackers/tables.h"
 
 namespace corral {
@@ -48,9 +44,7 @@ Result<std::unique_ptr<TaskLimiter>> TaskLimiter::Create(int words, int sets,
 }
 
 Result<void> TaskLimiter::Load(BirthControl control, int words, int sets) {
-  skeleton_ = task_limits_bpf__open();
-  if (!skeleton_)
-    return Fail(errno, "cannot open the limits' BPF object: {}", std::strerror(errno));
+  skeleton_ = TRY(OpenSkeleton<task_limits_bpf>("the limits'"));
   auto& maps = skeleton_->maps;
   for (bpf_map* map : {maps.limits, maps.limited, maps.innermost}) {
     bpf_map__set_max_entries(map, 2 * capacity_);
@@ -65,58 +59,39 @@ Result<void> TaskLimiter::Load(BirthControl control, int words, int sets) {
   bpf_map__set_autocreate(maps.stopped, kills);
   int error = bpf_map__reuse_fd(maps.words, words);
   if (error == 0) error = bpf_map__reuse_fd(maps.sets, sets);
-  if (error == 0) error = task_limits_bpf__load(skeleton_);
-  if (error != 0) return Fail(-error, "the program is refused: {}", std::strerror(-error));
+  if (error == 0) error = task_limits_bpf::load(skeleton_.get());
+  if (error != 0) return FailErrno(-error, "the program is refused");
   control_ = control;
-  if (kills) walk_ = bpf_program__attach(skeleton_->progs.walk_not_let_in);
-  if (kills && !walk_)
-    return Fail(errno, "cannot attach a task iterator: {}", std::strerror(errno));
-  if (auto mapped = Map(); !mapped) return mapped;
+  if (kills) walk_.reset(bpf_program__attach(skeleton_->progs.walk_not_let_in));
+  if (kills && !walk_) return FailErrno("cannot attach a task iterator");
+  TRY(Map());
   // Whether it can be attached is known only by doing it.
-  if (auto attached = AttachIf(true); !attached) return attached;
+  TRY(AttachIf(true));
   return AttachIf(false);
 }
 
 Result<void> TaskLimiter::Map() {
-  const auto map = [](bpf_map* from, auto*& to) -> Result<void> {
-    auto mapped =
-        TRY(MapArray<std::remove_reference_t<decltype(*to)>>(from, PROT_READ | PROT_WRITE));
-    to = mapped;
-    return {};
-  };
   const auto& maps = skeleton_->maps;
-  auto done = map(maps.generation, tables_.generation);
-  if (done) done = map(maps.limits, tables_.limits);
-  if (done) done = map(maps.limited, tables_.limited);
-  if (done) done = map(maps.innermost, tables_.innermost);
-  if (done) done = map(maps.refused, tables_.refused);
-  if (done) done = map(maps.let_through, tables_.let_through);
-  return done;
+  tables_.generation = TRY(MapArray<std::uint64_t>(maps.generation));
+  tables_.limits = TRY(MapArray<corral_task_limit>(maps.limits));
+  tables_.limited = TRY(MapArray<std::uint64_t>(maps.limited));
+  tables_.innermost = TRY(MapArray<std::uint64_t>(maps.innermost));
+  tables_.refused = TRY(MapArray<const std::uint64_t>(maps.refused));
+  tables_.let_through = TRY(MapArray<const std::uint64_t>(maps.let_through));
+  return {};
 }
 
-TaskLimiter::~TaskLimiter() {
-  if (!skeleton_) return;
-  (void)AttachIf(false);
-  bpf_link__destroy(walk_);
-  const auto& maps = skeleton_->maps;
-  UnmapArray(maps.generation, tables_.generation);
-  UnmapArray(maps.limits, tables_.limits);
-  UnmapArray(maps.limited, tables_.limited);
-  UnmapArray(maps.innermost, tables_.innermost);
-  UnmapArray(maps.refused, tables_.refused);
-  UnmapArray(maps.let_through, tables_.let_through);
-  task_limits_bpf__destroy(skeleton_);
-}
+TaskLimiter::TaskLimiter(std::uint32_t capacity) : capacity_(capacity) {}
+TaskLimiter::~TaskLimiter() = default;
 
 Result<void> TaskLimiter::AttachIf(bool wanted) {
   if (wanted == (link_ != nullptr)) return {};
-  if (!wanted) {
-    bpf_link__destroy(std::exchange(link_, nullptr));
-    return {};
-  }
-  link_ = bpf_program__attach(control_ == BirthControl::kRefuses ? skeleton_->progs.limit_refuse
-                                                                 : skeleton_->progs.limit_kill);
-  if (!link_) return Fail(errno, "the program cannot be attached: {}", std::strerror(errno));
+  link_.reset();
+  if (!wanted) return {};
+  link_.reset(bpf_program__attach(control_ == BirthControl::kRefuses
+                                      ? skeleton_->progs.limit_refuse
+                                      : skeleton_->progs.limit_kill));
+  if (!link_) return FailErrno("the program cannot be attached");
   return {};
 }
 
@@ -126,9 +101,7 @@ Result<void> TaskLimiter::Set(const TaskLimits& all) {
   if (all.limits.size() > capacity_ || all.sets.size() > capacity_) {
     return Fail(ENOSPC, "no room for {} limits on {} css_sets", all.limits.size(), all.sets.size());
   }
-  if (!all.limits.empty()) {  // before anything is changed
-    if (auto attached = AttachIf(true); !attached) return attached;
-  }
+  if (!all.limits.empty()) TRY(AttachIf(true));  // before anything is changed
   const std::uint64_t next = *tables_.generation + 1;
   std::atomic_thread_fence(std::memory_order_seq_cst);  // the last generation, then what it left
   const std::size_t half = next & 1 ? capacity_ : 0;
@@ -149,7 +122,7 @@ Result<void> TaskLimiter::Set(const TaskLimits& all) {
     tables_.innermost[half + set.value] = innermost;
     limited.push_back(set);
   }
-  __atomic_store_n(tables_.generation, next, __ATOMIC_SEQ_CST);
+  __atomic_store_n(tables_.generation.get(), next, __ATOMIC_SEQ_CST);
   return all.limits.empty() ? AttachIf(false) : Result<void>();
 }
 
@@ -159,7 +132,7 @@ std::uint64_t TaskLimiter::Refused(std::uint32_t number) const {
 
 Result<std::vector<Tid>> TaskLimiter::NotLetIn() const {
   if (!walk_) return std::vector<Tid>();
-  const auto tids = TRY(RecordsOf<std::uint32_t>(bpf_link__fd(walk_)));
+  const auto tids = TRY(RecordsOf<std::uint32_t>(bpf_link__fd(walk_.get())));
   std::vector<Tid> all;
   for (const std::uint32_t tid : tids) all.push_back(Tid{tid});
   return all;

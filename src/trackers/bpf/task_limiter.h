@@ -7,7 +7,6 @@
 #ifndef CORRAL_TRACKERS_BPF_TASK_LIMITER_H_
 #define CORRAL_TRACKERS_BPF_TASK_LIMITER_H_
 
-#include <bpf/libbpf.h>
 #include <corral/tracker.h>
 
 #include <cstdint>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "shared.h"
+#include "trackers/bpf/bpf_object.h"
 
 struct task_limits_bpf;
 
@@ -44,25 +44,25 @@ class TaskLimiter {
   std::uint64_t LetThrough() const;
 
  private:
-  explicit TaskLimiter(std::uint32_t capacity) : capacity_(capacity) {}
+  explicit TaskLimiter(std::uint32_t capacity);
   Result<void> Load(BirthControl control, int words, int sets);
   Result<void> Map();
   Result<void> AttachIf(bool wanted);
 
   const std::uint32_t capacity_;
   BirthControl control_ = BirthControl::kRefuses;
-  task_limits_bpf* skeleton_ = nullptr;
-  bpf_link* link_ = nullptr;  // null: no limits
-  bpf_link* walk_ = nullptr;  // over newborns that were not let in; null where births are refused
+  Skeleton<task_limits_bpf> skeleton_;
+  Link walk_;  // over newborns that were not let in; null where births are refused
+  Link link_;  // null: no limits
   std::vector<CssSetId> limited_[2];  // in each half
   // Mapped; each but the last two has two halves (bpf/task_limits.bpf.c).
   struct Tables {
-    std::uint64_t* generation = nullptr;
-    corral_task_limit* limits = nullptr;
-    std::uint64_t* limited = nullptr;
-    std::uint64_t* innermost = nullptr;
-    std::uint64_t* refused = nullptr;
-    std::uint64_t* let_through = nullptr;
+    Mapping<std::uint64_t> generation;
+    Mapping<corral_task_limit> limits;
+    Mapping<std::uint64_t> limited;
+    Mapping<std::uint64_t> innermost;
+    Mapping<const std::uint64_t> refused;
+    Mapping<const std::uint64_t> let_through;
   } tables_;
 };
 
