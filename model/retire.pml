@@ -148,7 +148,7 @@ proctype Boss()
 	ended++
 }
 
-/* BellLoop::Run */
+/* Looker::Look */
 proctype Looker()
 {
 	byte v2, v3, was, batch_serial, mask, leaving, rung;

@@ -63,10 +63,10 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   d.mounts_->KeepUntilMounted();
   d.feed_ = std::make_unique<EventFeed>(*d.registry_);
   d.billing_ = std::make_unique<Billing>(*d.registry_, *d.meter_);
-  d.bells_ = std::make_unique<BellLoop>(*d.registry_, *d.tree_, *d.mounts_, d.waiters_, *d.feed_,
-                                        *d.billing_, d.wake_.get());
-  TRY(d.bells_->Start());
-  if (d.tracker_->taken_over()) d.bells_->ResyncNeeded();
+  d.lookers_ = std::make_unique<LookerThreads>(*d.registry_, *d.tree_, *d.mounts_, d.waiters_,
+                                               *d.feed_, *d.billing_, d.wake_.get());
+  TRY(d.lookers_->Start());
+  if (d.tracker_->taken_over()) d.lookers_->AskForResync();
   d.TellLostSettings();
   d.PlaceProcView(*built_in);
   TRY(d.agents_->Serve(
@@ -237,7 +237,7 @@ Daemon::~Daemon() {
   if (registry_) registry_->queue().Close();
   if (agent_thread_.joinable()) agent_thread_.join();
   agents_.reset();  // it calls the registry
-  if (bells_) bells_->Stop();
+  if (lookers_) lookers_->Stop();
   // A start that failed leaves what it found, and nothing of its own.
   if (!tracker_ || end_ == End::kKeeps) return;
   if (tracker_->taken_over() && end_ == End::kNeverBegan) return;

@@ -21,11 +21,11 @@
 #include "control/tree.h"
 #include "core/registry.h"
 #include "core/waiters.h"
-#include "daemon/bell_loop.h"
 #include "daemon/billing.h"
 #include "daemon/event_feed.h"
 #include "daemon/health.h"
 #include "daemon/linux_host.h"
+#include "daemon/looker_threads.h"
 #include "daemon/mount_table.h"
 #include "daemon/surroundings.h"
 #include "store/store.h"
@@ -133,7 +133,7 @@ class Daemon {
   std::unique_ptr<FuseMount> proc_mount_;
   std::unique_ptr<EventFeed> feed_;
   std::unique_ptr<Billing> billing_;
-  std::unique_ptr<BellLoop> bells_;
+  std::unique_ptr<LookerThreads> lookers_;
   std::thread agent_thread_;
 };
 

@@ -1,4 +1,4 @@
-// The looker: what happened is judged, announced and told.
+// The thread that looks: what happened is judged, announced and told.
 #include "engine/engine_core.h"
 
 #include <poll.h>
@@ -10,15 +10,6 @@
 #include "base/log.h"
 
 namespace corral {
-namespace {
-
-// A set that is to be retired may be held by a birth that is about to take its raise back.
-constexpr int kSettleAgainMs = 1;
-// Even without any bell (I8).
-constexpr int kLookAnywayMs = 60'000;
-
-}  // namespace
-
 EngineCore::EngineCore(const EngineOptions& options, Fd wake)
     : wake_(std::move(wake)),
       tasks_(Tid{TidOf(kProgram).value + 1}, options.tasks),
@@ -33,9 +24,10 @@ EngineCore::EngineCore(const EngineOptions& options, Fd wake)
                       return all;
                     },
                 .rang = [this] { Wake(); }}),
-      registry_(tracker_, [this] { Wake(); }) {
+      registry_(tracker_, [this] { Wake(); }),
+      looker_(registry_, *this) {
   tracker_.Start(TidOf(kProgram), Tgid{TidOf(kProgram).value});
-  looker_ = std::thread([this] { Look(); });
+  thread_ = std::thread([this] { Run(); });
 }
 
 EngineCore::~EngineCore() {
@@ -44,16 +36,15 @@ EngineCore::~EngineCore() {
   (void)Flush();
   stopping_ = true;
   Wake();
-  looker_.join();
+  thread_.join();
 }
 
 // A round that leaves nothing open answers what was asked before it began.
-void EngineCore::Look() {
-  bool open = false;
+void EngineCore::Run() {
   std::vector<HierarchyId> ended;
   while (!stopping_) {
     pollfd fds[] = {{.fd = wake_.get(), .events = POLLIN, .revents = 0}};
-    const int ready = ::poll(fds, 1, open ? kSettleAgainMs : kLookAnywayMs);
+    const int ready = ::poll(fds, 1, static_cast<int>(looker_.pause().count()));
     eventfd_t rings;
     (void)::eventfd_read(wake_.get(), &rings);
     std::uint64_t asked;
@@ -66,25 +57,14 @@ void EngineCore::Look() {
       ended.insert(ended.end(), ended_.begin(), ended_.end());
       ended_.clear();
     }
-    tracker_.Drain(*this);
-    if (std::exchange(resync_needed_, false)) Resync();
-    if (ready == 0 && !open) registry_.JudgeAll();
-    open = registry_.Settle() || resync_needed_;
-    for (const Event& event : registry_.TakeEvents()) Dispatch(event);
+    looker_.Look(ready > 0);
     TellReleases();
-    if (open) continue;
+    if (!looker_.settled()) continue;
     ForgetCallbacks(std::exchange(ended, {}));
     MutexLock lock(rounds_mu_);
     done_ = asked;
     round_done_.NotifyAll();
   }
-}
-
-void EngineCore::Resync() {
-  const AuditReport report = tracker_.Resync();
-  for (const std::string& one : report.differences) log::Warn("engine: {}", one);
-  resync_needed_ = report.unsettled != 0;
-  registry_.JudgeAll();
 }
 
 Result<void> EngineCore::Flush() {

@@ -2,7 +2,8 @@
 // thread that looks when the tracker rings.
 //
 // Owned by its Engine; tasks and groups hold a plain pointer, and are counted. Any thread. The
-// looker holds no lock while it calls on_release. Locks: those of the registry, then leaves.
+// one that looks holds no lock while it calls on_release. Locks: those of the registry, then
+// leaves.
 #ifndef CORRAL_ENGINE_ENGINE_CORE_H_
 #define CORRAL_ENGINE_ENGINE_CORE_H_
 
@@ -15,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/mutex.h"
+#include "core/looker.h"
 #include "core/registry.h"
 #include "core/waiters.h"
 #include "engine/task_slots.h"
@@ -22,7 +24,7 @@
 
 namespace corral {
 
-class EngineCore final : private Tracker::Listener {
+class EngineCore final : private Looker::Owner {
  public:
   EngineCore(const EngineOptions& options, Fd wake);
   ~EngineCore() override;
@@ -52,9 +54,9 @@ class EngineCore final : private Tracker::Listener {
   Result<std::string> Read(CgroupId group, std::string_view file);
   Result<void> Write(CgroupId group, std::string_view file, std::string_view bytes);
 
-  // ---- the looker
+  // ---- the thread that looks
   Result<void> Flush();
-  bool OnOwnThread() const { return std::this_thread::get_id() == looker_.get_id(); }
+  bool OnOwnThread() const { return std::this_thread::get_id() == thread_.get_id(); }
 
   std::atomic<std::size_t> handles = 0;  // of groups
 
@@ -71,22 +73,19 @@ class EngineCore final : private Tracker::Listener {
   bool IsBeingKilled(Tid tid);
 
   void Wake() { (void)::eventfd_write(wake_.get(), 1); }
-  void Look();
-  void Resync();
-  void Dispatch(const Event& event);
+  void Run();
+  void Dispatch(const Event& event) override;
   void TellReleases();
   // Of hierarchies that have ended: nothing of them is left to be told.
   void ForgetCallbacks(const std::vector<HierarchyId>& ended);
   void RemoveIfDropped(CgroupId group);
-  void SetMayBeEmpty(CssSetId set) override { registry_.SetMayBeEmpty(set); }
-  void ResyncNeeded() override { resync_needed_ = true; }
 
   const Fd wake_;
   TaskSlots tasks_;
   InprocTracker tracker_;
   Registry registry_;
   Waiters waiters_;
-  bool resync_needed_ = false;  // the looker's own
+  Looker looker_;  // the thread's own
 
   std::atomic<std::size_t> killing_ = 0;  // kills_.size(), for births, which take no lock
   Mutex kills_mu_;                        // a leaf
@@ -106,7 +105,7 @@ class EngineCore final : private Tracker::Listener {
   std::uint64_t asked_ GUARDED_BY(rounds_mu_) = 0;
   std::uint64_t done_ GUARDED_BY(rounds_mu_) = 0;  // everything before this question was told
   std::atomic<bool> stopping_ = false;
-  std::thread looker_;
+  std::thread thread_;
 };
 
 }  // namespace corral

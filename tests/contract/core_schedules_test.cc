@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/looker.h"
 #include "core/registry.h"
 #include "support/interleave.h"
 #include "support/matchers.h"
@@ -28,16 +29,7 @@ struct Machine {
   }
   bool Attach(CgroupId to, Tid task) { return registry.Attach(to, task, {}).has_value(); }
   void Fork() { tracker.Birth(kParent, kChild, Tgid{kChild.value}); }
-  void Pump() {
-    struct Ear final : Tracker::Listener {
-      explicit Ear(Registry& to) : registry(to) {}
-      Registry& registry;
-      void SetMayBeEmpty(CssSetId set) override { registry.SetMayBeEmpty(set); }
-      void ResyncNeeded() override {}
-    } ear(registry);
-    tracker.Drain(ear);
-    registry.Settle();
-  }
+  void Look() { Looker(registry).Look(); }
   std::uint64_t Releases(CgroupId id) { return registry.Info(id).value().releases; }
 
   InprocTracker tracker{{.tids = 64, .sets = 16}};
@@ -76,7 +68,7 @@ TEST(CoreSchedules, PopulatedDoesNotStayBecauseOfARaiseThatCameToNothing) {
                        }}});
       m.Fork();
     }
-    m.Pump();
+    m.Look();
     if (!left) return false;
     EXPECT_FALSE(m.registry.Info(job)->populated);
     EXPECT_EQ(m.Releases(job), 1u);
@@ -97,10 +89,10 @@ TEST(CoreSchedules, ABirthDoesNotEnterTheGroupThatGotTheIdOfItsSet) {
     {
       AtSteps script({{first,
                        [&] {
-                         if (m.Attach(m.root, kParent)) m.Pump();
+                         if (m.Attach(m.root, kParent)) m.Look();
                          if (m.tracker.Count(set).count != 0) return;
                          EXPECT_THAT(m.registry.Rmdir(m.root, "job"), IsOk());
-                         m.Pump();  // the id is free
+                         m.Look();  // the id is free
                        }},
                       {second, [&] {
                          if (m.registry.Exists(job)) return;
@@ -113,10 +105,10 @@ TEST(CoreSchedules, ABirthDoesNotEnterTheGroupThatGotTheIdOfItsSet) {
     EXPECT_THAT(m.registry.Tasks(next).value(), ElementsAre(kOther));
     EXPECT_THAT(m.registry.Tasks(m.root).value(), ElementsAre(kParent, kChild));
     EXPECT_EQ(m.tracker.Count(set).count, 1u);
-    m.Pump();
+    m.Look();
     EXPECT_EQ(m.Releases(next), 0u);
     m.tracker.Death(kOther);
-    m.Pump();
+    m.Look();
     EXPECT_EQ(m.Releases(next), 1u);
     EXPECT_THAT(m.tracker.Audit().differences, IsEmpty());
     return true;
@@ -140,7 +132,7 @@ TEST(CoreSchedules, ASetThatGoesWhileARaiseHidesItsEmptyingIsStillTold) {
       AtSteps script({{first,
                        [&] {
                          const bool moved = m.Attach(m.root, kParent);
-                         m.Pump();
+                         m.Look();
                          left = moved && m.Releases(job) == 1;  // the child is not in it
                        }},
                       {second, [&] {
@@ -151,7 +143,7 @@ TEST(CoreSchedules, ASetThatGoesWhileARaiseHidesItsEmptyingIsStillTold) {
                        }}});
       m.Fork();
     }
-    m.Pump();
+    m.Look();
     if (!left || !emptied) return false;
     EXPECT_EQ(m.Releases(job), 2u);
     EXPECT_FALSE(m.registry.Info(job)->populated);

@@ -153,7 +153,7 @@ void Stress::End() {
   const auto give_up = Clock::now() + 10s;
   do {
     Look();
-  } while (registry_.Settle() && Clock::now() < give_up);
+  } while (!looker_.settled() && Clock::now() < give_up);
 
   EXPECT_THAT(tracker().Audit().differences, IsEmpty());
   tracker().ForEachTask([](Tid tid, Place) { ADD_FAILURE() << "task " << tid.value << " lives"; });

@@ -21,6 +21,7 @@
 #include "contract/stress_family.h"
 #include "contract/stress_ledger.h"
 #include "contract/stress_machine.h"
+#include "core/looker.h"
 #include "core/registry.h"
 
 namespace corral {
@@ -34,7 +35,7 @@ struct StressMix {
   bool execs_fail = false;  // after the exchange of tids
 };
 
-class Stress : public ::testing::Test {
+class Stress : public ::testing::Test, private Looker::Owner {
  protected:
   static constexpr std::size_t kFamilies = 4;  // 0 and 1 settled, 2 and 3 free
 
@@ -53,6 +54,7 @@ class Stress : public ::testing::Test {
   const std::uint32_t seed_;
   StressMachine machine_{{.sets = 48, .bells = 64}};
   Registry registry_{machine_.tracker(), [] {}};
+  Looker looker_{registry_, *this};
   StressLedger ledger_;
   HierarchyId jobs_;
   HierarchyId other_;
@@ -72,6 +74,8 @@ class Stress : public ::testing::Test {
   void List(Random& random);
   void MakeTrip(Random& random);
   void Look();
+  bool Resync(Registry& registry) override;
+  void Dispatch(const Event& event) override;
   void LookAtAnchor(const StressFamily& family);
   CgroupId RandomPlace(HierarchyId hierarchy, Random& random);
   std::uint64_t AllOps() const;

@@ -155,20 +155,19 @@ void Stress::MakeTrip(Random& random) {
   ops_ += 2 * size + 2;
 }
 
-// The daemon's loop and its agents; the only one that drains.
+bool Stress::Resync(Registry& /*registry*/) {
+  resync_wanted_ = true;  // the resyncer's
+  return true;
+}
+
+void Stress::Dispatch(const Event& event) {
+  ledger_.Heard(event);
+  ++ops_;
+}
+
+// The daemon's looker and its agents.
 void Stress::Look() {
-  struct Ear final : Tracker::Listener {
-    explicit Ear(Stress& to) : stress(to) {}
-    Stress& stress;
-    void SetMayBeEmpty(CssSetId set) override {
-      stress.registry_.SetMayBeEmpty(set);
-      ++stress.ops_;
-    }
-    void ResyncNeeded() override { stress.resync_wanted_ = true; }
-  } ear(*this);
-  tracker().Drain(ear);
-  registry_.Settle();
-  for (const Event& event : registry_.TakeEvents()) ledger_.Heard(event);
+  looker_.Look();
   while (const auto next = registry_.queue().TryTake()) {
     if (registry_.BeginNotification(*next)) ledger_.Told(next->cgroup);
   }

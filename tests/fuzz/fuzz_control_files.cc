@@ -61,7 +61,7 @@ class ControlFuzz : public World {
     const auto open = tree.Open(caller, Inode{at->st_ino}, false);
     const std::string before = Everything();
     const auto written = (*open)->Write(caller, bytes);
-    Settle();
+    Look();
     CheckWhole();
     if (bytes.size() > MaxWrite(dialect_)) CORRAL_CHECK(!written && written.error().code == E2BIG);
     if (!written) {

@@ -35,7 +35,7 @@ void Ask(Daemon& daemon, World& world, Session& session, int connection, std::st
     CORRAL_CHECK(!answer.at("error").get<std::string>().empty());
   }
   (void)answer.dump();  // throws where a string is not UTF-8
-  world.Settle();
+  world.Look();
   daemon.feed().Collect();
   CORRAL_CHECK(world.tracker.Audit().differences.empty());
 }

@@ -13,13 +13,14 @@
 
 #include "base/check.h"
 #include "control/tree.h"
+#include "core/looker.h"
 #include "core/registry.h"
 #include "support/fake_host.h"
 #include "trackers/inproc/inproc_tracker.h"
 
 namespace corral {
 
-class World : private Tracker::Listener {
+class World {
  public:
   explicit World(const HierarchyOptions& options) {
     host.admins.insert(Tid{1});
@@ -35,10 +36,7 @@ class World : private Tracker::Listener {
     groups.push_back(Make(root, "c"));
   }
 
-  void Settle() {
-    tracker.Drain(*this);
-    registry.Settle();
-  }
+  void Look() { looker.Look(); }
 
   // Every live task is in exactly one group, and the counters say so.
   void CheckWhole() {
@@ -61,6 +59,7 @@ class World : private Tracker::Listener {
                             {Tid{5}, Tgid{5}}};
   InprocTracker tracker{{.tids = 128, .sets = 64, .machine_tasks = {}}};
   Registry registry{tracker, [] {}};
+  Looker looker{registry};
   FakeHost host;
   Tree tree{registry, host};
   CgroupId root;
@@ -78,8 +77,6 @@ class World : private Tracker::Listener {
       return task.second == process;
     });
   }
-  void SetMayBeEmpty(CssSetId set) override { registry.SetMayBeEmpty(set); }
-  void ResyncNeeded() override {}
 };
 
 }  // namespace corral

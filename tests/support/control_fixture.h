@@ -14,13 +14,14 @@
 #include <string_view>
 
 #include "control/tree.h"
+#include "core/looker.h"
 #include "core/registry.h"
 #include "support/fake_host.h"
 #include "trackers/inproc/inproc_tracker.h"
 
 namespace corral {
 
-class ControlTest : public testing::Test, private Tracker::Listener {
+class ControlTest : public testing::Test {
  protected:
   ControlTest() {
     root_ = *registry_.Root(*registry_.CreateHierarchy({.name = "test"}));
@@ -87,21 +88,15 @@ class ControlTest : public testing::Test, private Tracker::Listener {
     tracker_.Birth(Tid{parent}, Tid{child}, Tgid{child});
     host_.owners[Tid{child}] = {.real_uid = uid, .saved_uid = uid};
   }
-  void Settle() {
-    tracker_.Drain(*this);
-    registry_.Settle();
-  }
+  void Look() { looker_.Look(); }
 
   InprocTracker tracker_{{.tids = 8192, .sets = 256, .machine_tasks = {}}};
   Registry registry_{tracker_, [] {}};
+  Looker looker_{registry_};
   FakeHost host_;
   Tree tree_{registry_, host_};
   CgroupId root_;
   const Caller root_caller_{.tid = Tid{1}};
-
- private:
-  void SetMayBeEmpty(CssSetId set) override { registry_.SetMayBeEmpty(set); }
-  void ResyncNeeded() override {}
 };
 
 }  // namespace corral

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/looker.h"
 #include "core/registry.h"
 #include "support/faulty_tracker.h"
 #include "support/matchers.h"
@@ -21,7 +22,7 @@
 
 namespace corral {
 
-class CoreTest : public ::testing::Test {
+class CoreTest : public ::testing::Test, protected Looker::Owner {
  protected:
   explicit CoreTest(InprocOptions options = {.tids = 8192, .sets = 64})
       : machine_(std::move(options)), tracker_(machine_), registry_(tracker_, [] {}) {
@@ -29,7 +30,7 @@ class CoreTest : public ::testing::Test {
   }
   // Nothing is left undecided and I2 holds after every story.
   ~CoreTest() override {
-    Pump();
+    Look();
     EXPECT_THAT(machine_.Audit().differences, ::testing::IsEmpty());
   }
 
@@ -90,25 +91,14 @@ class CoreTest : public ::testing::Test {
   CgroupId Where(Tid task, HierarchyId in) { return registry_.CgroupOf(task, in).value(); }
   CgroupId Where(Tid task) { return Where(task, jobs_); }
 
-  // ---- what the daemon's loop does
-  void Drain() {
-    struct Ear final : Tracker::Listener {
-      explicit Ear(Registry& to) : registry(to) {}
-      Registry& registry;
-      void SetMayBeEmpty(CssSetId set) override { registry.SetMayBeEmpty(set); }
-      void ResyncNeeded() override { registry.JudgeAll(); }
-    } ear(registry_);
-    tracker_.Drain(ear);
-  }
-  void Pump() {
-    Drain();
-    for (int i = 0; i < 3 && registry_.Settle(); ++i) {
-    }
-    for (Event& event : registry_.TakeEvents()) events_.push_back(std::move(event));
+  // ---- what the daemon's looker does
+  void Look() {
+    looker_.Look();
+    for (int i = 0; i < 2 && !looker_.settled(); ++i) looker_.Look();
   }
   // The paths the release agent is started with now, in order.
   std::vector<std::string> Told() {
-    Pump();
+    Look();
     std::vector<std::string> paths;
     while (const auto next = registry_.queue().TryTake()) {
       if (const auto notification = registry_.BeginNotification(*next)) {
@@ -118,26 +108,28 @@ class CoreTest : public ::testing::Test {
     return paths;
   }
   std::uint64_t Releases(CgroupId cgroup) {
-    Pump();
+    Look();
     return registry_.Events(cgroup).value().releases;
   }
   bool Populated(CgroupId cgroup) {
-    Pump();
+    Look();
     return registry_.Events(cgroup).value().populated;
   }
   bool Releasable(CgroupId cgroup) { return registry_.Releasable(cgroup).value(); }
   std::uint64_t Serial(CgroupId cgroup) {
-    Pump();
+    Look();
     return registry_.Events(cgroup).value().serial;
   }
 
   InprocTracker machine_;
   FaultyTracker tracker_;
   Registry registry_;
+  Looker looker_{registry_, *this};
   HierarchyId jobs_;
   std::vector<Event> events_;
 
  private:
+  void Dispatch(const Event& event) override { events_.push_back(event); }
   std::pair<CgroupId, std::string> Split(const std::string& path, HierarchyId in) {
     const std::size_t slash = path.rfind('/');
     return {registry_.Resolve(in, path.substr(0, slash)).value(), path.substr(slash + 1)};

@@ -226,12 +226,12 @@ class FaultyWorld : protected Machine, public CoreTest {
   // to rest: the freezer stops newcomers in a thread of its own.
   std::string Picture() {
     faulty_->PayDebts();
-    std::string picture = Look();
-    for (std::string next; (next = Look()) != picture;) picture = std::move(next);
+    std::string picture = Snapshot();
+    for (std::string next; (next = Snapshot()) != picture;) picture = std::move(next);
     return picture;
   }
-  std::string Look() {
-    Pump();
+  std::string Snapshot() {
+    Look();
     std::string all =
         fmt::format("{} css_sets, meter {}\n", registry_.css_sets(), meter.users.load());
     for (const SubsystemInfo& info : registry_.Subsystems()) {

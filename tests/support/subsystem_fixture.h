@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "control/tree.h"
+#include "core/looker.h"
 #include "core/registry.h"
 #include "support/fake_host.h"
 #include "support/matchers.h"
@@ -22,7 +23,7 @@
 
 namespace corral {
 
-class SubsystemTest : public ::testing::Test, private Tracker::Listener {
+class SubsystemTest : public ::testing::Test {
  protected:
   // `more`: bound to the same hierarchy, asked after it.
   explicit SubsystemTest(const std::shared_ptr<Subsystem>& subsystem, bool inherits = true,
@@ -40,7 +41,7 @@ class SubsystemTest : public ::testing::Test, private Tracker::Listener {
   }
   // I2 holds after every story.
   ~SubsystemTest() override {
-    if (registry_) Settle();
+    if (registry_) Look();
     EXPECT_THAT(tracker_.Audit().differences, ::testing::IsEmpty());
   }
 
@@ -96,10 +97,7 @@ class SubsystemTest : public ::testing::Test, private Tracker::Listener {
     Start(tid);
     return Enter(path, tid);
   }
-  void Settle() {
-    tracker_.Drain(*this);
-    registry_->Settle();
-  }
+  void Look() { Looker(*registry_).Look(); }
 
   template <typename T>
   static int Errno(const Result<T>& result) {
@@ -111,10 +109,6 @@ class SubsystemTest : public ::testing::Test, private Tracker::Listener {
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<Tree> tree_;  // goes before the registry
   HierarchyId hierarchy_;
-
- private:
-  void SetMayBeEmpty(CssSetId set) override { registry_->SetMayBeEmpty(set); }
-  void ResyncNeeded() override {}
 };
 
 // Refuses what it is told to: for what the others do when somebody else fails.

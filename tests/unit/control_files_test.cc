@@ -262,7 +262,7 @@ TEST_F(Events, TellPopulationAndReleasesOfTheSubtree) {
   Write("/a/b/tasks", "7");
   EXPECT_EQ(Read("/a/cgroup.events"), "populated 1\nreleases 0\n");
   tracker_.Death(Tid{7});
-  Settle();
+  Look();
   EXPECT_EQ(Read("/a/cgroup.events"), "populated 0\nreleases 0\n");
   EXPECT_EQ(Read("/a/b/cgroup.events"), "populated 0\nreleases 1\n");
 }
@@ -277,7 +277,7 @@ TEST_F(Events, ChangedUntilReadFromTheStart) {
   EXPECT_EQ(*file->Read(Tid{1}, 100, 0), "populated 1\nreleases 0\n");
   EXPECT_FALSE(*file->Changed());
   tracker_.Death(Tid{7});
-  Settle();
+  Look();
   EXPECT_TRUE(*file->Changed());
   EXPECT_EQ(*file->Read(Tid{1}, 100, 0), "populated 0\nreleases 1\n");
   EXPECT_EQ(Open("/a/tasks")->Changed().error().code, EINVAL);

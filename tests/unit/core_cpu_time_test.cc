@@ -80,7 +80,7 @@ TEST_F(CpuTimes, OfAGroupThatIsRemovedBelongToWhatItsParentHasBelow) {
   EXPECT_EQ(All(At("/a/b")), 5u);
   EXPECT_THAT(Rmdir("/a/b"), IsOk());
   EXPECT_EQ(All(a), 5u);
-  Pump();  // the set is retired
+  Look();  // the set is retired
   EXPECT_EQ(All(a), 5u);
   EXPECT_EQ(Own(a), 0u);
   EXPECT_THAT(Rmdir("/a"), IsOk());
@@ -96,12 +96,12 @@ TEST_F(CpuTimes, OfADeadTaskAreAwaitedBeforeItsSetIsUsedAgain) {
   meter_.owed[set] = 1;
   Exit(task);
   EXPECT_THAT(Rmdir("/a/b"), IsOk());
-  Pump();
+  Look();
   EXPECT_EQ(registry_.CpuUncharged(a), 1u);
   meter_.Run(set, 5);  // charged late
   EXPECT_EQ(All(a), 5u);
   meter_.owed.clear();
-  Pump();
+  Look();
   EXPECT_EQ(registry_.CpuUncharged(a), 0u);
   EXPECT_EQ(All(a), 5u);
   // The number goes to others, with its sum.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "core/looker.h"
 #include "core/registry.h"
 #include "support/census.h"
 #include "support/matchers.h"
@@ -22,7 +23,7 @@ using ::testing::UnorderedElementsAre;
 constexpr std::size_t kNever = 1'000'000;
 
 // One machine and one journal; one daemon after the other.
-class Keeping : public ::testing::Test {
+class Keeping : public ::testing::Test, private Looker::Owner {
  protected:
   struct Life {
     Life(Tracker& machine, Journal& kept, std::size_t steps)
@@ -70,21 +71,14 @@ class Keeping : public ::testing::Test {
     EXPECT_THAT(Reg().Attach(cgroup, task, {}), IsOk());
     return task;
   }
-  // What the daemon's loop and its agent thread do; what is handed over before it dies is told.
-  void Pump() {
-    struct Ear final : Tracker::Listener {
-      explicit Ear(Registry& to) : registry(to) {}
-      Registry& registry;
-      void SetMayBeEmpty(CssSetId set) override { registry.SetMayBeEmpty(set); }
-      void ResyncNeeded() override { registry.JudgeAll(); }
-    } ear(Reg());
-    life_->tracker.Drain(ear);
-    for (int i = 0; i < 3 && Reg().Settle(); ++i) {
-    }
-    for (const Event& event : Reg().TakeEvents()) {
-      if (event.kind == Event::Kind::kReleased && event.auto_remove)
-        (void)Reg().Remove(event.cgroup);
-    }
+  void Dispatch(const Event& event) override {
+    if (event.kind == Event::Kind::kReleased && event.auto_remove) (void)Reg().Remove(event.cgroup);
+  }
+  // What the daemon's looker and its agent thread do; what is handed over before it dies is told.
+  void Look() {
+    Looker looker(Reg(), *this);
+    looker.Look();
+    for (int i = 0; i < 2 && !looker.settled(); ++i) looker.Look();
     while (const auto next = Reg().queue().TryTake()) {
       const auto notification = Reg().BeginNotification(*next);
       if (!notification) continue;
@@ -93,7 +87,7 @@ class Keeping : public ::testing::Test {
     }
   }
   std::vector<std::string> Told() {
-    Pump();
+    Look();
     return std::exchange(told_, {});
   }
 
@@ -315,7 +309,7 @@ TEST_F(Keeping, ARunsGroupThatWasToldAndNotRemovedIsRemoved) {
   Reg().JudgeAll();
   Reg().Settle();  // told; and here it dies
   Restart();
-  Pump();
+  Look();
   EXPECT_FALSE(Reg().Exists(run));
 }
 
@@ -498,7 +492,7 @@ TEST_F(KeepingForks, ASetThatIsToBeRetiredMayNameACgroupThatIsGone) {
   ASSERT_THAT(Reg().Attach(again, task, {}), IsOk());
   EXPECT_EQ(Told(again, 0), 1);
   machine_.EndDeath(slow);
-  Pump();
+  Look();
   ExpectRightCounts();
 }
 
@@ -555,7 +549,7 @@ TEST_F(Crash, InAttachLeavesTheTaskInOneOfTheTwoAndInventsNoRelease) {
         from = Fresh();
         to = Fresh();
         task = StartIn(from);
-        Pump();
+        Look();
       },
       [&] { (void)Reg().Attach(to, task, {}); },
       [&] {
@@ -580,7 +574,7 @@ TEST_F(Crash, InAWholeProcessAttachLosesNobodyAndInventsNoRelease) {
           threads.push_back(Tid{next_tid_++});
           machine_.Birth(threads[0], threads.back(), Tgid{threads[0].value});
         }
-        Pump();
+        Look();
       },
       [&] { (void)Reg().AttachProcess(to, threads[0], {}); },
       [&] {
@@ -605,10 +599,10 @@ TEST_F(Crash, InAVerdictOrANotificationTellsOnceOrTwice) {
       },
       [&] {
         machine_.Death(task);
-        Pump();
+        Look();
       },
       [&] {
-        Pump();
+        Look();
         EXPECT_THAT(told_.size(), ::testing::AnyOf(1u, 2u));
         for (const std::string& path : told_) EXPECT_EQ(path, PathOf(group));
         EXPECT_EQ(Reg().Events(group)->releases, 1u);
@@ -624,7 +618,7 @@ TEST_F(Crash, InMkdirRenameAndRmdirLeavesAllOrNothing) {
              (void)Reg().Mkdir(parent, "a", {.uid = 7});
              (void)Reg().Rename(parent, "a", parent, "b");
              (void)Reg().Rmdir(parent, "b");
-             Pump();
+             Look();
            },
            [&] {
              const auto children = Reg().Children(parent).value();
@@ -633,7 +627,7 @@ TEST_F(Crash, InMkdirRenameAndRmdirLeavesAllOrNothing) {
              if (!children.empty()) {
                EXPECT_FALSE(removed);
              }
-             Pump();
+             Look();
              EXPECT_EQ(told_.empty(), !removed);
              if (!children.empty()) {
                EXPECT_EQ(Reg().View(children[0].second)->attributes.uid, 7u);
@@ -657,13 +651,13 @@ TEST_F(Crash, AmongSetsThatAreRetiredAndReusedMixesNothingUp) {
       },
       [&] {
         (void)Reg().Attach(Reg().Root(jobs_).value(), task, {});
-        Pump();
+        Look();
         (void)Reg().Remove(group);
-        Pump();
+        Look();
         const auto next =
             Reg().Mkdir(Reg().Root(jobs_).value(), "next" + std::to_string(serial_), {});
         if (next) (void)Reg().Attach(*next, task, {});
-        Pump();
+        Look();
       },
       [&] {
         EXPECT_THAT(Reg().Tasks(room), IsOkAndHolds(ElementsAre(task)));

@@ -180,7 +180,7 @@ TEST_F(Limits, AreToldOnlyWhereATaskCanMeetThem) {
   EXPECT_EQ(tracker_.fail_next_limits.size(), 1u);
   tracker_.fail_next_limits.clear();
   Exit(task);
-  Pump();
+  Look();
   ASSERT_THAT(Rmdir("/a/7", limited_), IsOk());
   for (int i = 0; i < 100; ++i) (void)Rmdir("/a/" + std::to_string(i), limited_);
   ASSERT_THAT(Rmdir("/a", limited_), IsOk());
@@ -191,7 +191,7 @@ TEST_F(Limits, CountWhatEachHasStoppedAlsoUnderAUsedNumber) {
   const auto begin = [&] {
     ASSERT_THAT((Mk("/a"), Set("/a", 2)), IsOk());
     Exit(StartIn(At("/a", limited_)));
-    Pump();
+    Look();
   };
   begin();
   const auto refused = [&] { return limiting_->groups->RefusedBirths(CssAt("/a")); };
@@ -211,7 +211,7 @@ TEST_F(Limits, GoWithTheBinding) {
   StartIn((Mk("/a"), At("/a", limited_)));
   ASSERT_THAT(Set("/a", 2), IsOk());
   Exit(Tasks(At("/a", limited_)).at(0));
-  Pump();
+  Look();
   ASSERT_THAT(Rmdir("/a", limited_), IsOk());
   ASSERT_THAT(registry_.DestroyHierarchy(limited_), IsOk());
   StartIn(Mkdir("/job"));  // a set made, perhaps under the old one's number

@@ -150,7 +150,7 @@ TEST_F(Release, IsMergedWhileItsNotificationWaits) {
   const CgroupId job = MkdirNotifying("/job");
   for (int i = 0; i < 5; ++i) {
     Exit(StartIn(job));
-    Pump();
+    Look();
   }
   EXPECT_EQ(registry_.queue().size(), 1u);
   EXPECT_THAT(Told(), ElementsAre("/job"));
@@ -159,7 +159,7 @@ TEST_F(Release, IsMergedWhileItsNotificationWaits) {
 TEST_F(Release, AfterItsNotificationStartedIsQueuedAnew) {
   const CgroupId job = MkdirNotifying("/job");
   Exit(StartIn(job));
-  Pump();
+  Look();
   ASSERT_TRUE(registry_.BeginNotification(registry_.queue().TryTake().value()));
   Exit(StartIn(job));
   EXPECT_THAT(Told(), ElementsAre("/job"));
@@ -175,7 +175,7 @@ TEST_F(Release, IsToldWhenNotifyIsClearedWhileItWaits) {
 TEST_F(Release, IsDroppedWhenTheCgroupIsRemovedWhileItWaits) {
   Exit(StartIn(MkdirNotifying("/job")));
   Exit(StartIn(MkdirNotifying("/stays")));
-  Pump();
+  Look();
   ASSERT_THAT(Rmdir("/job"), IsOk());
   EXPECT_THAT(Told(), ElementsAre("/stays"));
 }
@@ -196,7 +196,7 @@ class OutlivingRelease : public CoreTest {
   }
   void Empty(CgroupId cgroup) {
     Exit(StartIn(cgroup));
-    Pump();
+    Look();
   }
   HierarchyId other_;
 };
@@ -249,7 +249,7 @@ TEST_F(OutlivingRelease, IsToldForEachEmptyingWithThePathOfThatMoment) {
 TEST_F(Release, IsToldWithThePathAndAgentOfTheMomentItStarts) {
   const CgroupId job = MkdirNotifying("/job");
   Exit(StartIn(job));
-  Pump();
+  Look();
   ASSERT_THAT(registry_.Rename(At("/"), "job", At("/"), "renamed"), IsOk());
   ASSERT_THAT(registry_.SetReleaseAgent(jobs_, "/bin/other"), IsOk());
   const auto notification = registry_.BeginNotification(registry_.queue().TryTake().value());
@@ -316,7 +316,7 @@ TEST_F(Release, OfTheParentWaitsForTheTasksOfARemovedChild) {
   const CgroupId parent = MkdirNotifying("/a");
   const Tid task = StartIn(Mkdir("/a/b"));
   machine_.BeginDeath(task);
-  Pump();
+  Look();
   ASSERT_THAT(Rmdir("/a/b"), IsOk());
   EXPECT_THAT(Told(), IsEmpty());
   EXPECT_TRUE(Populated(parent));
@@ -394,7 +394,7 @@ TEST_F(Release, IsNotMadeOfTheLeavesOfAReusedCssSetThatNobodyEntered) {
   const CssSetId set = machine_.Describe(before)->set;
   Exit(before);
   ASSERT_THAT(Rmdir("/old"), IsOk());
-  Pump();
+  Look();
   const CgroupId job = MkdirNotifying("/job");
   tracker_.fail_next_moves = {ESRCH};
   EXPECT_THAT(Attach(job, Start()), FailsWith(ESRCH));
@@ -410,7 +410,7 @@ TEST_F(Release, IsNotMadeOfTheLeavesOfAReusedCssSetThatNobodyEntered) {
 TEST_F(Release, DoesNotInheritTheLeavesOfAReusedCssSet) {
   Exit(StartIn(Mkdir("/old")));
   ASSERT_THAT(Rmdir("/old"), IsOk());
-  Pump();
+  Look();
   const CgroupId job = MkdirNotifying("/job");
   const Tid task = StartIn(job);
   registry_.JudgeAll();
@@ -429,7 +429,7 @@ TEST_F(Release, SurvivesTheRemovalOfTheCssSetThroughAnotherHierarchy) {
   ASSERT_THAT(Attach(x, task), IsOk());
   Exit(task);
   ASSERT_THAT(Rmdir("/x", other), IsOk());
-  Pump();
+  Look();
   EXPECT_THAT(Told(), IsEmpty());
   Exit(stays);
   EXPECT_THAT(Told(), ElementsAre("/job"));
@@ -541,7 +541,7 @@ TEST_F(Release, PopulatedIsCorrectAfterATaskPassesThroughQuickly) {
 TEST_F(Release, EventsOfRemovalCarryThePathOfThatMoment) {
   const CgroupId a = Mkdir("/a");
   ASSERT_THAT(Rmdir("/a"), IsOk());
-  Pump();
+  Look();
   ASSERT_EQ(events_.size(), 1u);
   EXPECT_EQ(events_[0].kind, Event::Kind::kRemoved);
   EXPECT_EQ(events_[0].cgroup, a);
@@ -560,10 +560,10 @@ TEST_F(Release, DoesNotShowAsEmptyWhileOneWhoLeftAfterTheWalkIsOnHisWayOut) {
   };
   registry_.Settle();
   EXPECT_TRUE(registry_.Info(a)->populated);
-  Pump();
+  Look();
   EXPECT_TRUE(registry_.Info(a)->populated);
   machine_.EndDeath(second);
-  Pump();
+  Look();
   EXPECT_FALSE(registry_.Info(a)->populated);
   EXPECT_EQ(registry_.Info(a)->releases, 2u);
 }
@@ -582,7 +582,7 @@ TEST_F(Release, NothingIsToldOfACgroupAfterItsRemoval) {
   const Tid task = StartIn(a);
   machine_.BeginDeath(task);  // a is still populated
   ASSERT_THAT(Rmdir("/a"), IsOk());
-  Pump();
+  Look();
   std::vector<Event::Kind> told;
   for (const Event& event : events_) {
     if (event.cgroup == a) told.push_back(event.kind);

@@ -33,7 +33,7 @@ class Scale : public CoreTest {
 TEST_F(Scale, ThousandsOfGroupsThatEmptyAtOnceAreEachToldOnceAfterOneWalk) {
   std::map<CgroupId, Tid> members;
   for (const CgroupId group : ManyNotifying(kGroups)) members[group] = StartIn(group);
-  Pump();
+  Look();
   for (const auto& [group, task] : members) Exit(task);
   std::vector<std::string> told;
   EXPECT_EQ(Cost(tracker_.walks, [&] { told = Told(); }), 1u);
@@ -45,9 +45,9 @@ TEST_F(Scale, ThousandsOfGroupsThatEmptyAtOnceAreEachToldOnceAfterOneWalk) {
 TEST_F(Scale, ThousandsOfPollersThatAskMakeOneWalk) {
   std::map<CgroupId, Tid> members;
   for (const CgroupId group : ManyNotifying(kGroups)) members[group] = StartIn(group);
-  Pump();
+  Look();
   for (const auto& [group, task] : members) Exit(task);
-  Drain();
+  looker_.Judge();
   EXPECT_EQ(Cost(tracker_.walks,
                  [&] {
                    for (const auto& [group, task] : members) {
@@ -64,7 +64,7 @@ TEST_F(Scale, AskingABusyGroupMakesNoWalkWhileOthersWaitForATask) {
   Mkdir("/busy/below");
   const Tid slow = StartIn(At("/busy/below"));
   machine_.BeginDeath(slow);
-  Pump();
+  Look();
   EXPECT_EQ(Cost(tracker_.walks, [&] { EXPECT_TRUE(registry_.Events(busy).value().populated); }),
             0u);
   EXPECT_EQ(Cost(tracker_.walks, [&] { EXPECT_TRUE(registry_.Events(At("/")).value().populated); }),
@@ -76,7 +76,7 @@ TEST_F(Scale, GroupsThatWaitForTasksOnTheirWayOutShareEachLook) {
   std::vector<Tid> slow;
   for (const CgroupId group : ManyNotifying(100)) slow.push_back(StartIn(group));
   for (const Tid task : slow) machine_.BeginDeath(task);
-  Pump();
+  Look();
   EXPECT_EQ(Cost(tracker_.walks, [&] { EXPECT_TRUE(registry_.Settle()); }), 1u);
   for (const Tid task : slow) machine_.EndDeath(task);
   EXPECT_EQ(Told().size(), slow.size());
@@ -85,12 +85,12 @@ TEST_F(Scale, GroupsThatWaitForTasksOnTheirWayOutShareEachLook) {
 TEST_F(Scale, ASetWithATaskOnItsWayOutIsRetiredByTheLookAfterItsEnd) {
   const Tid slow = StartIn(Mkdir("/job"));
   machine_.BeginDeath(slow);
-  Pump();
+  Look();
   ASSERT_THAT(Rmdir("/job"), IsOk());
-  Pump();
+  Look();
   EXPECT_TRUE(registry_.Settle());
   machine_.EndDeath(slow);
-  EXPECT_EQ(Cost(tracker_.walks, [&] { Pump(); }), 1u);
+  EXPECT_EQ(Cost(tracker_.walks, [&] { Look(); }), 1u);
   EXPECT_FALSE(registry_.Settle());  // retired
 }
 
@@ -143,9 +143,9 @@ class Crossed : public Scale {
     task_ = StartIn(group_);
     for (std::size_t i = 0; i < kGroups; ++i) {
       EXPECT_THAT(Attach(Mkdir("/v" + std::to_string(i), other_), task_), IsOk());
-      if (i % 100 == 0) Pump();
+      if (i % 100 == 0) Look();
     }
-    Pump();
+    Look();
   }
   const HierarchyId other_ = OtherHierarchy("other");
   CgroupId group_;
@@ -177,13 +177,13 @@ TEST_F(Crossed, AGroupThatEmptiesAndFillsThroughAnOldSetIsToldEachTime) {
 
 TEST_F(Crossed, RemovingWhatWasVisitedReadsAFewCountersForEach) {
   ASSERT_THAT(registry_.Attach(At("/", other_), task_, {}), IsOk());
-  Pump();
+  Look();
   EXPECT_LE(Cost(tracker_.counts_read,
                  [&] {
                    for (std::size_t i = 0; i < kGroups; ++i) {
                      ASSERT_THAT(Rmdir("/v" + std::to_string(i), other_), IsOk());
                    }
-                   EXPECT_LE(Cost(tracker_.walks, [&] { Pump(); }), 2u);
+                   EXPECT_LE(Cost(tracker_.walks, [&] { Look(); }), 2u);
                  }),
             16 * kGroups);
   EXPECT_LE(registry_.css_sets(), 3u);

@@ -43,7 +43,7 @@ class CoreStress : public CoreTest {
 
   // The daemon's loop and its agents; the only one that drains. Goes on until all others ended.
   void Serve() {
-    Pump();
+    Look();
     while (const auto next = registry_.queue().TryTake()) {
       if (registry_.BeginNotification(*next)) {
         MutexLock lock(told_mu_);
@@ -187,7 +187,7 @@ TEST_F(CoreStress, LeavesNothingStuckWhenDirectoriesComeAndGo) {
     EXPECT_FALSE(Populated(id)) << child_name;
     EXPECT_THAT(registry_.Rmdir(root, child_name), IsOk());
   }
-  Pump();
+  Look();
   EXPECT_FALSE(registry_.Settle());
   EXPECT_EQ(registry_.css_sets(), 1u);  // the initial one
 }

@@ -245,7 +245,7 @@ TEST_F(Subsystems, AReferenceKeepsTheCgroupAndItsReleaseBack) {
   EXPECT_THAT(Rmdir("/a", both_), FailsWith(EBUSY));
   css->Put();
   EXPECT_TRUE(Releasable(a));
-  Pump();
+  Look();
   EXPECT_EQ(Releases(a), 1u);
   EXPECT_THAT(Rmdir("/a", both_), IsOk());
   EXPECT_FALSE(css->Get());

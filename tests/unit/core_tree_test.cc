@@ -55,7 +55,7 @@ TEST_F(Tree, IsListedAndTakenApartDeeperThanAStackIs) {
   EXPECT_EQ(tasks.back().node, kDepth);
   EXPECT_EQ(registry_.SubtreeTasks(nodes[1].id).value().size(), 1u);
   Exit(task);
-  Pump();
+  Look();
   for (std::size_t i = kDepth; i > kDepth / 2; --i) {
     ASSERT_THAT(registry_.Remove(nodes[i].id), IsOk());
   }
