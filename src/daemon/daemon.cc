@@ -355,6 +355,13 @@ Result<void> Daemon::CheckShutdown(bool force) {
   return {};
 }
 
+TrackingLimits Daemon::tracking_limits() const {
+  return {.tid_capacity = tracker_->tid_capacity(),
+          .hidden_processes = tracker_->hidden_processes(),
+          .births_beyond_limits = tracker_->births_beyond_limits(),
+          .births_let_through = tracker_->births_let_through()};
+}
+
 void Daemon::StopServing() { (void)::eventfd_write(shutdown_.get(), 1); }
 
 void Daemon::RequestShutdown() {

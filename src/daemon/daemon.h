@@ -24,6 +24,7 @@
 #include "daemon/billing.h"
 #include "daemon/event_feed.h"
 #include "daemon/health.h"
+#include "daemon/instance.h"
 #include "daemon/linux_host.h"
 #include "daemon/looker_threads.h"
 #include "daemon/mount_table.h"
@@ -37,41 +38,36 @@ namespace corral {
 // The hierarchy that is always there (spec 3.13).
 inline constexpr char kBuiltInHierarchy[] = "corral";
 
-class Daemon {
+class Daemon final : public Instance {
  public:
-  // A plug-in that was loaded, and the name of its subsystem.
-  struct LoadedPlugin {
-    std::string file;
-    std::string subsystem;
-  };
-
   // `plugins`: files, with their whole path (plugin.h). One that is refused, and nothing is begun.
   static Result<std::unique_ptr<Daemon>> Create(std::string instance,
                                                 std::unique_ptr<AgentStarter> agents,
                                                 const std::vector<std::string>& plugins);
   ~Daemon();
 
-  const std::string& instance() const { return instance_; }
-  BpfTracker& tracker() { return *tracker_; }
-  Registry& registry() { return *registry_; }
-  Tree& tree() { return *tree_; }
-  MountTable& mounts() { return *mounts_; }
-  Waiters& waiters() { return waiters_; }
-  EventFeed& feed() { return *feed_; }
-  Billing& billing() { return *billing_; }
-  const AgentStarter& agents() const { return *agents_; }
-  const std::vector<LoadedPlugin>& plugins() const { return plugins_; }
+  // What is asked over the socket.
+  const std::string& name() const override { return instance_; }
+  BpfTracker& tracker() override { return *tracker_; }
+  Registry& registry() override { return *registry_; }
+  Tree& tree() override { return *tree_; }
+  MountTable& mounts() override { return *mounts_; }
+  Waiters& waiters() override { return waiters_; }
+  EventFeed& feed() override { return *feed_; }
+  Billing& billing() override { return *billing_; }
+  Incidents& incidents() override { return incidents_; }
+  std::vector<HealthEntry> Health() override { return HealthOf(*this); }
+  const std::vector<NotLeft>& surroundings() const override { return surroundings_; }
+  const std::string& why_not_kept() const override { return why_not_kept_; }
+  const std::vector<LoadedPlugin>& plugins() const override { return plugins_; }
+  TrackingLimits tracking_limits() const override;
+  AgentCounts agent_counts() const override { return agents_->counts(); }
+  Result<void> CheckShutdown(bool force) override;
+  void RequestShutdown() override;
+  int shutdown_fd() const override { return shutdown_.get(); }
 
-  // EBUSY: mounts or child cgroups are there; `force` ends them all the same.
-  Result<void> CheckShutdown(bool force);
-  // Why nothing of this instance outlives a crash of the daemon; empty: it does.
-  const std::string& why_not_kept() const { return why_not_kept_; }
-
-  // What is not well. What happened before, until somebody says that he knows.
-  std::vector<HealthEntry> Health() { return HealthOf(*this); }
-  Incidents& incidents() { return incidents_; }
+  std::string AgentTrouble() const { return agents_->trouble(); }
   // What main could not leave of its starter's; set before the server runs.
-  const std::vector<NotLeft>& surroundings() const { return surroundings_; }
   void SetSurroundings(std::vector<NotLeft> left) { surroundings_ = std::move(left); }
   // Empty, or a sentence: our lock or socket in the runtime directory is not there any more.
   std::string RuntimeTrouble() const;
@@ -87,10 +83,8 @@ class Daemon {
 
   // Makes shutdown_fd() readable; whoever runs the server then ends it.
   void StopServing();
-  // The same, for the end of the instance.
-  void RequestShutdown();
+  // RequestShutdown() was called: the instance ends with the daemon.
   bool shutdown_requested() const { return shutdown_requested_; }
-  int shutdown_fd() const { return shutdown_.get(); }
 
  private:
   Daemon(std::string instance, std::unique_ptr<AgentStarter> agents);

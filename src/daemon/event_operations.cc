@@ -1,12 +1,9 @@
 // Operations that tell what happens: subscribe, events.
-#include <poll.h>
-
 #include <cerrno>
 #include <chrono>
 
 #include "base/errors.h"
 #include "daemon/handlers.h"
-#include "wire/bytes.h"
 
 namespace corral::operation {
 namespace {
@@ -22,41 +19,40 @@ const char* NameOf(FeedEntry::Kind kind) {
   return "?";
 }
 
-Json ToJson(const FeedEntry& entry) {
+wire::Event EventOf(const FeedEntry& entry) {
   using std::chrono::duration_cast, std::chrono::microseconds;
-  Json json = {{"event", NameOf(entry.kind)},
-               {"time_us", duration_cast<microseconds>(entry.time.time_since_epoch()).count()}};
+  wire::Event event{.event = NameOf(entry.kind),
+                    .time_us = duration_cast<microseconds>(entry.time.time_since_epoch()).count()};
   if (entry.kind == FeedEntry::Kind::kLost) {
-    json["lost"] = entry.lost;
-    return json;
+    event.lost = entry.lost;
+    return event;
   }
-  json["id"] = entry.cgroup.value;
-  json["hierarchy"] = entry.hierarchy;
-  json["path"] = entry.path.empty() ? Json(nullptr) : Json(ToJsonText(entry.path));
-  if (entry.kind == FeedEntry::Kind::kPopulated) json["populated"] = entry.populated;
-  if (entry.kind == FeedEntry::Kind::kNotified) json["agent"] = ToJsonText(entry.agent);
-  return json;
+  event.id = entry.cgroup.value;
+  event.hierarchy = entry.hierarchy;
+  if (!entry.path.empty()) event.path = entry.path;
+  if (entry.kind == FeedEntry::Kind::kPopulated) event.populated = entry.populated;
+  if (entry.kind == FeedEntry::Kind::kNotified) event.agent = entry.agent;
+  return event;
 }
 
 }  // namespace
 
 // Answered once it is in force: who looks at the state after the answer misses nothing.
-Result<Json> Subscribe(Request& rq) {
+AnswerOf<wire::Subscribe> Subscribe(Request& rq, const wire::Subscribe& ask) {
   rq.session.subscriber.reset();
-  Json answer = Json::object();
+  wire::Subscribe::Answer answer;
   std::optional<EventFeed::Scope> scope;
-  if (NamesCgroup(rq)) {
-    auto id = CgroupOf(rq);
-    if (!id) return Fail(id.error());
-    auto info = TRY(rq.daemon.registry().Info(*id));
-    scope = {.cgroup = *id,
+  if (!ask.group.empty()) {
+    const CgroupId id = TRY(CgroupOf(rq, ask.group));
+    const CgroupInfo info = TRY(rq.instance.registry().Info(id));
+    scope = {.cgroup = id,
              .hierarchy = info.hierarchy,
              .is_root = info.parent.value == 0,
              .path = info.path};
-    answer = {{"id", id->value}, {"path", FullPath(info)}};
+    answer = {.id = id.value, .path = FullPath(info)};
   }
   rq.session.subscriber =
-      std::make_unique<EventFeed::Subscriber>(rq.daemon.feed(), std::move(scope));
+      std::make_unique<EventFeed::Subscriber>(rq.instance.feed(), std::move(scope));
   if (rq.session.subscriber->fd() < 0) {
     rq.session.subscriber.reset();
     return Fail(EMFILE, "the daemon has no descriptor left to subscribe with");
@@ -64,20 +60,14 @@ Result<Json> Subscribe(Request& rq) {
   return answer;
 }
 
-Result<Json> Events(Request& rq) {
+AnswerOf<wire::Events> Events(Request& rq, const wire::Events&) {
   if (!rq.session.subscriber) return Fail(EINVAL, "this connection has not subscribed");
   EventFeed::Subscriber& subscriber = *rq.session.subscriber;
   for (;;) {
-    Json events = Json::array();
-    for (const FeedEntry& entry : subscriber.Take()) events.push_back(ToJson(entry));
-    if (!events.empty()) return Json{{"events", std::move(events)}};
-    pollfd fds[] = {{.fd = subscriber.fd(), .events = POLLIN, .revents = 0},
-                    {.fd = rq.connection, .events = POLLRDHUP, .revents = 0},
-                    {.fd = rq.daemon.shutdown_fd(), .events = POLLIN, .revents = 0}};
-    ::poll(fds, 3, -1);
-    // In this order: at the end of the daemon connections are shut down as well.
-    if (fds[2].revents) return Fail(ESHUTDOWN, "the daemon ends");
-    if (fds[1].revents) return Fail(ECANCELED, "the peer does not wait any more");
+    wire::Events::Answer answer;
+    for (const FeedEntry& entry : subscriber.Take()) answer.events.push_back(EventOf(entry));
+    if (!answer.events.empty()) return answer;
+    TRY(AwaitReadable(rq, subscriber.fd()));
   }
 }
 

@@ -1,91 +1,64 @@
-// What the files of operations share: how a request names a cgroup, and the handlers that the
-// table in operations.cc lists. Included by those files only.
+// What the files of operations share: the handlers that the table in operations.cc lists, and how a
+// request names a cgroup. Included by those files only.
+//
+// A handler gets a message that was read and checked (wire/messages.h) and returns the answer's.
+// One with a long list has sent some of it before (pieces.h).
 #ifndef CORRAL_DAEMON_HANDLERS_H_
 #define CORRAL_DAEMON_HANDLERS_H_
 
-#include <functional>
+#include <corral/result.h>
+
 #include <string>
-#include <vector>
 
 #include "daemon/operations.h"
+#include "wire/messages.h"
 
 namespace corral::operation {
 
-using Json = nlohmann::json;
+// The cgroup a request names. EINVAL: it names none; ENOENT, ENOTDIR: nor is there one.
+Result<CgroupId> CgroupOf(Request& rq, const wire::GroupName& name);
 
-// The cgroup a request names (docs/protocol.md). EINVAL: it names none.
-Result<CgroupId> CgroupOf(Request& rq);
-bool NamesCgroup(const Request& rq);
-
-// A member that is there and true. A member of another type: Json::exception.
-bool Flag(const Request& rq, const char* name);
-
-// A member that is a whole number from 0 on. Missing, or anything else (a fraction, one below 0 or
-// beyond 64 bits, which JSON has as a fraction): Json::exception.
-std::uint64_t Number(const Json& object, const char* name);
-
-// HIERARCHY:/path, as JSON text.
+// HIERARCHY:/path
 std::string FullPath(const CgroupInfo& info);
 
-// The long lists of an answer: what there is goes to the peer whenever it has become long. No lock
-// may be held meanwhile: a peer reads as slowly as it likes.
-//
-//   Pieces pieces(rq);
-//   for (...) if (!pieces.AddRow("groups", {1, 2, 3})) return PeerIsGone();
-//   return pieces.Rest();    // the last piece, to which other members may be added
-class Pieces {
- public:
-  explicit Pieces(Request& rq) : rq_(rq) {}
-  // False: the peer is gone.
-  bool AddRow(const char* list, Json::array_t row);
-  bool AddText(const char* list, std::string text);
-  Json Rest() { return std::move(piece_); }
+// One that is waited for may be gone, the daemon may end, or the peer: ESHUTDOWN, ECANCELED. Else
+// `fd` is readable.
+Result<void> AwaitReadable(Request& rq, int fd);
 
- private:
-  bool Put(const char* list, Json item, std::size_t size);
-
-  Request& rq_;
-  Json piece_ = Json::object();
-  std::size_t size_ = 0;
-};
-std::unexpected<Error> PeerIsGone();
-
-// Rows of groups, as docs/protocol.md has them: the whole listing, whose first node is at
-// HIERARCHY:/path. `more` are further columns. Numbers of parents go on from `*rows`.
-bool AddGroups(Pieces& pieces, const std::vector<TreeNode>& nodes, const std::string& top,
-               std::size_t* rows, const std::function<Json::array_t(const TreeNode&)>& more = {});
-bool AddTasks(Pieces& pieces, const std::vector<TreeTask>& tasks);  // of the same listing
+template <typename Ask>
+using AnswerOf = Result<typename Ask::Answer>;
 
 // instance_operations.cc
-Result<Json> Ping(Request& rq);
-Result<Json> Status(Request& rq);
-Result<Json> Acknowledge(Request& rq);
-Result<Json> Mount(Request& rq);
-Result<Json> Remount(Request& rq);
-Result<Json> Audit(Request& rq);
-Result<Json> Shutdown(Request& rq);
+AnswerOf<wire::Ping> Ping(Request& rq, const wire::Ping& ask);
+AnswerOf<wire::Status> Status(Request& rq, const wire::Status& ask);
+AnswerOf<wire::Acknowledge> Acknowledge(Request& rq, const wire::Acknowledge& ask);
+AnswerOf<wire::Mount> Mount(Request& rq, const wire::Mount& ask);
+AnswerOf<wire::Remount> Remount(Request& rq, const wire::Remount& ask);
+AnswerOf<wire::Audit> Audit(Request& rq, const wire::Audit& ask);
+AnswerOf<wire::Shutdown> Shutdown(Request& rq, const wire::Shutdown& ask);
 // group_operations.cc
-Result<Json> Mkdir(Request& rq);
-Result<Json> Rmdir(Request& rq);
-Result<Json> Attach(Request& rq);
-Result<Json> Leave(Request& rq);
-Result<Json> Kill(Request& rq);
-// look_operations.cc
-Result<Json> Info(Request& rq);
-Result<Json> Tasks(Request& rq);
-Result<Json> Tree(Request& rq);
-Result<Json> Wait(Request& rq);
+AnswerOf<wire::Mkdir> Mkdir(Request& rq, const wire::Mkdir& ask);
+AnswerOf<wire::Rmdir> Rmdir(Request& rq, const wire::Rmdir& ask);
+AnswerOf<wire::Attach> Attach(Request& rq, const wire::Attach& ask);
+AnswerOf<wire::Leave> Leave(Request& rq, const wire::Leave& ask);
+AnswerOf<wire::Kill> Kill(Request& rq, const wire::Kill& ask);
+// state_operations.cc
+AnswerOf<wire::Info> Info(Request& rq, const wire::Info& ask);
+AnswerOf<wire::Wait> Wait(Request& rq, const wire::Wait& ask);
+// listing_operations.cc
+AnswerOf<wire::Tasks> Tasks(Request& rq, const wire::Tasks& ask);
+AnswerOf<wire::Tree> Tree(Request& rq, const wire::Tree& ask);
 // cpu_operations.cc
-Result<Json> OpenBill(Request& rq);
-Result<Json> Bill(Request& rq);
-Result<Json> Stat(Request& rq);
-Result<Json> Top(Request& rq);
+AnswerOf<wire::OpenBill> OpenBill(Request& rq, const wire::OpenBill& ask);
+AnswerOf<wire::Bill> Bill(Request& rq, const wire::Bill& ask);
+AnswerOf<wire::Stat> Stat(Request& rq, const wire::Stat& ask);
+AnswerOf<wire::Top> Top(Request& rq, const wire::Top& ask);
 // event_operations.cc
-Result<Json> Subscribe(Request& rq);
-Result<Json> Events(Request& rq);
+AnswerOf<wire::Subscribe> Subscribe(Request& rq, const wire::Subscribe& ask);
+AnswerOf<wire::Events> Events(Request& rq, const wire::Events& ask);
 // why_operations.cc
-Result<Json> Why(Request& rq);
-Result<Json> Locate(Request& rq);
+AnswerOf<wire::Why> Why(Request& rq, const wire::Why& ask);
+AnswerOf<wire::Locate> Locate(Request& rq, const wire::Locate& ask);
 
 }  // namespace corral::operation
 

@@ -13,7 +13,7 @@ struct Condition {
   std::string (*look)(Daemon& daemon);
 };
 
-std::string SpawnerDown(Daemon& daemon) { return daemon.agents().trouble(); }
+std::string SpawnerDown(Daemon& daemon) { return daemon.AgentTrouble(); }
 
 // Those of the counters that a resync does not mend.
 std::string HooksMissed(Daemon& daemon) {

@@ -1,4 +1,5 @@
-// Operations on the instance as a whole: ping, status, mount, audit, shutdown.
+// Operations on the instance as a whole: ping, status, acknowledge, mount, remount, audit,
+// shutdown.
 #include <unistd.h>
 
 #include <cerrno>
@@ -6,8 +7,8 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "daemon/handlers.h"
+#include "daemon/pieces.h"
 #include "daemon/version.h"
-#include "wire/bytes.h"
 
 namespace corral::operation {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 // the root of a user namespace of its own.
 Result<void> CheckMayMount(const Request& rq) {
   const Tid peer = rq.session.peer;
-  if (peer.value != 0 && rq.daemon.tree().host().IsSysAdmin(peer)) return {};
+  if (peer.value != 0 && rq.instance.tree().host().IsSysAdmin(peer)) return {};
   return Fail(EPERM, "mounting needs CAP_SYS_ADMIN in the initial user namespace");
 }
 
@@ -24,126 +25,136 @@ Result<void> CheckMayMount(const Request& rq) {
 
 // Who asks wants to know whether we get on with our work: a daemon that cannot have its tree for a
 // moment is as good as hung.
-Result<Json> Ping(Request& rq) {
-  (void)rq.daemon.registry().Hierarchies();
-  return Json{
-      {"instance", rq.daemon.instance()}, {"daemon_pid", ::getpid()}, {"version", kVersion}};
+AnswerOf<wire::Ping> Ping(Request& rq, const wire::Ping&) {
+  (void)rq.instance.registry().Hierarchies();
+  return wire::Ping::Answer{
+      .instance = rq.instance.name(), .daemon_pid = ::getpid(), .version = kVersion};
 }
 
-Result<Json> Status(Request& rq) {
-  Daemon& d = rq.daemon;
-  Json hierarchies = Json::array();
-  for (const HierarchyInfo& info : d.registry().Hierarchies()) {
-    const std::size_t mounts = d.mounts().CountOf(info.id);
-    if (!d.registry().Root(info.id)) continue;  // that look swept it away
-    hierarchies.push_back({{"id", info.id.value},
-                           {"name", info.name},
-                           {"label", info.label},
-                           {"subsystems", d.registry().NamesOf(info.subsystems)},
-                           {"options", ToJsonText(d.mounts().OptionsText(info, /*escaped=*/true))},
-                           {"built_in", info.built_in},
-                           {"cgroups", info.cgroups},
-                           {"mounts", mounts},
-                           {"release_agent", ToJsonText(info.release_agent)}});
+// ---- status
+
+namespace {
+
+std::vector<wire::Status::Hierarchy> HierarchiesOf(Instance& instance) {
+  Registry& registry = instance.registry();
+  std::vector<wire::Status::Hierarchy> hierarchies;
+  for (const HierarchyInfo& info : registry.Hierarchies()) {
+    const std::size_t mounts = instance.mounts().CountOf(info.id);
+    if (!registry.Root(info.id)) continue;  // that look swept it away
+    hierarchies.push_back({.id = info.id.value,
+                           .name = info.name,
+                           .label = info.label,
+                           .subsystems = registry.NamesOf(info.subsystems),
+                           .options = instance.mounts().OptionsText(info, /*escaped=*/true),
+                           .built_in = info.built_in,
+                           .cgroups = info.cgroups,
+                           .mounts = mounts,
+                           .release_agent = info.release_agent});
   }
-  Json plugins = Json::array();
-  for (const auto& [file, subsystem] : d.plugins()) {
-    plugins.push_back({{"file", ToJsonText(file)}, {"subsystem", subsystem}});
-  }
-  const AgentCounts agents = d.agents().counts();
-  const MissCounts misses = d.tracker().misses();
-  Json hidden = Json::array();
-  for (const Tgid process : d.tracker().hidden_processes()) hidden.push_back(process.value);
-  Json health = Json::array();
-  for (const auto& [name, text, since] : d.Health()) {
-    health.push_back({{"name", name}, {"text", ToJsonText(text)}});
-    if (since != 0) health.back()["since"] = since;
-  }
-  Json surroundings = Json::array();
-  for (const auto& [name, text, harms] : d.surroundings()) {
-    surroundings.push_back({{"name", name}, {"text", ToJsonText(text)}, {"harms", harms}});
-  }
-  return Json{{"instance", d.instance()},
-              {"daemon_pid", ::getpid()},
-              {"version", kVersion},
-              {"health", health},
-              {"surroundings", surroundings},
-              {"tracker", d.tracker().name()},
-              {"tid_capacity", d.tracker().tid_capacity()},
-              {"hidden_processes", hidden},
-              {"births_beyond_limits",
-               {{"are", d.tracker().births_beyond_limits()},
-                {"let_through", d.tracker().births_let_through()}}},
-              {"not_kept", d.why_not_kept()},
-              {"css_sets", d.registry().css_sets()},
-              {"hierarchies", hierarchies},
-              {"plugins", plugins},
-              {"pending_notifications", d.registry().queue().size()},
-              {"agents",
-               {{"started", agents.started},
-                {"refused", agents.refused},
-                {"not_started", agents.not_started},
-                {"succeeded", agents.succeeded},
-                {"failed", agents.failed},
-                {"unseen", agents.unseen},
-                {"spawner_deaths", agents.spawner_deaths},
-                {"running", agents.running},
-                {"waiting", d.registry().queue().size()},
-                {"limit", agents.limit}}},
-              {"misses",
-               {{"bells", misses.bells},
-                {"out_of_table", misses.out_of_table},
-                {"unknown_deaths", misses.unknown_deaths},
-                {"adopted", misses.adopted},
-                {"displaced", misses.displaced},
-                {"retries", misses.retries},
-                {"recursion", misses.recursion},
-                {"hidden", misses.hidden}}}};
+  return hierarchies;
 }
 
-Result<Json> Acknowledge(Request& rq) {
-  rq.daemon.incidents().Forget();
-  return Json::object();
+wire::Status::Agents AgentsOf(const AgentCounts& counts, std::size_t waiting) {
+  return {.started = counts.started,
+          .refused = counts.refused,
+          .not_started = counts.not_started,
+          .succeeded = counts.succeeded,
+          .failed = counts.failed,
+          .unseen = counts.unseen,
+          .spawner_deaths = counts.spawner_deaths,
+          .running = counts.running,
+          .waiting = waiting,
+          .limit = counts.limit};
 }
 
-Result<Json> Mount(Request& rq) {
-  TRY(CheckMayMount(rq));
-  auto mounted = TRY(rq.daemon.mounts().Mount(FromJsonText(rq.json.value("options", "")),
-                                              FromJsonText(rq.json.value("source", "none"))));
-  rq.descriptor = std::move(mounted.descriptor);
-  return Json{{"hierarchy", mounted.hierarchy}};
+wire::Status::Misses MissesOf(const MissCounts& counts) {
+  return {.bells = counts.bells,
+          .out_of_table = counts.out_of_table,
+          .unknown_deaths = counts.unknown_deaths,
+          .adopted = counts.adopted,
+          .displaced = counts.displaced,
+          .retries = counts.retries,
+          .recursion = counts.recursion,
+          .hidden = counts.hidden};
 }
 
-Result<Json> Remount(Request& rq) {
-  TRY(CheckMayMount(rq));
-  const auto options = TRY(rq.daemon.mounts().Remount(Number(rq.json, "dev"),
-                                                      FromJsonText(rq.json.value("options", ""))));
-  return Json{
-      {"read_only", options.read_only}, {"nosuid", options.nosuid}, {"nodev", options.nodev}};
-}
+}  // namespace
 
-Result<Json> Audit(Request& rq) {
-  const AuditReport report = rq.daemon.tracker().Audit();
-  std::size_t cgroups = 0;
-  for (const HierarchyInfo& info : rq.daemon.registry().Hierarchies()) cgroups += info.cgroups;
-  Pieces pieces(rq);
-  for (const std::string& one : report.differences) {
-    if (!pieces.AddText("differences", ToJsonText(one))) return PeerIsGone();
+AnswerOf<wire::Status> Status(Request& rq, const wire::Status&) {
+  Instance& instance = rq.instance;
+  const TrackingLimits limits = instance.tracking_limits();
+  const std::size_t waiting = instance.registry().queue().size();
+  wire::Status::Answer answer{
+      .instance = instance.name(),
+      .daemon_pid = ::getpid(),
+      .version = kVersion,
+      .tracker = std::string(instance.tracker().name()),
+      .tid_capacity = limits.tid_capacity,
+      .births_beyond_limits = {.are = std::string(limits.births_beyond_limits),
+                               .let_through = limits.births_let_through},
+      .not_kept = instance.why_not_kept(),
+      .css_sets = instance.registry().css_sets(),
+      .hierarchies = HierarchiesOf(instance),
+      .pending_notifications = waiting,
+      .agents = AgentsOf(instance.agent_counts(), waiting),
+      .misses = MissesOf(instance.tracker().misses())};
+  for (const auto& [name, text, since] : instance.Health()) {
+    answer.health.push_back({name, text, since != 0 ? std::optional(since) : std::nullopt});
   }
-  Json answer = pieces.Rest();
-  if (!answer.contains("differences")) answer["differences"] = Json::array();
-  answer["tasks"] = report.tasks;
-  answer["tracked"] = report.tracked;
-  answer["unsettled"] = report.unsettled;
-  answer["cgroups_checked"] = cgroups;
+  for (const auto& [name, text, harms] : instance.surroundings()) {
+    answer.surroundings.push_back({name, text, harms});
+  }
+  for (const Tgid process : limits.hidden_processes) {
+    answer.hidden_processes.push_back(process.value);
+  }
+  for (const auto& [file, subsystem] : instance.plugins()) {
+    answer.plugins.push_back({file, subsystem});
+  }
   return answer;
 }
 
-Result<Json> Shutdown(Request& rq) {
-  TRY(rq.daemon.CheckShutdown(Flag(rq, "force")));
+AnswerOf<wire::Acknowledge> Acknowledge(Request& rq, const wire::Acknowledge&) {
+  rq.instance.incidents().Forget();
+  return wire::Done();
+}
+
+// ---- mounts
+
+AnswerOf<wire::Mount> Mount(Request& rq, const wire::Mount& ask) {
+  TRY(CheckMayMount(rq));
+  auto mounted = TRY(rq.instance.mounts().Mount(ask.options, ask.source));
+  rq.descriptor = std::move(mounted.descriptor);
+  return wire::Mount::Answer{.hierarchy = mounted.hierarchy};
+}
+
+AnswerOf<wire::Remount> Remount(Request& rq, const wire::Remount& ask) {
+  TRY(CheckMayMount(rq));
+  const MountOptions options = TRY(rq.instance.mounts().Remount(ask.dev, ask.options));
+  return wire::Remount::Answer{
+      .read_only = options.read_only, .nosuid = options.nosuid, .nodev = options.nodev};
+}
+
+// ----
+
+AnswerOf<wire::Audit> Audit(Request& rq, const wire::Audit&) {
+  const AuditReport report = rq.instance.tracker().Audit();
+  std::size_t cgroups = 0;
+  for (const HierarchyInfo& info : rq.instance.registry().Hierarchies()) cgroups += info.cgroups;
+  Pieces pieces(rq);
+  for (const std::string& one : report.differences) {
+    if (!pieces.AddText("differences", one)) return PeerIsGone();
+  }
+  return wire::Audit::Answer{.tasks = report.tasks,
+                             .tracked = report.tracked,
+                             .unsettled = report.unsettled,
+                             .cgroups_checked = cgroups};
+}
+
+AnswerOf<wire::Shutdown> Shutdown(Request& rq, const wire::Shutdown& ask) {
+  TRY(rq.instance.CheckShutdown(ask.force));
   log::Info("shutdown asked for");
-  rq.daemon.RequestShutdown();
-  return Json::object();
+  rq.instance.RequestShutdown();
+  return wire::Done();
 }
 
 }  // namespace corral::operation

@@ -21,6 +21,7 @@
 #include "base/mutex.h"
 #include "control/tree.h"
 #include "daemon/mount_options.h"
+#include "daemon/mounts.h"
 #include "fuse/mount.h"
 
 namespace corral {
@@ -29,34 +30,20 @@ namespace corral {
 // not go on for ever. The depth is where a tree's own begins (spec 4.6), and may be raised.
 inline constexpr Quotas kHierarchyQuotas{.depth = 512, .descendants = 250'000};
 
-class MountTable {
+class MountTable final : public Mounts {
  public:
   explicit MountTable(Tree& tree) : tree_(tree) {}
 
-  struct Mounted {
-    Fd descriptor;          // detached, to be placed
-    std::string hierarchy;  // its name
-  };
-  // Joins or makes the hierarchy and makes a mount of it. Errors: spec 3.4 to 3.7.
-  Result<Mounted> Mount(std::string_view options, const std::string& source);
-
-  // Gives the hierarchy mounted as `device` these options (spec 3.9); returns them, for what the
-  // mount itself has to change. ENOENT: no mount of ours; EINVAL, EBUSY, EPERM: nothing changed.
-  Result<MountOptions> Remount(dev_t device, std::string_view options);
-
-  // Whether this device is one of our mounts; then the hierarchy's root.
-  std::optional<CgroupId> RootOnDevice(dev_t device);
-
-  std::size_t CountOf(HierarchyId hierarchy);
+  Result<Mounted> Mount(std::string_view options, const std::string& source) override;
+  Result<MountOptions> Remount(dev_t device, std::string_view options) override;
+  std::optional<CgroupId> RootOnDevice(dev_t device) override;
+  std::size_t CountOf(HierarchyId hierarchy) override;
+  std::size_t size() override;
+  std::string OptionsText(const HierarchyInfo& info, bool escaped) const override;
 
   // A line for each mount, as in /proc/mounts: SOURCE DIR container OPTIONS 0 0. DIR is `-` for
   // one that is in other mount namespaces only.
   std::string MountsText();
-  std::size_t size();
-
-  // What is shown of a hierarchy's options (spec 3.12). Escaped: values as in /proc/mounts, a
-  // comma as well.
-  std::string OptionsText(const HierarchyInfo& info, bool escaped) const;
 
   // The hierarchy that has `device` mounted.
   std::optional<HierarchyId> HierarchyOnDevice(dev_t device);

@@ -1,130 +1,159 @@
 #include "daemon/operations.h"
 
-#include <cerrno>
+#include <poll.h>
 
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include "base/errors.h"
 #include "base/thread.h"
 #include "daemon/handlers.h"
-#include "wire/bytes.h"
+#include "wire/codec.h"
 
 namespace corral {
+
+using nlohmann::json;
+
+// ---- what handlers share
+
 namespace operation {
 namespace {
 
-Result<CgroupId> ByPath(Daemon& daemon, const std::string& text) {
+Result<CgroupId> ByPath(Instance& instance, const std::string& text) {
   const auto colon = text.find(':');
   if (colon == std::string::npos) {
     return Fail(EINVAL, "'{}' is neither a directory inside a mount nor HIERARCHY:/path", text);
   }
   const std::string name = text.substr(0, colon);
-  const auto hierarchy = daemon.registry().FindByLabel(name);
+  const auto hierarchy = instance.registry().FindByLabel(name);
   if (!hierarchy) return Fail(ENOENT, "there is no hierarchy named '{}'", name);
-  return daemon.registry().Resolve(*hierarchy, FromJsonText(text.substr(colon + 1)));
+  return instance.registry().Resolve(*hierarchy, text.substr(colon + 1));
 }
 
-Result<CgroupId> ByInode(Daemon& daemon, std::uint64_t device, std::uint64_t ino) {
-  const auto root = daemon.mounts().RootOnDevice(device);
+Result<CgroupId> ByInode(Instance& instance, std::uint64_t device, Inode inode) {
+  const auto root = instance.mounts().RootOnDevice(device);
   if (!root) {
-    return Fail(ENOENT, "the directory is not inside a mount of instance '{}'", daemon.instance());
+    return Fail(ENOENT, "the directory is not inside a mount of instance '{}'", instance.name());
   }
-  const CgroupId id = Inode{ino}.cgroup();
-  if (!Inode{ino}.is_directory()) return Fail(ENOTDIR, "this is a control file, not a cgroup");
-  if (!daemon.registry().Exists(id)) return Fail(ENOENT, "the cgroup is gone");
-  return id;
+  if (!inode.is_directory()) return Fail(ENOTDIR, "this is a control file, not a cgroup");
+  if (!instance.registry().Exists(inode.cgroup())) return Fail(ENOENT, "the cgroup is gone");
+  return inode.cgroup();
 }
 
 }  // namespace
 
-Result<CgroupId> CgroupOf(Request& rq) {
-  if (const auto path = rq.json.find("path"); path != rq.json.end()) {
-    return ByPath(rq.daemon, path->get<std::string>());
-  }
-  if (rq.json.contains("dev")) {
-    return ByInode(rq.daemon, Number(rq.json, "dev"), Number(rq.json, "ino"));
-  }
-  if (rq.json.contains("id")) return CgroupId{Number(rq.json, "id")};
+Result<CgroupId> CgroupOf(Request& rq, const wire::GroupName& name) {
+  if (name.path) return ByPath(rq.instance, *name.path);
+  if (name.dev && !name.ino) return Fail(EPROTO, "malformed request: 'ino' is missing");
+  if (name.dev) return ByInode(rq.instance, *name.dev, Inode{*name.ino});
+  if (name.id) return CgroupId{*name.id};
   return Fail(EINVAL, "the request names no cgroup");
 }
 
-bool NamesCgroup(const Request& rq) {
-  return rq.json.contains("path") || rq.json.contains("dev") || rq.json.contains("id");
-}
+std::string FullPath(const CgroupInfo& info) { return info.hierarchy_name + ":" + info.path; }
 
-bool Flag(const Request& rq, const char* name) { return rq.json.value(name, false); }
-
-// get<T>() would convert: a fraction beyond T is undefined, a big number another one.
-std::uint64_t Number(const Json& object, const char* name) {
-  return object.at(name).get_ref<const Json::number_unsigned_t&>();
-}
-
-std::string FullPath(const CgroupInfo& info) {
-  return info.hierarchy_name + ":" + ToJsonText(info.path);
+Result<void> AwaitReadable(Request& rq, int fd) {
+  pollfd fds[] = {{.fd = fd, .events = POLLIN, .revents = 0},
+                  {.fd = rq.connection, .events = POLLRDHUP, .revents = 0},
+                  {.fd = rq.instance.shutdown_fd(), .events = POLLIN, .revents = 0}};
+  ::poll(fds, 3, -1);
+  // In this order: at the end of the daemon connections are shut down as well.
+  if (fds[2].revents) return Fail(ESHUTDOWN, "the daemon ends");
+  if (fds[1].revents) return Fail(ECANCELED, "the peer does not wait any more");
+  return {};
 }
 
 }  // namespace operation
 
+// ---- from text to text
+
 namespace {
 
-using operation::Json;
-
-struct Row {
+struct Operation {
   const char* name;
-  Result<Json> (*run)(Request&);
+  Result<void> (*run)(Request& rq, const json& asked);  // the answer is added to *rq.rest
 };
 
-constexpr Row kOperations[] = {
-    {"ping", operation::Ping},
-    {"status", operation::Status},
-    {"acknowledge", operation::Acknowledge},
-    {"mount", operation::Mount},
-    {"remount", operation::Remount},
-    {"mkdir", operation::Mkdir},
-    {"rmdir", operation::Rmdir},
-    {"attach", operation::Attach},
-    {"leave", operation::Leave},
-    {"kill", operation::Kill},
-    {"info", operation::Info},
-    {"tasks", operation::Tasks},
-    {"tree", operation::Tree},
-    {"wait", operation::Wait},
-    {"open_bill", operation::OpenBill},
-    {"bill", operation::Bill},
-    {"stat", operation::Stat},
-    {"top", operation::Top},
-    {"subscribe", operation::Subscribe},
-    {"events", operation::Events},
-    {"why", operation::Why},
-    {"locate", operation::Locate},
-    {"audit", operation::Audit},
-    {"shutdown", operation::Shutdown},
-};
-
-Result<Json> Run(Request& rq) {
-  if (!rq.json.is_object()) return Fail(EPROTO, "a request is a JSON object");
-  const std::string op = rq.json.value("op", "");
-  for (const Row& row : kOperations) {
-    if (op == row.name) return row.run(rq);
+template <typename Ask, operation::AnswerOf<Ask> (*handler)(Request&, const Ask&)>
+Result<void> Run(Request& rq, const json& asked) {
+  Ask ask;
+  if (auto read = wire::Read(asked, ask); !read) {
+    return Fail(read.error().code, "malformed request: {}", read.error().message);
   }
-  return Fail(EOPNOTSUPP, "unknown operation '{}'", op);
+  const auto answer = TRY(handler(rq, ask));
+  wire::Write(answer, *rq.rest);
+  return {};
+}
+
+template <typename Ask, operation::AnswerOf<Ask> (*handler)(Request&, const Ask&)>
+constexpr Operation kRow = {Ask::kOp, Run<Ask, handler>};
+
+constexpr Operation kOperations[] = {
+    kRow<wire::Ping, operation::Ping>,
+    kRow<wire::Status, operation::Status>,
+    kRow<wire::Acknowledge, operation::Acknowledge>,
+    kRow<wire::Mount, operation::Mount>,
+    kRow<wire::Remount, operation::Remount>,
+    kRow<wire::Mkdir, operation::Mkdir>,
+    kRow<wire::Rmdir, operation::Rmdir>,
+    kRow<wire::Attach, operation::Attach>,
+    kRow<wire::Leave, operation::Leave>,
+    kRow<wire::Kill, operation::Kill>,
+    kRow<wire::Info, operation::Info>,
+    kRow<wire::Tasks, operation::Tasks>,
+    kRow<wire::Tree, operation::Tree>,
+    kRow<wire::Wait, operation::Wait>,
+    kRow<wire::OpenBill, operation::OpenBill>,
+    kRow<wire::Bill, operation::Bill>,
+    kRow<wire::Stat, operation::Stat>,
+    kRow<wire::Top, operation::Top>,
+    kRow<wire::Subscribe, operation::Subscribe>,
+    kRow<wire::Events, operation::Events>,
+    kRow<wire::Why, operation::Why>,
+    kRow<wire::Locate, operation::Locate>,
+    kRow<wire::Audit, operation::Audit>,
+    kRow<wire::Shutdown, operation::Shutdown>,
+};
+
+struct Named {
+  std::string op;
+  void Visit(wire::Fields& f) { f.Maybe("op", op); }
+};
+
+Result<void> Dispatch(Request& rq, std::string_view text) {
+  const json asked = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!asked.is_object()) return Fail(EPROTO, "a request is a JSON object");
+  Named named;
+  if (auto read = wire::Read(asked, named); !read) {
+    return Fail(read.error().code, "malformed request: {}", read.error().message);
+  }
+  for (const Operation& operation : kOperations) {
+    if (named.op == operation.name) return operation.run(rq, asked);
+  }
+  return Fail(EOPNOTSUPP, "unknown operation '{}'", named.op);
 }
 
 }  // namespace
 
-Json Answer(Request& request) {
-  Result<Json> result = Fail(EPROTO, "no answer");
-  try {  // the JSON library reports members that are missing or of another type this way
-    result = Run(request);
-  } catch (const Json::exception& e) {
-    result = Fail(EPROTO, "malformed request: {}", e.what());
+std::string AnswerText(const Error& error) {
+  json answer = {{"ok", false}};
+  wire::Write(wire::Refusal{.code = error.code, .text = error.message}, answer);
+  return wire::TextOf(answer);
+}
+
+std::string Answer(Request& request, std::string_view text) {
+  Result<void> done;
+  json answer = json::object();
+  request.rest = &answer;
+  try {
+    done = Dispatch(request, text);
   } catch (...) {  // memory, a thread or a descriptor that could not be had
-    result = Fail(CaughtError());
+    done = Fail(CaughtError());
   }
-  if (!result) {
-    return {{"ok", false},
-            {"errno", result.error().code},
-            {"error", ToJsonText(result.error().message)}};
-  }
-  (*result)["ok"] = true;
-  return *result;
+  request.rest = nullptr;
+  if (!done) return AnswerText(done.error());
+  answer["ok"] = true;
+  return wire::TextOf(answer);
 }
 
 }  // namespace corral

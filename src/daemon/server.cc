@@ -22,11 +22,6 @@ namespace {
 
 constexpr std::size_t kMaxRequest = std::size_t{1} << 20;
 
-// Names went through ToJsonText(); what did not must not end us.
-std::string Text(const nlohmann::json& answer) {
-  return answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
 // With a uid that is nobody's where it cannot be told.
 ucred PeerOf(int socket) {
   ucred peer = {.pid = 0, .uid = static_cast<uid_t>(-1), .gid = static_cast<gid_t>(-1)};
@@ -38,10 +33,7 @@ ucred PeerOf(int socket) {
 Fd SpareDescriptor() { return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
 // What one who is not served gets. It fits into any socket's buffer: this waits for nobody.
-void Refuse(int socket, const Error& error) {
-  const nlohmann::json answer = {{"ok", false}, {"errno", error.code}, {"error", error.message}};
-  (void)SendFrame(socket, Text(answer));
-}
+void Refuse(int socket, const Error& error) { (void)SendFrame(socket, AnswerText(error)); }
 
 // What fails for want of something fails again and again; and logging may want the same.
 void LogRefusal(const Error& error) {
@@ -200,20 +192,17 @@ void Server::Converse(int socket) {
   for (;;) {
     auto frame = RecvFrame(socket, kMaxRequest);
     if (!frame || !*frame) return;
-    const auto json = nlohmann::json::parse((*frame)->payload, nullptr, /*exceptions=*/false);
-    Request request{.daemon = daemon_,
+    Request request{.instance = daemon_,
                     .session = session,
-                    .json = json,
                     .connection = socket,
                     .descriptor = Fd(),
-                    .send_piece = [&](const nlohmann::json& piece) {
-                      return SendFrame(socket, Text(piece)).has_value();
+                    .send_piece = [&](const std::string& piece) {
+                      return SendFrame(socket, piece).has_value();
                     }};
-    const std::string answer = Text(Answer(request));  // first: it sets the descriptor
+    const std::string answer = Answer(request, (*frame)->payload);  // first: it sets the descriptor
     auto sent = SendFrame(socket, answer, request.descriptor.get());
     if (!sent && sent.error().code == EMSGSIZE) {  // nothing of it went out
-      sent = SendFrame(socket,
-                       Text({{"ok", false}, {"errno", EMSGSIZE}, {"error", sent.error().message}}));
+      sent = SendFrame(socket, AnswerText({EMSGSIZE, sent.error().message}));
     }
     if (!sent) return;
   }

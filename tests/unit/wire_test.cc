@@ -1,16 +1,19 @@
-// Frames, names in JSON, instance names: what both ends of the socket rely on.
+// Frames, names in JSON, messages, instance names: what both ends of the socket rely on.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
 
 #include "wire/bytes.h"
+#include "wire/codec.h"
 #include "wire/frame.h"
 #include "wire/instance.h"
 #include "wire/listing.h"
+#include "wire/messages.h"
 
 namespace corral {
 namespace {
@@ -198,6 +201,86 @@ TEST(Listing, OfALongPathShowsTheEndAndTellsProgramsNone) {
   EXPECT_TRUE(listing.JsonPath(50'000).is_null());
   EXPECT_TRUE(listing.ShownPath(50'000).ends_with("/d/d (50000 levels down)"));
   EXPECT_LT(listing.ShownPath(50'000).size(), 300u);
+}
+
+// ---- messages
+
+using nlohmann::json;
+
+// Of one that cannot be read.
+template <typename M>
+std::string WrongIn(const json& object) {
+  M message;
+  const auto read = wire::Read(object, message);
+  EXPECT_FALSE(read);
+  if (read) return "";
+  EXPECT_EQ(read.error().code, EPROTO);
+  return read.error().message;
+}
+
+TEST(Message, IsReadAsItWasWritten) {
+  const wire::Stat::Answer sent{
+      .id = 7,
+      .path = "jobs:/a\xff",
+      .populated = true,
+      .groups = 1,
+      .tasks = UINT64_MAX,
+      .processes = 2,
+      .cpu = std::nullopt,
+      .subtree = {.tasks = 3, .processes = 3, .cpu = wire::Cpu{.total_ns = 5}},
+      .files = {{.name = "a", .content = "1\n", .error = {}},
+                {.name = "b", .content = {}, .error = "no"}}};
+  json object = json::object();
+  wire::Write(sent, object);
+  EXPECT_TRUE(object.at("cpu").is_null());  // not metered: said so
+  EXPECT_FALSE(object.at("files")[0].contains("error"));
+  wire::Stat::Answer got;
+  ASSERT_TRUE(wire::Read(json::parse(object.dump()), got));
+  EXPECT_EQ(got.path, sent.path);
+  EXPECT_EQ(got.tasks, UINT64_MAX);
+  EXPECT_FALSE(got.cpu);
+  EXPECT_EQ(got.subtree.cpu->total_ns, 5u);
+  ASSERT_EQ(got.files.size(), 2u);
+  EXPECT_EQ(got.files[0].content, "1\n");
+  EXPECT_EQ(got.files[1].error, "no");
+}
+
+TEST(Message, OfRowsAndNulls) {
+  json object = json::object();
+  wire::Write(wire::Why::Answer{.awaited = {{{.tid = 5, .row = 1}, {.tid = 6, .row = {}}}}},
+              object);
+  EXPECT_EQ(object.at("awaited").dump(), "[[5,1],[6,null]]");
+  wire::Why::Answer got;
+  ASSERT_TRUE(wire::Read(object, got));
+  EXPECT_EQ((*got.awaited)[0].row, 1u);
+  EXPECT_FALSE((*got.awaited)[1].row);
+}
+
+TEST(Message, ThatIsMalformedNamesTheField) {
+  EXPECT_EQ(WrongIn<wire::Mkdir>({{"path", "a:/"}}), "'name' is missing");
+  EXPECT_EQ(WrongIn<wire::Mkdir>({{"name", 1}}), "'name' is no text");
+  EXPECT_EQ(WrongIn<wire::Mkdir>({{"name", "a"}, {"fresh", nullptr}}),
+            "'fresh' is neither true nor false");
+  EXPECT_EQ(WrongIn<wire::Locate>(json::parse(R"({"files": [{"dev": 1}]})")), "'ino' is missing");
+  EXPECT_EQ(WrongIn<wire::Locate>({{"files", 1}}), "'files' is no list");
+  EXPECT_EQ(WrongIn<wire::Mkdir>(json::array()), "'message' is no object");
+}
+
+TEST(Message, TakesWholeNumbersOnly) {
+  for (const char* bad : {"-1", "1.0", "1e30", "18446744073709551616", "\"1\"", "null", "true"}) {
+    json object = {{"tid", json::parse(bad)}};
+    EXPECT_EQ(WrongIn<wire::Leave>(object), "'tid' is no whole number from 0 to 2^64-1") << bad;
+  }
+}
+
+// A long list is sent in pieces; the last one is still there when the rest is written.
+TEST(Message, GoesOnWithAListThatIsThere) {
+  json object = {{"differences", {"a"}}};
+  wire::Write(wire::Audit::Answer{}, object);
+  EXPECT_EQ(object.at("differences"), json({"a"}));
+  object = json::object();
+  wire::Write(wire::Audit::Answer{}, object);
+  EXPECT_EQ(object.at("differences"), json::array());
 }
 
 TEST(Instance, NamesAreShortAndPlain) {
