@@ -11,22 +11,27 @@ namespace {
 
 // As the reader's pid namespace numbers them; those it does not see are left out (spec 7.5).
 template <typename Id>
-Result<TaskNumbers> Numbered(const PidView* view, const Result<std::vector<Id>>& ids) {
-  if (!ids) return Fail(ids.error());
+TaskNumbers Numbered(const PidView* view, const std::vector<Id>& ids) {
   TaskNumbers numbers;
-  numbers.reserve(ids->size());
+  numbers.reserve(ids.size());
   if (!view) {
-    for (const Id id : *ids) numbers.push_back(id.value);
+    for (const Id id : ids) numbers.push_back(id.value);
     return numbers;
   }
-  for (const Id id : *ids) {
+  for (const Id id : ids) {
     if (const auto seen = view->Seen(Tid{id.value})) numbers.push_back(*seen);
   }
   std::sort(numbers.begin(), numbers.end());
   return numbers;
 }
 
-using Attach = Result<void> (Registry::*)(CgroupId, Tid, const AttachGuard&);
+// What a file moves: `tasks` one task, `cgroup.procs` a process.
+struct Moved {
+  Result<void> (Registry::*attach)(CgroupId, Tid, const AttachGuard&);
+  Result<Tgid> (Registry::*live)(Tid) const;  // ESRCH: there is nothing to move
+};
+constexpr Moved kTask{&Registry::Attach, &Registry::ProcessOfLive};
+constexpr Moved kProcess{&Registry::AttachProcess, &Registry::ProcessOf};
 
 // One write's task, and whether `0` named it.
 struct Named {
@@ -36,15 +41,13 @@ struct Named {
 
 Result<Named> ReadName(const ControlContext& context, const Caller& caller,
                        std::string_view bytes) {
-  const auto pid = ParsePid(bytes, context.dialect.numbers);
-  if (!pid) return Fail(pid.error());
+  const auto pid = TRY(ParsePid(bytes, context.dialect.numbers));
   // A caller whose pid namespace is not below ours has no number here.
   if (caller.tid.value == 0) return Fail(ESRCH, "the caller is not visible from here");
-  if (*pid == 0) return Named{caller.tid, true};
+  if (pid == 0) return Named{caller.tid, true};
   const auto view = context.host.PidViewOf(caller.tid);
-  if (!view) return Named{Tid{*pid}, false};
-  const auto tid = TRY(view->HostTid(*pid));
-  return Named{tid, false};
+  if (!view) return Named{Tid{pid}, false};
+  return Named{TRY(view->HostTid(pid)), false};
 }
 
 // Whose right over the task is asked for (spec 8.3). Not the writer's alone: whoever opens a file
@@ -62,9 +65,7 @@ Movers MoversOf(const ControlContext& context, const Caller& caller, const Named
 }
 
 // Spec 8.2: a mover's uid is 0, or the target's real or saved one.
-Result<void> CheckOwner(const TaskHandle& task, const Movers& movers, Tid tid) {
-  if (movers.may_all()) return {};
-  auto owner = TRY(task.owner());
+Result<void> CheckOwner(const TaskHandle::Owner& owner, const Movers& movers, Tid tid) {
   for (const uid_t uid : {movers.opener, movers.writer}) {
     if (uid == 0 || uid == owner.real_uid || uid == owner.saved_uid) continue;
     return Fail(EACCES, "task {} is not of uid {}", tid.value, uid);
@@ -74,73 +75,74 @@ Result<void> CheckOwner(const TaskHandle& task, const Movers& movers, Tid tid) {
 
 // The threads of a process may have different owners: one that has taken a user's uid for a while
 // does not hand him the process, which can be killed and frozen only whole. The leader must be his.
-Result<void> CheckLeader(const ControlContext& context, const TaskHandle& task,
+Result<void> CheckOwners(const ControlContext& context, const TaskHandle& task,
                          const Movers& movers, Tid tid) {
-  const auto process = TRY(task.process());
-  if (process.value == tid.value) return {};
-  const auto leader = context.host.OpenTask(Tid{process.value});
-  if (!leader) return Fail(leader.error());
-  return CheckOwner(**leader, movers, Tid{process.value});
+  if (movers.may_all()) return {};
+  const auto owner = TRY(task.owner());
+  TRY(CheckOwner(owner, movers, tid));
+  const Tid leader{owner.process.value};
+  if (leader == tid) return {};
+  return CheckOwner(TRY(TRY(context.host.OpenTask(leader))->owner()), movers, leader);
 }
 
-// A tid may be recycled between the look at its owner and the move. So the task is held
-// from before that look, and asked once moved whether it is there still.
+Result<void> CheckMayMove(const ControlContext& context, const TaskHandle& task,
+                          const Movers& movers, Tid tid) {
+  if (context.dialect.bound_kthreads_stay && task.is_bound_kthread()) {
+    return Fail(EINVAL, "kernel thread {} stays where it is", tid.value);
+  }
+  return CheckOwners(context, task, movers, tid);
+}
+
+// The tid may be another task's by the time of the move. So the task is held from before it is
+// judged, all that is read about it is read before the tree is locked, and once it is moved, before
+// anybody can see that, one look tells whether it is there still. That look cannot be made
+// earlier or later: docs/concurrency.md, 9.7.
 Result<void> AttachHeld(const ControlContext& context, const Movers& movers, Named named,
-                        Attach attach) {
-  const auto task = context.host.OpenTask(named.tid);
-  if (!task) return Fail(task.error());
-  // A zombie still has an owner: where it is no task any more, ESRCH comes before EACCES (6.5).
-  Registry& registry = context.registry;
-  const bool live = attach == &Registry::AttachProcess
-                        ? registry.ProcessOf(named.tid).has_value()
-                        : registry.tracker().Describe(named.tid).has_value();
-  if (!live && !context.dialect.exiting_is_no_error) {
-    return Fail(ESRCH, "task {} has exited", named.tid.value);
+                        const Moved& what) {
+  const bool exiting_is_no_error = context.dialect.exiting_is_no_error;
+  const auto task = TRY(context.host.OpenTask(named.tid));
+  if (auto may = CheckMayMove(context, *task, movers, named.tid); !may) {
+    // A zombie still has an owner: where it is no task any more, ESRCH comes before EACCES (6.5).
+    if (!exiting_is_no_error) TRY((context.registry.*what.live)(named.tid));
+    return may;
   }
-  if (context.dialect.bound_kthreads_stay && (*task)->is_bound_kthread()) {
-    return Fail(EINVAL, "kernel thread {} stays where it is", named.tid.value);
-  }
-  if (auto allowed = CheckOwner(**task, movers, named.tid); !allowed) return allowed;
-  if (!movers.may_all()) {
-    if (auto allowed = CheckLeader(context, **task, movers, named.tid); !allowed) return allowed;
-  }
-  auto moved =
-      (context.registry.*attach)(context.cgroup, named.tid, [&] { return (*task)->StillThere(); });
-  const bool exited = !moved && moved.error().code == ESRCH && (*task)->StillThere();
-  if (exited && context.dialect.exiting_is_no_error) return {};
+  auto moved = (context.registry.*what.attach)(context.cgroup, named.tid,
+                                               [&] { return task->StillThere(); });
+  const bool exited = !moved && moved.error().code == ESRCH && task->StillThere();
+  if (exited && exiting_is_no_error) return {};
   return moved;
 }
 
 Result<void> WriteTask(const ControlContext& context, const Caller& caller, std::string_view bytes,
-                       Attach attach) {
+                       const Moved& what) {
   const Dialect& dialect = context.dialect;
   const auto named = TRY(ReadName(context, caller, bytes));
   const Movers movers = MoversOf(context, caller, named);
   // Whom nothing else is asked about is not held: the usual case, in one step.
   if (movers.may_all() && !dialect.bound_kthreads_stay && !dialect.exiting_is_no_error) {
-    return (context.registry.*attach)(context.cgroup, named.tid, {});
+    return (context.registry.*what.attach)(context.cgroup, named.tid, {});
   }
-  return AttachHeld(context, movers, named, attach);
+  return AttachHeld(context, movers, named, what);
 }
 
 }  // namespace
 
 Result<TaskNumbers> ListTasks(const ControlContext& context, const PidView* view) {
-  return Numbered(view, context.registry.Tasks(context.cgroup));
+  return Numbered(view, TRY(context.registry.Tasks(context.cgroup)));
 }
 
 Result<TaskNumbers> ListProcesses(const ControlContext& context, const PidView* view) {
-  return Numbered(view, context.registry.Processes(context.cgroup));
+  return Numbered(view, TRY(context.registry.Processes(context.cgroup)));
 }
 
 Result<void> WriteTasks(const ControlContext& context, const Caller& caller,
                         std::string_view bytes) {
-  return WriteTask(context, caller, bytes, &Registry::Attach);
+  return WriteTask(context, caller, bytes, kTask);
 }
 
 Result<void> WriteProcesses(const ControlContext& context, const Caller& caller,
                             std::string_view bytes) {
-  return WriteTask(context, caller, bytes, &Registry::AttachProcess);
+  return WriteTask(context, caller, bytes, kProcess);
 }
 
 }  // namespace corral

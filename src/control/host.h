@@ -44,16 +44,18 @@ class TaskHandle {
   struct Owner {
     uid_t real_uid;
     uid_t saved_uid;
+    Tgid process;
   };
-  virtual Result<Owner> owner() const = 0;   // ESRCH
-  virtual Result<Tgid> process() const = 0;  // ESRCH
+  virtual Result<Owner> owner() const = 0;  // ESRCH
   // When it began: tells it from others that had its number. ESRCH.
   virtual Result<std::uint64_t> started() const = 0;
   // Whether ptrace(2) would let him read its memory, his own process apart.
   virtual bool MayBeTracedBy(const Credentials& who) const = 0;
   // A kernel thread that has its place for good: kthreadd, or one with a fixed affinity.
   virtual bool is_bound_kthread() const = 0;
-  virtual Result<void> StillThere() const = 0;  // ESRCH: the task it was opened for is gone
+  // ESRCH: the task it was opened for is gone. One look for a name and nothing read, for it is
+  // asked with the registry's tree locked (attach.cc).
+  virtual Result<void> StillThere() const = 0;
 };
 
 // Task numbers as a task of another pid namespace sees them (spec 7.5).

@@ -77,11 +77,11 @@ ProcView::ProcView(const Tree& tree, HierarchyId built_in, Source source)
 // ---- nodes
 
 Result<Tgid> ProcView::ProcessOf(Tid tid) const {
-  if (const auto place = registry_.tracker().Describe(tid)) return place->tgid;
+  if (const auto process = registry_.ProcessOfLive(tid)) return *process;
   const auto task = host_.OpenTask(tid);  // a zombie, or on its way there
-  const auto process = task ? (*task)->process() : Result<Tgid>(Fail(task.error()));
-  if (!process) return Fail(ENOENT, "no task {}", tid.value);
-  return *process;
+  const auto owner = task ? (*task)->owner() : Fail(task.error());
+  if (!owner) return Fail(ENOENT, "no task {}", tid.value);
+  return owner->process;
 }
 
 // A node below PID is there as long as the task is; below PID/task the task must be of that
@@ -170,9 +170,9 @@ std::vector<std::uint32_t> ProcView::NumbersAfter(ProcNode node, std::uint32_t a
   const auto of = top ? Result<Tgid>(Tgid{}) : ProcessOf(node.tid);
   if (!of) return {};
   std::set<std::uint32_t> numbers;
-  registry_.tracker().ForEachTask([&](Tid tid, Place place) {
-    if (!top && place.tgid != *of) return;
-    const std::uint32_t number = top ? place.tgid.value : tid.value;
+  registry_.ForEachTask([&](Tid tid, Tgid process) {
+    if (!top && process != *of) return;
+    const std::uint32_t number = top ? process.value : tid.value;
     if (number <= after) return;
     numbers.insert(number);
     if (numbers.size() > kMost) numbers.erase(std::prev(numbers.end()));

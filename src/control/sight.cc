@@ -9,16 +9,16 @@ const Credentials& Sight::who() const {
 
 bool Sight::Owns(Tid task) const {
   if (task == caller_.tid) return true;
-  const auto his = registry_.tracker().Describe(caller_.tid);
-  const auto its = registry_.tracker().Describe(task);
-  if (his && (its ? its->tgid == his->tgid : task.value == his->tgid.value)) return true;
+  const auto his = registry_.ProcessOfLive(caller_.tid);
+  const auto its = registry_.ProcessOfLive(task);
+  if (his && (its ? *its == *his : task.value == his->value)) return true;
   const auto held = host_.OpenTask(task);
   return held && (*held)->MayBeTracedBy(who());
 }
 
 bool Sight::MayFollow(Tid task) const {
   const auto held = host_.OpenTask(task);
-  const auto owner = held ? (*held)->owner() : Result<TaskHandle::Owner>(Fail(held.error()));
+  const auto owner = held ? (*held)->owner() : Fail(held.error());
   const uid_t uid = caller_.uid;
   return (owner && (uid == owner->real_uid || uid == owner->saved_uid)) || Owns(task);
 }

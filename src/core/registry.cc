@@ -629,6 +629,12 @@ Result<CgroupId> Registry::CgroupOf(Tid tid, HierarchyId id) const {
   return cgroup.value ? cgroup : hierarchy->root.id;
 }
 
+Result<Tgid> Registry::ProcessOfLive(Tid tid) const { return TRY(tracker_.Describe(tid)).tgid; }
+
+void Registry::ForEachTask(const std::function<void(Tid, Tgid)>& fn) const {
+  tracker_.ForEachTask([&](Tid tid, Place place) { fn(tid, place.tgid); });
+}
+
 CgroupId Registry::CgroupOfSet(CssSetId set, HierarchyId hierarchy) const {
   const CgroupId cgroup = sets_.PlaceIn(set, hierarchy);
   return cgroup.value ? cgroup : Root(hierarchy).value_or(CgroupId{});

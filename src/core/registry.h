@@ -158,6 +158,10 @@ class Registry : private CssOwner {
   Result<void> AttachProcess(CgroupId id, Tid tid, const AttachGuard& guard);
   // The process of a tid, also of a dead leader's while it has live threads. ESRCH.
   Result<Tgid> ProcessOf(Tid tid) const;
+  // The process of a live task: one look at its word. ESRCH.
+  Result<Tgid> ProcessOfLive(Tid tid) const;
+  // Every live task of the machine.
+  void ForEachTask(const std::function<void(Tid, Tgid)>& fn) const;
   // Own tasks, ascending (spec 7). A root lists every task not placed elsewhere.
   Result<std::vector<Tid>> Tasks(CgroupId id) const;
   Result<std::vector<Tgid>> Processes(CgroupId id) const;

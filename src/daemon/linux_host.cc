@@ -84,14 +84,11 @@ class ProcTask final : public TaskHandle {
     if (!line || std::sscanf(line->c_str(), "%u %u %u", &real, &effective, &saved) != 3) {
       return Fail(ESRCH, "the task's user cannot be read");
     }
-    return Owner{.real_uid = real, .saved_uid = saved};
-  }
-
-  Result<Tgid> process() const override {
-    auto status = TRY(ReadAt(directory_.get(), "status"));
-    const auto line = StatusLine(status, "Tgid");
-    if (!line) return Fail(ESRCH, "the task's process cannot be read");
-    return Tgid{static_cast<std::uint32_t>(std::strtoul(line->c_str(), nullptr, 10))};
+    const auto process = StatusNumbers(status, "Tgid");
+    if (process.empty()) return Fail(ESRCH, "the task's process cannot be read");
+    return Owner{.real_uid = real,
+                 .saved_uid = saved,
+                 .process = Tgid{static_cast<std::uint32_t>(process[0])}};
   }
 
   Result<std::uint64_t> started() const override {
@@ -132,9 +129,12 @@ class ProcTask final : public TaskHandle {
     return (flags & kKernelThread) != 0 && ((flags & kFixedAffinity) != 0 || parent == 0);
   }
 
+  // /proc finds nothing below the directory of a task that is gone. Reading `stat` would cost more
+  // the more threads the process has: it adds up their times.
   Result<void> StillThere() const override {
-    TRY(ReadAt(directory_.get(), "stat"));
-    return {};
+    struct stat file;
+    if (::fstatat(directory_.get(), "stat", &file, 0) == 0) return {};
+    return Fail(ESRCH, "the task is gone");
   }
 
  private:

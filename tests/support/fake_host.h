@@ -91,10 +91,11 @@ class FakeHost final : public Host {
   class Task final : public TaskHandle {
    public:
     Task(const FakeHost& host, Tid tid) : host_(host), tid_(tid) {}
-    Result<Owner> owner() const override { return host_.owners.at(tid_); }
-    Result<Tgid> process() const override {
+    Result<Owner> owner() const override {
+      Owner owner = host_.owners.at(tid_);
       const auto of = host_.processes.find(tid_);
-      return of == host_.processes.end() ? Tgid{tid_.value} : of->second;
+      owner.process = of == host_.processes.end() ? Tgid{tid_.value} : of->second;
+      return owner;
     }
     Result<std::uint64_t> started() const override { return 1; }
     bool MayBeTracedBy(const Credentials& who) const override {
