@@ -46,16 +46,16 @@ Result<Fd> Checked(const std::string& path, Fd opened, mode_t type, mode_t mode)
   struct stat found;
   if (!opened) {
     if (::lstat(path.c_str(), &found) == 0) {
-      if (auto ok = CheckOwn(path, found, type); !ok) return Fail(ok.error());
+      TRY(CheckOwn(path, found, type));
     }
-    return Fail(error, "cannot open {}: {}", path, std::strerror(error));
+    return FailErrno(error, "cannot open {}", path);
   }
   if (::fstat(opened.get(), &found) != 0) {
-    return Fail(errno, "cannot look at {}: {}", path, std::strerror(errno));
+    return FailErrno("cannot look at {}", path);
   }
   TRY(CheckOwn(path, found, type));
   if ((found.st_mode & 07777) != mode && ::fchmod(opened.get(), mode) != 0) {
-    return Fail(errno, "cannot give {} the mode {:04o}: {}", path, mode, std::strerror(errno));
+    return FailErrno("cannot give {} the mode {:04o}", path, mode);
   }
   return opened;
 }
@@ -64,7 +64,7 @@ Result<Fd> Checked(const std::string& path, Fd opened, mode_t type, mode_t mode)
 
 Result<Fd> OpenOwnDirectory(const std::string& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode & ~kOthersMayWrite) != 0 && errno != EEXIST) {
-    return Fail(errno, "cannot make {}: {}", path, std::strerror(errno));
+    return FailErrno("cannot make {}", path);
   }
   Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   return Checked(path, std::move(directory), S_IFDIR, mode);

@@ -4,6 +4,7 @@
 #define CORRAL_BASE_THREAD_H_
 
 #include <corral/result.h>
+#include <signal.h>
 
 #include <cerrno>
 #include <exception>
@@ -49,6 +50,17 @@ Result<std::thread> StartThread(Work&& work) {
     const Error error = CaughtError();
     return Fail(error.code, "no thread can be started: {}", error.message);
   }
+}
+
+// The same for a thread that no signal of the process comes to: those are for who reads signalfds.
+template <typename Work>
+Result<std::thread> StartThreadWithoutSignals(Work&& work) {
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, &before);
+  auto thread = StartThread(std::forward<Work>(work));
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return thread;
 }
 
 }  // namespace corral

@@ -9,12 +9,13 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
-#include <fstream>
 #include <list>
 #include <sstream>
 #include <utility>
 
 #include "base/errors.h"
+#include "base/mountinfo.h"
+#include "base/number.h"
 
 namespace corral {
 namespace {
@@ -44,16 +45,14 @@ std::list<std::string> Components(const std::string& path) {
 Result<uid_t> FuseUser(int fd) {
   struct statx known;
   if (::statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &known) != 0) {
-    return Fail(errno, "statx: {}", std::strerror(errno));
+    return FailErrno("statx");
   }
-  const std::string mount = std::to_string(known.stx_mnt_id) + " ";
-  std::ifstream mounts("/proc/self/mountinfo");
-  for (std::string line; std::getline(mounts, line);) {
-    if (!line.starts_with(mount)) continue;
-    const auto option = line.rfind("user_id=");
-    if (option != std::string::npos) {
-      return static_cast<uid_t>(std::stoul(line.substr(option + std::strlen("user_id="))));
-    }
+  constexpr std::string_view kUser = "user_id=";
+  for (const MountLine& mount : MountsOf("self")) {
+    if (mount.id != known.stx_mnt_id) continue;
+    const auto option = mount.super_options.rfind(kUser);
+    if (option == std::string::npos) continue;
+    return static_cast<uid_t>(LeadingNumber(mount.super_options.substr(option + kUser.size())));
   }
   return Fail(ENOENT, "not found in /proc/self/mountinfo");
 }
@@ -90,7 +89,7 @@ Result<void> Walk::Look(Place& place) {
   struct statfs system;
   if (!place.fd || ::fstat(place.fd.get(), &place.status) != 0 ||
       ::fstatfs(place.fd.get(), &system) != 0) {
-    return Fail(errno, "{}: {}", place.path, std::strerror(errno));
+    return FailErrno("{}", place.path);
   }
   place.system = system.f_type;
   return {};
@@ -161,10 +160,10 @@ Result<TrustedFile> Walk::To(const std::string& path) {
     names.pop_front();
     TRY(shared ? CheckEntry(next) : Result<void>());
     if (S_ISLNK(next.status.st_mode)) {
-      if (++links > kMostLinks) return Fail(ELOOP, "{}: {}", path, std::strerror(ELOOP));
+      if (++links > kMostLinks) return FailErrno(ELOOP, "{}", path);
       char target[PATH_MAX + 1];
       const ssize_t size = ::readlinkat(next.fd.get(), "", target, sizeof target);
-      if (size < 0) return Fail(errno, "{}: {}", next.path, std::strerror(errno));
+      if (size < 0) return FailErrno("{}", next.path);
       const std::string to(target, static_cast<std::size_t>(size));
       names.splice(names.begin(), Components(to));
       if (to.starts_with('/')) at = TopDirectory();
@@ -196,11 +195,11 @@ Result<std::string> ReadTrusted(const TrustedFile& file, std::size_t most) {
   while (opened && size < most) {
     const ssize_t got = ::read(opened.get(), bytes.data() + size, most - size);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return Fail(errno, "{}: {}", file.path, std::strerror(errno));
+    if (got < 0) return FailErrno("{}", file.path);
     if (got == 0) break;
     size += static_cast<std::size_t>(got);
   }
-  if (!opened) return Fail(errno, "{}: {}", file.path, std::strerror(errno));
+  if (!opened) return FailErrno("{}", file.path);
   bytes.resize(size);
   return bytes;
 }

@@ -1,29 +1,26 @@
 #include "cli/open_files.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <charconv>
-#include <fstream>
 #include <map>
-#include <memory>
 #include <optional>
-#include <sstream>
 
 #include "base/fd.h"
-#include "wire/bytes.h"
+#include "base/mountinfo.h"
+#include "base/number.h"
+#include "base/proc.h"
+#include "base/read_file.h"
 
 namespace corral::cli {
 namespace {
 
-constexpr std::string_view kMountType = "fuse.container ";  // with the blank after it
+constexpr std::string_view kMountType = "fuse.container";
 
 // The hierarchies mounted in one mount namespace.
 struct Mounts {
-  std::map<std::string, std::uint64_t> device_of;  // by the mount's id
+  std::map<std::uint64_t, std::uint64_t> device_of;  // by the mount's id
   std::vector<std::string> points;
 
   bool empty() const { return device_of.empty(); }
@@ -35,20 +32,12 @@ struct Mounts {
   }
 };
 
-// "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAGS...] - TYPE SOURCE OPTIONS"
 Mounts MountsSeenBy(const std::string& process) {
   Mounts mounts;
-  std::ifstream info(process + "/mountinfo");
-  for (std::string line; std::getline(info, line);) {
-    const std::size_t dash = line.find(" - ");
-    if (dash == std::string::npos || !line.substr(dash + 3).starts_with(kMountType)) continue;
-    std::istringstream words(line);
-    std::string id, parent, root, point;
-    unsigned major = 0, minor = 0;
-    char colon = 0;
-    words >> id >> parent >> major >> colon >> minor >> root >> point;
-    mounts.device_of[id] = ::makedev(major, minor);
-    mounts.points.push_back(WithoutOctal(point));
+  for (MountLine& mount : MountsOf(process)) {
+    if (mount.type != kMountType) continue;
+    mounts.device_of[mount.id] = mount.device;
+    mounts.points.push_back(std::move(mount.point));
   }
   return mounts;
 }
@@ -66,28 +55,11 @@ struct Named {
 
 // Which file a descriptor is, if it is one of these mounts.
 std::optional<Named> ReadDescriptor(const std::string& fdinfo, const Mounts& mounts) {
-  std::ifstream info(fdinfo);
-  std::string mount_id, inode;
-  for (std::string key, value; info >> key >> value;) {
-    if (key == "mnt_id:") mount_id = value;
-    if (key == "ino:") inode = value;
-    if (!inode.empty()) break;
-  }
-  const auto device = mounts.device_of.find(mount_id);
-  std::uint64_t number = 0;
-  std::from_chars(inode.data(), inode.data() + inode.size(), number);
-  if (device == mounts.device_of.end() || number == 0) return std::nullopt;
-  return Named{device->second, number};
-}
-
-// The names in a directory of /proc.
-std::vector<std::string> NumbersIn(const std::string& path) {
-  std::vector<std::string> names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(path.c_str()), ::closedir);
-  while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) {
-    if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9') names.emplace_back(entry->d_name);
-  }
-  return names;
+  const std::string info = ReadFileOrNothing(fdinfo);
+  const auto device = mounts.device_of.find(LeadingNumber(StatusValue(info, "mnt_id")));
+  const std::uint64_t inode = LeadingNumber(StatusValue(info, "ino"));
+  if (device == mounts.device_of.end() || inode == 0) return std::nullopt;
+  return Named{device->second, inode};
 }
 
 // A directory that a process is in has no line in fdinfo; a descriptor of ours for it has. Only
@@ -105,7 +77,8 @@ void LookAtDirectory(const std::string& process, const char* link, const char* w
 
 void LookAtDescriptors(const std::string& process, const Mounts& mounts,
                        std::vector<OpenFile>& files) {
-  for (const std::string& number : NumbersIn(process + "/fd")) {
+  for (const std::uint32_t fd : NumbersIn(process + "/fd")) {
+    const std::string number = std::to_string(fd);
     const std::string path = LinkText(process + "/fd/" + number);
     if (!path.starts_with('/') || path.starts_with("/dev/")) continue;
     const auto named = ReadDescriptor(process + "/fdinfo/" + number, mounts);
@@ -120,14 +93,15 @@ void LookAtDescriptors(const std::string& process, const Mounts& mounts,
 std::vector<OpenFile> OpenFilesOfHierarchies() {
   std::map<std::string, Mounts> by_namespace;
   std::vector<OpenFile> all;
-  for (const std::string& number : NumbersIn("/proc")) {
-    if (std::stol(number) == ::getpid()) continue;
-    const std::string process = "/proc/" + number;
+  for (const std::uint32_t number : NumbersIn("/proc")) {
+    const auto pid = static_cast<pid_t>(number);
+    if (pid == ::getpid()) continue;
+    const std::string process = "/proc/" + std::to_string(number);
     const std::string ns = LinkText(process + "/ns/mnt");
     if (ns.empty()) continue;  // gone, or a zombie
     auto mounts = by_namespace.find(ns);
     if (mounts == by_namespace.end()) {
-      mounts = by_namespace.emplace(ns, MountsSeenBy(process)).first;
+      mounts = by_namespace.emplace(ns, MountsSeenBy(std::to_string(number))).first;
     }
     if (mounts->second.empty()) continue;
     std::vector<OpenFile> found;
@@ -135,7 +109,7 @@ std::vector<OpenFile> OpenFilesOfHierarchies() {
     LookAtDirectory(process, "root", "root directory", mounts->second, found);
     LookAtDescriptors(process, mounts->second, found);
     for (OpenFile& file : found) {
-      file.pid = static_cast<pid_t>(std::stol(number));
+      file.pid = pid;
       all.push_back(std::move(file));
     }
   }

@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 #include <ctime>
-#include <sstream>
 
-#include "wire/bytes.h"
+#include "base/proc.h"
+#include "base/process.h"
+#include "base/text.h"
 
 namespace corral::cli {
 namespace {
@@ -48,8 +49,7 @@ Fd StartReader() {
   if (child < 0) return Fd();
   if (child > 0) return ours;
   ours.reset();
-  const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  for (int fd = 0; fd <= 2; ++fd) ::dup2(null.get(), fd);
+  (void)StandardFilesToNull();
   for (pid_t pid; ::recv(theirs.get(), &pid, sizeof pid, 0) == sizeof pid;) {
     const std::string words = ReadProc(pid, "cmdline");
     // No words are one byte: an empty packet would look like the end.
@@ -67,21 +67,15 @@ std::string CommandName(pid_t tid) {
   return Printable(name);
 }
 
-// "TID (COMM) STATE PARENT ...": the name may hold anything, the last parenthesis ends it.
 TaskInfo InfoOfTask(pid_t tid) {
-  constexpr int kBetweenParentAndStart = 17;
-  const std::string stat = ReadProc(tid, "stat");
-  const std::size_t begin = stat.find('(');
-  const std::size_t end = stat.rfind(") ");
-  if (begin == std::string::npos || end == std::string::npos || end + 2 >= stat.size()) return {};
-  TaskInfo info{.name = Printable(stat.substr(begin + 1, end - begin - 1))};
-  std::istringstream rest(stat.substr(end + 2));
-  rest >> info.state >> info.parent;
-  std::string skipped;
-  for (int i = 0; i < kBetweenParentAndStart; ++i) rest >> skipped;
-  std::int64_t start = 0;
-  if (rest >> start) info.age_s = SecondsSinceBoot() - start / ::sysconf(_SC_CLK_TCK);
-  return info;
+  const auto stat = StatOfTask(static_cast<std::uint32_t>(tid));
+  if (!stat) return {};
+  static const long ticks_per_second = ::sysconf(_SC_CLK_TCK);
+  return {
+      .state = std::string(1, stat->state),
+      .name = Printable(stat->name),
+      .parent = static_cast<pid_t>(stat->parent),
+      .age_s = SecondsSinceBoot() - static_cast<std::int64_t>(stat->started) / ticks_per_second};
 }
 
 std::string StateWord(const std::string& letter) {

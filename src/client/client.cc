@@ -10,10 +10,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
 #include "base/errors.h"
+#include "base/namespaces.h"
+#include "base/proc.h"
 #include "base/text.h"
 #include "client/lock_owner.h"
 #include "client/start_daemon.h"
@@ -27,15 +27,10 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-// Of /proc/PID/stat, behind the name; 0: it is gone, or cannot be seen.
-char StateOf(pid_t pid) {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  const std::size_t end = text.rfind(") ");
-  return end == std::string::npos || end + 2 >= text.size() ? '\0' : text[end + 2];
+bool IsStopped(pid_t pid) {
+  const auto stat = StatOfTask(static_cast<std::uint32_t>(pid));
+  return stat && stat->IsStopped();
 }
-
-bool IsStopped(char state) { return state == 'T' || state == 't'; }
 
 void SetTimeouts(int socket, std::chrono::seconds silence) {
   const timeval time = {.tv_sec = silence.count(), .tv_usec = 0};
@@ -45,10 +40,9 @@ void SetTimeouts(int socket, std::chrono::seconds silence) {
 
 // Whether a process sees the same file systems as we do.
 bool SharesMounts(pid_t pid) {
-  struct stat ours, theirs;
-  return ::stat("/proc/self/ns/mnt", &ours) != 0 ||
-         ::stat(fmt::format("/proc/{}/ns/mnt", pid).c_str(), &theirs) != 0 ||
-         ours.st_ino == theirs.st_ino;
+  const auto ours = NamespaceOf("self", "mnt");
+  const auto theirs = NamespaceOf(std::to_string(pid), "mnt");
+  return !ours || !theirs || ours == theirs;
 }
 
 Error SomewhereElse(const std::string& instance) {
@@ -122,10 +116,10 @@ pid_t PidOfPeer(int socket) {
 }
 
 std::string DaemonText(const std::string& instance, pid_t pid) {
-  const char state = pid > 0 ? StateOf(pid) : '\0';
+  const auto stat = pid > 0 ? StatOfTask(static_cast<std::uint32_t>(pid)) : std::nullopt;
   std::string text = fmt::format("the daemon of instance {}", instance);
   if (pid > 0) text += fmt::format(" (pid {})", pid);
-  if (IsStopped(state)) text += fmt::format(", which is stopped (state {}),", state);
+  if (stat && stat->IsStopped()) text += fmt::format(", which is stopped (state {}),", stat->state);
   return text;
 }
 
@@ -275,7 +269,7 @@ Result<void> Client::CallEach(const json& request, const TakePiece& take) {
 // ---- patience
 
 Error Client::Hangs(std::chrono::seconds since) const {
-  const bool stopped = daemon_ > 0 && IsStopped(StateOf(daemon_));
+  const bool stopped = daemon_ > 0 && IsStopped(daemon_);
   const std::string advice =
       daemon_ <= 0 ? "see its log"
       : stopped    ? fmt::format("`kill -CONT {}` lets it go on", daemon_)
@@ -290,7 +284,7 @@ Error Client::Hangs(std::chrono::seconds since) const {
 }
 
 Result<void> Client::CheckNotStopped() const {
-  if (daemon_ > 0 && IsStopped(StateOf(daemon_))) return Fail(Hangs(kSilence));
+  if (daemon_ > 0 && IsStopped(daemon_)) return Fail(Hangs(kSilence));
   return {};
 }
 

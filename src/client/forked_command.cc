@@ -2,12 +2,14 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+
+#include "base/errors.h"
+#include "base/process.h"
 
 namespace corral {
 namespace {
@@ -24,8 +26,7 @@ namespace {
 
   if (setup.detach) {
     ::setsid();
-    const int null_fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int fd : {0, 1, 2}) ::dup2(null_fd, fd);
+    (void)StandardFilesToNull();
   }
   if (setup.ignore_sigchld) ::signal(SIGCHLD, SIG_IGN);
 
@@ -45,28 +46,27 @@ Result<ForkedCommand> ForkedCommand::Fork(const std::vector<std::string>& comman
   int go[2];
   int exec_error[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, go) != 0) {
-    return Fail(errno, "socketpair: {}", std::strerror(errno));
+    return FailErrno("socketpair");
   }
   Fd go_read(go[0]);
   Fd go_write(go[1]);
-  if (::pipe2(exec_error, O_CLOEXEC) != 0) return Fail(errno, "pipe: {}", std::strerror(errno));
+  if (::pipe2(exec_error, O_CLOEXEC) != 0) return FailErrno("pipe");
   Fd error_read(exec_error[0]);
   Fd error_write(exec_error[1]);
 
   const pid_t pid = ::fork();
-  if (pid < 0) return Fail(errno, "cannot fork: {}", std::strerror(errno));
+  if (pid < 0) return FailErrno("cannot fork");
   if (pid == 0) {
     go_write.reset();  // or the end of corral would not be noticed
     BecomeCommand(argv.data(), setup, go_read.get(), error_write.get());
   }
-  Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  ForkedCommand child(pid, std::move(pidfd), std::move(go_write), std::move(error_read));
-  if (!child.pidfd_) {
-    const int error = errno;
-    child.Abandon();
-    return Fail(error, "pidfd_open: {}", std::strerror(error));
-  }
-  return child;
+  auto pidfd = OpenPidfd(pid);
+  const bool opened = pidfd.has_value();
+  ForkedCommand child(pid, opened ? *std::move(pidfd) : Fd(), std::move(go_write),
+                      std::move(error_read));
+  if (opened) return child;
+  child.Abandon();
+  return Fail(pidfd.error());
 }
 
 int ForkedCommand::Release() {

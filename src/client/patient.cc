@@ -13,12 +13,11 @@
 #include <climits>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <functional>
-#include <sstream>
 
 #include "base/fd.h"
-#include "wire/bytes.h"
+#include "base/mountinfo.h"
+#include "base/text.h"
 
 namespace corral {
 namespace {
@@ -118,22 +117,14 @@ Result<std::string> RealPathPatiently(const std::string& path) {
   });
 }
 
-// "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [TAGS...] - TYPE SOURCE OPTIONS"; later ones are on
-// top.
+// Later ones are on top.
 MountedOn MountOf(const std::string& path) {
   MountedOn found;
-  std::ifstream info("/proc/self/mountinfo");
-  for (std::string line; std::getline(info, line);) {
-    const std::size_t dash = line.find(" - ");
-    if (dash == std::string::npos) continue;
-    std::istringstream words(line);
-    std::string id, parent, device, root, point, type;
-    words >> id >> parent >> device >> root >> point;
-    std::istringstream(line.substr(dash + 3)) >> type;
-    point = WithoutOctal(point);
+  for (const MountLine& mount : MountsOf("self")) {
+    const std::string& point = mount.point;
     const bool holds =
         point == "/" || path == point || (path.starts_with(point) && path[point.size()] == '/');
-    if (holds && point.size() >= found.point.size()) found = {point, type};
+    if (holds && point.size() >= found.point.size()) found = {point, mount.type};
   }
   return found;
 }

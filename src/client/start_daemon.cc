@@ -16,6 +16,7 @@
 
 #include "base/errors.h"
 #include "base/fd.h"
+#include "base/process.h"
 
 namespace corral {
 namespace {
@@ -54,9 +55,7 @@ Result<std::string> FindDaemon() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::signal(SIGCHLD, SIG_DFL);
   if (ready < 3) ready = ::fcntl(ready, F_DUPFD, 3);
-  if (const int null_fd = ::open("/dev/null", O_RDWR); null_fd >= 0) {
-    for (int fd : {0, 1, 2}) ::dup2(null_fd, fd);
-  }
+  (void)StandardFilesToNull();
   ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   ::fcntl(ready, F_SETFD, 0);
   const std::string number = std::to_string(ready);

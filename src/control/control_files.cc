@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "base/errors.h"
+#include "base/number.h"
 #include "control/attach.h"
 #include "control/control_file.h"
 #include "control/kill.h"

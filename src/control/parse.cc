@@ -4,52 +4,20 @@
 #include <cerrno>
 #include <limits>
 
+#include "base/errors.h"
+#include "base/number.h"
+
 namespace corral {
 namespace {
 
 // Not isspace(3) and isdigit(3): those follow the locale of the program we are in.
 constexpr std::string_view kSpace = " \t\n\v\f\r";
-constexpr std::string_view kKernelSpace = " \t\n\v\f\r\xa0";
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 std::string_view LeadingDigits(std::string_view text) {
   const auto end = std::ranges::find_if_not(text, IsDigit);
   return text.substr(0, static_cast<std::size_t>(end - text.begin()));
-}
-
-std::string_view UpToNul(std::string_view text) { return text.substr(0, text.find('\0')); }
-
-int DigitOf(char c) {
-  if (IsDigit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return 16;  // no digit of any base we know
-}
-
-// Digits and nothing else, in the base that the first of them tell. EINVAL; ERANGE: beyond 64
-// bits.
-Result<std::uint64_t> ParseDigits(std::string_view digits) {
-  std::uint64_t base = 10;
-  if (digits.size() > 2 && digits[0] == '0' && (digits[1] | 0x20) == 'x') {
-    base = 16;
-    digits.remove_prefix(2);
-  } else if (digits.starts_with('0')) {
-    base = 8;
-  }
-  if (digits.empty()) return Fail(EINVAL, "no number");
-  std::uint64_t value = 0;
-  bool beyond = false;
-  for (const char c : digits) {
-    const auto digit = static_cast<std::uint64_t>(DigitOf(c));
-    if (digit >= base) return Fail(EINVAL, "not a number");
-    std::uint64_t next = 0;
-    beyond = beyond || __builtin_mul_overflow(value, base, &next) ||
-             __builtin_add_overflow(next, digit, &next);
-    value = next;
-  }
-  if (beyond) return Fail(ERANGE, "a number beyond 64 bits");
-  return value;
 }
 
 Result<std::uint32_t> ParseLoosePid(std::string_view text) {
@@ -72,14 +40,8 @@ Result<std::uint32_t> ParseLoosePid(std::string_view text) {
 }
 
 Result<std::uint32_t> ParseStrictPid(std::string_view text) {
-  text = Trim(text);
-  bool negative = false;
-  if (!text.empty() && (text.front() == '-' || text.front() == '+')) {
-    negative = text.front() == '-';
-    text.remove_prefix(1);
-  }
-  const auto value = ParseDigits(text);
-  if (!value || *value > std::numeric_limits<int>::max() || (negative && *value != 0)) {
+  const auto value = ParseSigned(Trim(text));
+  if (!value || *value < 0 || *value > std::numeric_limits<int>::max()) {
     return Fail(EINVAL, "not the number of a task");
   }
   return static_cast<std::uint32_t>(*value);
@@ -97,26 +59,20 @@ Result<bool> ParseFlag(std::string_view text, Numbers numbers) {
   if (numbers == Numbers::kLoose) {
     return std::ranges::any_of(LeadingDigits(text), [](char digit) { return digit != '0'; });
   }
-  if (text.ends_with('\n')) text.remove_suffix(1);
-  if (text.starts_with('+')) text.remove_prefix(1);
-  const auto value = ParseDigits(text);
-  if (!value) return Fail(value.error());
-  return *value != 0;
+  return TRY(ParseUnsigned(text)) != 0;
 }
 
 Result<std::uint64_t> ParseQuota(std::string_view text) {
   text = Trim(UpToNul(text));
   if (text == "max") return kNoQuota;
-  const bool negative = text.starts_with('-');
-  if (negative || text.starts_with('+')) text.remove_prefix(1);
-  const auto value = ParseDigits(text);
+  const auto value = ParseSigned(text);
   if (!value && value.error().code == EINVAL) {
     return Fail(EINVAL, "a quota is a number or max, not '{}'", text);
   }
-  if (!value || *value > std::numeric_limits<int>::max() || (negative && *value != 0)) {
+  if (!value || *value < 0 || *value > std::numeric_limits<int>::max()) {
     return Fail(ERANGE, "a quota is 0 to {}, or max", std::numeric_limits<int>::max());
   }
-  return *value;
+  return static_cast<std::uint64_t>(*value);
 }
 
 Result<std::string> ParseAgent(std::string_view text, AgentText form) {
@@ -129,12 +85,6 @@ Result<std::string> ParseAgent(std::string_view text, AgentText form) {
     return Fail(ENOSPC, "a release agent's path of {} bytes", text.size());
   if (form == AgentText::kLineCounted && text.ends_with('\n')) text.remove_suffix(1);
   return std::string(UpToNul(text));
-}
-
-std::string_view Trim(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(kKernelSpace);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kKernelSpace) - first + 1);
 }
 
 Result<void> CheckName(std::string_view name, const Dialect& dialect) {

@@ -37,10 +37,6 @@ Result<std::uint64_t> ParseQuota(std::string_view text);
 // ENOSPC, E2BIG: too long. REQUIRES: the dialect has the file.
 Result<std::string> ParseAgent(std::string_view text, AgentText form);
 
-// White space cut off at both ends; as strict numbers and agents have it, with the no-break space
-// of Latin-1, as the kernel does.
-std::string_view Trim(std::string_view text);
-
 // Whether a cgroup may have this name (spec 5.1). ENAMETOOLONG: too many bytes. EINVAL: empty, ".",
 // "..", or with '/', NUL or, where the dialect says so, a newline.
 Result<void> CheckName(std::string_view name, const Dialect& dialect);

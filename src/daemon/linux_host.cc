@@ -2,17 +2,12 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <future>
 #include <optional>
 #include <sstream>
@@ -23,6 +18,11 @@
 #include "agent/agent_starter.h"
 #include "base/errors.h"
 #include "base/fd.h"
+#include "base/mountinfo.h"
+#include "base/number.h"
+#include "base/proc.h"
+#include "base/process.h"
+#include "base/read_file.h"
 #include "base/thread.h"
 #include "daemon/pid_view.h"
 
@@ -30,35 +30,9 @@ namespace corral {
 namespace {
 
 Result<std::string> ReadAt(int directory, const char* name) {
-  const Fd file(::openat(directory, name, O_RDONLY | O_CLOEXEC));
-  if (!file) return Fail(ESRCH, "the task is gone");
-  std::string text(8192, '\0');
-  const ssize_t n = ::read(file.get(), text.data(), text.size());
-  if (n <= 0) return Fail(ESRCH, "the task is gone");
-  text.resize(static_cast<std::size_t>(n));
+  auto text = ReadFile(name, directory);
+  if (!text || text->empty()) return Fail(ESRCH, "the task is gone");
   return text;
-}
-
-// The text after "KEY:" in a /proc/TID/status.
-std::optional<std::string> StatusLine(const std::string& status, const char* key) {
-  const std::string start = std::string("\n") + key + ":";
-  const auto at = status.find(start);
-  if (at == std::string::npos) return std::nullopt;
-  const auto begin = at + start.size();
-  return status.substr(begin, status.find('\n', begin) - begin);
-}
-
-// The numbers of such a line.
-std::vector<std::uint64_t> StatusNumbers(const std::string& status, const char* key,
-                                         int base = 10) {
-  std::vector<std::uint64_t> numbers;
-  const std::string line = StatusLine(status, key).value_or("");
-  char* end = nullptr;
-  for (const char* at = line.c_str();; at = end) {
-    const std::uint64_t number = std::strtoull(at, &end, base);
-    if (end == at) return numbers;
-    numbers.push_back(number);
-  }
 }
 
 // Those in force in the initial user namespace: in one of its own a user has them all.
@@ -79,25 +53,19 @@ class ProcTask final : public TaskHandle {
 
   Result<Owner> owner() const override {
     auto status = TRY(ReadAt(directory_.get(), "status"));
-    const auto line = StatusLine(status, "Uid");
-    unsigned real = 0, effective = 0, saved = 0;
-    if (!line || std::sscanf(line->c_str(), "%u %u %u", &real, &effective, &saved) != 3) {
-      return Fail(ESRCH, "the task's user cannot be read");
-    }
+    const auto uids = StatusNumbers(status, "Uid");
+    if (uids.size() < 3) return Fail(ESRCH, "the task's user cannot be read");
     const auto process = StatusNumbers(status, "Tgid");
     if (process.empty()) return Fail(ESRCH, "the task's process cannot be read");
-    return Owner{.real_uid = real,
-                 .saved_uid = saved,
+    return Owner{.real_uid = static_cast<uid_t>(uids[0]),
+                 .saved_uid = static_cast<uid_t>(uids[2]),
                  .process = Tgid{static_cast<std::uint32_t>(process[0])}};
   }
 
   Result<std::uint64_t> started() const override {
-    constexpr int kStarted = 22 - 2;  // proc(5)'s field, the name being the second
-    const auto stat = TRY(ReadAt(directory_.get(), "stat"));
-    std::istringstream fields(stat.substr(std::min(stat.rfind(')'), stat.size() - 1) + 1));
-    std::string field;
-    for (int i = 0; i < kStarted; ++i) fields >> field;
-    return std::strtoull(field.c_str(), nullptr, 10);
+    const auto stat = ParseProcStat(TRY(ReadAt(directory_.get(), "stat")));
+    if (!stat) return Fail(ESRCH, "the task is gone");
+    return stat->started;
   }
 
   // As ptrace(2) says it. Where a process is not dumpable, its files in /proc are root's.
@@ -114,19 +82,11 @@ class ProcTask final : public TaskHandle {
   }
 
   bool is_bound_kthread() const override {
-    constexpr unsigned kKernelThread = 0x00200000;   // PF_KTHREAD
-    constexpr unsigned kFixedAffinity = 0x04000000;  // PF_NO_SETAFFINITY
-    const auto stat = ReadAt(directory_.get(), "stat");
-    if (!stat) return false;
-    const auto after_name = stat->rfind(')');  // the name may hold anything
-    unsigned parent = 0, flags = 0;
-    if (after_name == std::string::npos ||
-        std::sscanf(stat->c_str() + after_name + 1, " %*c %u %*d %*d %*d %*d %u", &parent,
-                    &flags) != 2) {
-      return false;
-    }
+    const auto text = ReadAt(directory_.get(), "stat");
+    const auto stat = text ? ParseProcStat(*text) : std::nullopt;
+    if (!stat || (stat->flags & ProcStat::kKernelThread) == 0) return false;
     // kthreadd alone has no parent.
-    return (flags & kKernelThread) != 0 && ((flags & kFixedAffinity) != 0 || parent == 0);
+    return (stat->flags & ProcStat::kFixedAffinity) != 0 || stat->parent == 0;
   }
 
   // /proc finds nothing below the directory of a task that is gone. Reading `stat` would cost more
@@ -145,12 +105,7 @@ class PidfdProcess final : public ProcessHandle {
  public:
   explicit PidfdProcess(Fd pidfd) : pidfd_(std::move(pidfd)) {}
 
-  Result<void> Kill() const override {
-    if (::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0) != 0) {
-      return Fail(errno, "cannot kill the process: {}", std::strerror(errno));
-    }
-    return {};
-  }
+  Result<void> Kill() const override { return SendSignal(pidfd_, SIGKILL); }
 
  private:
   const Fd pidfd_;
@@ -169,12 +124,7 @@ Result<std::unique_ptr<TaskHandle>> LinuxHost::OpenTask(Tid tid) const {
 }
 
 Result<std::unique_ptr<ProcessHandle>> LinuxHost::OpenProcess(Tgid tgid) const {
-  Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, tgid.value, 0)));
-  if (!pidfd) {
-    return Fail(errno == EINVAL ? ESRCH : errno, "no process {}: {}", tgid.value,
-                std::strerror(errno));
-  }
-  return std::make_unique<PidfdProcess>(std::move(pidfd));
+  return std::make_unique<PidfdProcess>(TRY(OpenPidfd(static_cast<pid_t>(tgid.value))));
 }
 
 Credentials LinuxHost::CredentialsOf(Tid tid, uid_t uid, gid_t gid) const {
@@ -209,31 +159,22 @@ ProcHiding LinuxHost::HidingOfProc() const {
   MutexLock lock(hiding_mu_);
   const auto now = Clock::now();
   if (hiding_read_ && now - *hiding_read_ < kOld) return hiding_;
-  std::ostringstream lines;
-  lines << std::ifstream("/proc/self/mountinfo").rdbuf();
-  hiding_ = HidingIn(lines.view());
+  hiding_ = HidingIn(ReadFileOrNothing("/proc/self/mountinfo"));
   hiding_read_ = now;
   return hiding_;
 }
 
-// "36 35 98:0 ROOT DIR OPTIONS [FIELDS...] - TYPE SOURCE SUPER_OPTIONS"; the last line of a
-// directory is the mount on top. Options that we do not know hide all: better too little is shown.
+// The last one at a directory is the mount on top. Options that we do not know hide all: better too
+// little is shown.
 ProcHiding HidingIn(std::string_view mountinfo) {
   ProcHiding hiding;
-  std::istringstream lines{std::string(mountinfo)};
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream fields(line);
-    std::string id, parent, device, root, directory, word, type, source, options;
-    fields >> id >> parent >> device >> root >> directory;
-    if (directory != "/proc") continue;
-    while (fields >> word && word != "-") {
-    }
-    fields >> type >> source >> options;
+  for (const MountLine& mount : ParseMountinfo(mountinfo)) {
+    if (mount.point != "/proc") continue;
     hiding = {};
-    std::istringstream each(options);
+    std::istringstream each(mount.super_options);
     for (std::string option; std::getline(each, option, ',');) {
       if (option.starts_with("gid=")) {
-        hiding.gid = static_cast<gid_t>(std::strtoul(option.c_str() + 4, nullptr, 10));
+        hiding.gid = static_cast<gid_t>(LeadingNumber(std::string_view(option).substr(4)));
       }
       if (!option.starts_with("hidepid=")) continue;
       const std::string value = option.substr(8);

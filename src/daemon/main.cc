@@ -21,6 +21,7 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/own_path.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "base/thread.h"
 #include "client/client.h"
@@ -98,11 +99,6 @@ Result<std::optional<Fd>> LockOrFindOther(const Arguments& arguments) {
     if (i == kTries) return Fail(lock.error());
     ::usleep(50'000);
   }
-}
-
-void LeaveTerminal() {
-  const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  for (int fd = 0; fd <= 2; ++fd) ::dup2(null.get(), fd);
 }
 
 Fd Signals() {
@@ -202,7 +198,7 @@ Result<void> Serve(const Arguments& arguments, std::vector<NotLeft> not_left, in
     log::Info("corrald {} serves instance '{}', tracker {}", kVersion, arguments.instance,
               (*daemon)->tracker().name());
     Tell(std::exchange(*ready_fd, -1), Greeting(**daemon, stayed));
-    if (!arguments.foreground) LeaveTerminal();
+    if (!arguments.foreground) (void)StandardFilesToNull();  // it leaves the terminal
     peers = server->Run(signals.get(), EndsUs);
     ends_instance = EndsInstance(**daemon);
   }

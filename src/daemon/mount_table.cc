@@ -7,13 +7,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <sstream>
 #include <tuple>
 #include <vector>
 
 #include "base/errors.h"
 #include "base/log.h"
+#include "base/mountinfo.h"
+#include "base/text.h"
 #include "wire/bytes.h"
 
 namespace corral {
@@ -22,14 +23,8 @@ namespace {
 // The mount points of a device in our mount namespace, the newest first.
 std::vector<std::string> MountPointsOf(dev_t device) {
   std::vector<std::string> points;
-  std::ifstream mounts("/proc/self/mountinfo");
-  const std::string wanted = fmt::format("{}:{}", major(device), minor(device));
-  for (std::string line; std::getline(mounts, line);) {
-    std::istringstream words(line);
-    std::string id, parent, dev, root, point;
-    words >> id >> parent >> dev >> root >> point;
-    if (dev != wanted) continue;
-    points.insert(points.begin(), WithoutOctal(point));
+  for (MountLine& mount : MountsOf("self")) {
+    if (mount.device == device) points.insert(points.begin(), std::move(mount.point));
   }
   return points;
 }

@@ -6,12 +6,12 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <sstream>
 #include <string_view>
 
+#include "base/errors.h"
 #include "base/fd.h"
+#include "base/number.h"
 #include "base/own_path.h"
 
 namespace corral {
@@ -27,7 +27,7 @@ Result<std::string> ReadIfThere(const std::string& path) {
   if (!file) return Fail(file.error());
   std::string text(kMost, '\0');
   const ssize_t size = ::read(file->get(), text.data(), text.size());
-  if (size < 0) return Fail(errno, "cannot read {}: {}", path, std::strerror(errno));
+  if (size < 0) return FailErrno("cannot read {}", path);
   text.resize(static_cast<std::size_t>(size));
   return text;
 }
@@ -43,22 +43,17 @@ Result<void> WriteWhole(const std::string& path, std::string_view text) {
   if (written) return {};
   const int error = errno != 0 ? errno : EIO;
   ::unlink(fresh.c_str());
-  return Fail(error, "cannot write {}: {}", path, std::strerror(error));
+  return FailErrno(error, "cannot write {}", path);
 }
 
 }  // namespace
 
 Result<Remembered> Recall(const std::string& runtime_dir) {
   Remembered what;
-  const auto plugins = ReadIfThere(runtime_dir + kPlugins);
-  if (!plugins) return Fail(plugins.error());
-  std::istringstream in(*plugins);
+  std::istringstream in(TRY(ReadIfThere(runtime_dir + kPlugins)));
   for (std::string file; std::getline(in, file, '\0');) what.plugins.push_back(file);
-  const auto max_agents = ReadIfThere(runtime_dir + kMaxAgents);
-  if (!max_agents) return Fail(max_agents.error());
-  if (const unsigned long number = std::strtoul(max_agents->c_str(), nullptr, 10); number != 0) {
-    what.max_agents = static_cast<unsigned>(number);
-  }
+  const std::uint64_t max_agents = LeadingNumber(TRY(ReadIfThere(runtime_dir + kMaxAgents)));
+  if (max_agents != 0) what.max_agents = static_cast<unsigned>(max_agents);
   return what;
 }
 
@@ -66,7 +61,7 @@ Result<void> Remember(const std::string& runtime_dir, const Remembered& what) {
   if (!what.plugins.empty()) {
     std::string text;
     for (const std::string& file : what.plugins) text += file + '\0';
-    if (auto ok = WriteWhole(runtime_dir + kPlugins, text); !ok) return ok;
+    TRY(WriteWhole(runtime_dir + kPlugins, text));
   }
   if (!what.max_agents) return {};
   return WriteWhole(runtime_dir + kMaxAgents, fmt::format("{}\n", *what.max_agents));

@@ -18,8 +18,10 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 
+#include "base/number.h"
+#include "base/proc.h"
+#include "base/read_file.h"
 #include "daemon/surrounding_steps.h"
 
 namespace corral {
@@ -75,12 +77,8 @@ void Keyring(Report&) {
   (void)::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr, 0, 0, 0);
 }
 
-std::string StatusOf(const std::string& file, const std::string& key) {
-  std::ifstream status(file);
-  for (std::string word; status >> word; status.ignore(LONG_MAX, '\n')) {
-    if (word == key && status >> word) return word;
-  }
-  return "";
+std::string StatusOf(const std::string& process, std::string_view key) {
+  return std::string(StatusValue(ReadFileOrNothing("/proc/" + process + "/status"), key));
 }
 
 struct Capability {
@@ -100,21 +98,18 @@ constexpr Capability kCapabilities[] = {
 // What init has as well cannot be had on this machine: nobody's doing.
 void Rights(Report& report) {
   (void)::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  const std::string self = "/proc/self/status";
-  const auto bits = [](const std::string& file, const char* key) {
-    return std::strtoull(StatusOf(file, key).c_str(), nullptr, 16);
-  };
-  const std::uint64_t lost = bits("/proc/1/status", "CapBnd:") & ~bits(self, "CapEff:");
+  const std::uint64_t lost =
+      LeadingNumber(StatusOf("1", "CapBnd"), 16) & ~LeadingNumber(StatusOf("self", "CapEff"), 16);
   for (const auto& [number, name, what_for] : kCapabilities) {
     if (lost >> number & 1) report.Harmless(fmt::format("it lacks {} ({})", name, what_for));
   }
-  if (StatusOf(self, "NoNewPrivs:") == "1") {
+  if (StatusOf("self", "NoNewPrivs") == "1") {
     report.Harmless("no_new_privs is set, for release agents as well");
   }
-  if (const std::string mode = StatusOf(self, "Seccomp:"); mode != "0" && !mode.empty()) {
+  if (const std::string mode = StatusOf("self", "Seccomp"); mode != "0" && !mode.empty()) {
     report.Harmless("a seccomp filter of its starter decides over its system calls");
   }
-  if (const std::string tracer = StatusOf(self, "TracerPid:"); tracer != "0" && !tracer.empty()) {
+  if (const std::string tracer = StatusOf("self", "TracerPid"); tracer != "0" && !tracer.empty()) {
     report.Harms(fmt::format("process {} traces it, and may stop it", tracer));
   }
 }

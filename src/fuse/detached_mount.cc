@@ -6,7 +6,6 @@
 #include <sys/sysmacros.h>
 
 #include <cerrno>
-#include <cstring>
 #include <string>
 
 #include "base/errors.h"
@@ -19,12 +18,12 @@ constexpr std::size_t kMaxValue = 255;
 
 Result<void> SetString(const Fd& context, const char* key, const std::string& value) {
   if (::fsconfig(context.get(), FSCONFIG_SET_STRING, key, value.c_str(), 0) == 0) return {};
-  return Fail(errno, "fuse mount option {}={}: {}", key, value, std::strerror(errno));
+  return FailErrno("fuse mount option {}={}", key, value);
 }
 
 Result<void> SetFlag(const Fd& context, const char* key) {
   if (::fsconfig(context.get(), FSCONFIG_SET_FLAG, key, nullptr, 0) == 0) return {};
-  return Fail(errno, "fuse mount option {}: {}", key, std::strerror(errno));
+  return FailErrno("fuse mount option {}", key);
 }
 
 // The kernel enforces modes and owners (default_permissions), for every user (allow_other).
@@ -37,14 +36,10 @@ Result<void> Configure(const Fd& context, const Fd& fuse, const FuseMountOptions
       {"user_id", "0"},
       {"group_id", "0"},
   };
-  for (const auto& [key, value] : strings) {
-    if (auto set = SetString(context, key, value); !set) return set;
-  }
-  for (const char* flag : {"allow_other", "default_permissions"}) {
-    if (auto set = SetFlag(context, flag); !set) return set;
-  }
+  for (const auto& [key, value] : strings) TRY(SetString(context, key, value));
+  for (const char* flag : {"allow_other", "default_permissions"}) TRY(SetFlag(context, flag));
   if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
-    return Fail(errno, "cannot create a fuse file system: {}", std::strerror(errno));
+    return FailErrno("cannot create a fuse file system");
   }
   return {};
 }
@@ -62,7 +57,7 @@ unsigned MountAttributes(const FuseMountOptions& options) {
 Result<dev_t> DeviceOf(const Fd& mount) {
   struct statx status {};
   if (::statx(mount.get(), "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &status) != 0) {
-    return Fail(errno, "cannot look at the new mount: {}", std::strerror(errno));
+    return FailErrno("cannot look at the new mount");
   }
   return makedev(status.stx_dev_major, status.stx_dev_minor);
 }
@@ -72,15 +67,13 @@ Result<dev_t> DeviceOf(const Fd& mount) {
 Result<DetachedMount> MakeDetachedMount(const FuseMountOptions& options) {
   DetachedMount made;
   made.fuse.reset(::open("/dev/fuse", O_RDWR | O_NONBLOCK | O_CLOEXEC));
-  if (!made.fuse) return Fail(errno, "cannot open /dev/fuse: {}", std::strerror(errno));
+  if (!made.fuse) return FailErrno("cannot open /dev/fuse");
   const Fd context(::fsopen("fuse", FSOPEN_CLOEXEC));
-  if (!context) return Fail(errno, "fsopen of fuse: {}", std::strerror(errno));
+  if (!context) return FailErrno("fsopen of fuse");
   TRY(Configure(context, made.fuse, options));
   made.mount.reset(::fsmount(context.get(), FSMOUNT_CLOEXEC, MountAttributes(options)));
-  if (!made.mount) return Fail(errno, "fsmount of fuse: {}", std::strerror(errno));
-  auto device = DeviceOf(made.mount);
-  if (!device) return Fail(device.error());
-  made.device = *device;
+  if (!made.mount) return FailErrno("fsmount of fuse");
+  made.device = TRY(DeviceOf(made.mount));
   return made;
 }
 

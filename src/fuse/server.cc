@@ -2,14 +2,13 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/eventfd.h>
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 
+#include "base/errors.h"
+#include "base/poll.h"
 #include "base/thread.h"
 #include "fuse/detached_mount.h"
 
@@ -17,10 +16,8 @@ namespace corral {
 
 Result<void> FuseServer::Start(const fuse_lowlevel_ops& operations, void* user_data,
                                const FuseMountOptions& options) {
-  stop_.reset(::eventfd(0, EFD_CLOEXEC));
-  if (!stop_) return Fail(errno, "eventfd: {}", std::strerror(errno));
-  auto made = MakeDetachedMount(options);
-  if (!made) return Fail(made.error());
+  if (stop_.fd() < 0) return Fail(EMFILE, "no descriptor is left to end a mount with");
+  DetachedMount made = TRY(MakeDetachedMount(options));
 
   char name[] = "corrald";
   char* arguments[] = {name, nullptr};
@@ -28,25 +25,14 @@ Result<void> FuseServer::Start(const fuse_lowlevel_ops& operations, void* user_d
   session_ = fuse_session_new(&args, &operations, sizeof operations, user_data);
   fuse_opt_free_args(&args);
   if (!session_) return Fail(EIO, "libfuse made no session");
-  const std::string place = fmt::format("/dev/fd/{}", made->fuse.get());
+  const std::string place = fmt::format("/dev/fd/{}", made.fuse.get());
   if (fuse_session_mount(session_, place.c_str()) != 0) {
     return Fail(EIO, "libfuse did not take the connection");
   }
-  made->fuse.release();
-  mount_fd_ = std::move(made->mount);
-  device_ = made->device;
-  return StartServing();
-}
-
-// Signals are for the program's own threads.
-Result<void> FuseServer::StartServing() {
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_BLOCK, &all, &before);
-  auto thread = StartThread([this] { Serve(); });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (!thread) return Fail(thread.error());
-  thread_ = std::move(*thread);
+  made.fuse.release();
+  mount_fd_ = std::move(made.mount);
+  device_ = made.device;
+  thread_ = TRY(StartThreadWithoutSignals([this] { Serve(); }));
   return {};
 }
 
@@ -55,12 +41,9 @@ Result<void> FuseServer::StartServing() {
 void FuseServer::Serve() {
   fuse_buf request{};
   pollfd waits[] = {{.fd = fuse_session_fd(session_), .events = POLLIN, .revents = 0},
-                    {.fd = stop_.get(), .events = POLLIN, .revents = 0}};
+                    {.fd = stop_.fd(), .events = POLLIN, .revents = 0}};
   while (!fuse_session_exited(session_)) {
-    if (::poll(waits, 2, -1) < 0) {
-      if (errno != EINTR) ::usleep(100'000);  // fewer descriptors allowed than are asked about
-      continue;
-    }
+    if (PollAll(waits, -1) <= 0) continue;
     if (waits[1].revents != 0) break;
     const int received = fuse_session_receive_buf(session_, &request);
     if (received == -EAGAIN || received == -EINTR) continue;
@@ -74,7 +57,7 @@ void FuseServer::Serve() {
 // the mount after it.
 FuseServer::~FuseServer() {
   if (thread_.joinable()) {
-    ::eventfd_write(stop_.get(), 1);
+    stop_.Wake();
     thread_.join();
   }
   if (session_) fuse_session_destroy(session_);

@@ -7,6 +7,7 @@
 
 #include <thread>
 
+#include "base/event_fd.h"
 #include "base/fd.h"
 #include "fuse/fuse_api.h"
 #include "fuse/mount.h"
@@ -31,13 +32,12 @@ class FuseServer {
   bool Ended() const;
 
  private:
-  Result<void> StartServing();
   void Serve();
 
   Fd mount_fd_;
   dev_t device_ = 0;
   fuse_session* session_ = nullptr;  // owns the connection's descriptor
-  Fd stop_;                          // readable: the thread shall end
+  EventFd stop_;                     // woken: the thread shall end
   std::thread thread_;
 };
 

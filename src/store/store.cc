@@ -66,11 +66,10 @@ Result<std::unique_ptr<Store>> Store::Open(const std::string& directory, std::ui
   std::unique_ptr<Store> store(new Store(directory));
   TRY(store->Start(0));
   std::string found;
-  auto read = store->ReadAll([&](std::string_view key, std::string_view value) -> Result<void> {
+  TRY(store->ReadAll([&](std::string_view key, std::string_view value) -> Result<void> {
     if (key == kGenerationKey) found = value;
     return {};
-  });
-  if (!read) return Fail(read.error());
+  }));
   if (found.empty()) return Fail(EBADMSG, "{} is damaged: it has no generation", directory);
   if (found != std::to_string(generation)) {
     return Fail(ENOENT, "{} belongs to other tables", directory);

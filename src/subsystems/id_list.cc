@@ -6,7 +6,8 @@
 #include <limits>
 #include <utility>
 
-#include "control/parse.h"
+#include "base/errors.h"
+#include "base/number.h"
 
 namespace corral {
 
@@ -41,7 +42,7 @@ IdSet IdSet::operator-(const IdSet& other) const {
 
 namespace {
 
-bool IsSeparator(char c) { return c == ',' || Trim(std::string_view(&c, 1)).empty(); }
+bool IsSeparator(char c) { return c == ',' || corral::Trim(std::string_view(&c, 1)).empty(); }
 
 // One region after the other, from the front of `left_`.
 class Parser {
@@ -53,7 +54,7 @@ class Parser {
     for (;;) {
       while (!left_.empty() && IsSeparator(left_.front())) left_.remove_prefix(1);
       if (left_.empty()) return set;
-      if (auto region = AddRegion(&set); !region) return Fail(region.error());
+      TRY(AddRegion(&set));
     }
   }
 
@@ -93,21 +94,13 @@ class Parser {
     std::uint64_t first = 0, last = numbers_ - 1, used = 1, group = 1;
     bool range = TakeAll();
     if (!range) {
-      auto number = Number();
-      if (!number) return Fail(number.error());
-      first = last = *number;
-      if ((range = Take('-'))) {
-        if (number = Number(); !number) return Fail(number.error());
-        last = *number;
-      }
+      first = last = TRY(Number());
+      if ((range = Take('-'))) last = TRY(Number());
     }
     if (range && Take(':')) {
-      auto number = Number();
-      if (!number) return Fail(number.error());
-      used = *number;
+      used = TRY(Number());
       if (!Take('/')) return Fail(EINVAL, "no group after ':{}'", used);
-      if (number = Number(); !number) return Fail(number.error());
-      group = *number;
+      group = TRY(Number());
     }
     if (!AtEnd()) return Fail(EINVAL, "not part of a list: '{}'", left_);
     if (first > last) return Fail(EINVAL, "{}-{} goes backwards", first, last);
@@ -126,7 +119,7 @@ class Parser {
 }  // namespace
 
 Result<IdSet> ParseIdList(std::string_view text, std::size_t numbers) {
-  text = Trim(text.substr(0, text.find('\0')));
+  text = Trim(UpToNul(text));
   return Parser(text.substr(0, text.find('\n')), numbers).Parse();
 }
 

@@ -1,6 +1,5 @@
 #include "wire/bytes.h"
 
-#include <charconv>
 #include <cstdint>
 
 namespace corral {
@@ -54,21 +53,6 @@ std::string FromJsonText(std::string_view text) {
     text.remove_prefix(length);
   }
   return bytes;
-}
-
-std::string WithoutOctal(std::string_view text) {
-  std::string plain;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    int code = 0;
-    if (text[i] == '\\' && i + 3 < text.size() &&
-        std::from_chars(&text[i + 1], &text[i + 1] + 3, code, 8).ptr == &text[i + 1] + 3) {
-      plain += static_cast<char>(code);
-      i += 3;
-    } else {
-      plain += text[i];
-    }
-  }
-  return plain;
 }
 
 }  // namespace corral

@@ -19,9 +19,6 @@ std::string ToJsonText(std::string_view bytes);
 // The other way; text that did not come from ToJsonText passes unchanged.
 std::string FromJsonText(std::string_view text);
 
-// A word of /proc/*/mountinfo as it was: \ooo are bytes there.
-std::string WithoutOctal(std::string_view text);
-
 }  // namespace corral
 
 #endif  // CORRAL_WIRE_BYTES_H_

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/check.h"
+#include "base/number.h"
 #include "control/parse.h"
 
 namespace corral {
@@ -26,7 +27,7 @@ int StrictError(const std::string& text, unsigned long long* value) {
   errno = 0;
   *value = std::strtoull(text.c_str(), &end, 0);
   const bool digit = !text.empty() && text[0] >= '0' && text[0] <= '9';
-  return !digit || *end != '\0' ? EINVAL : errno;
+  return !digit ? EINVAL : errno == 0 && *end != '\0' ? EINVAL : errno;
 }
 
 int StrictPidError(std::string text, long* pid) {

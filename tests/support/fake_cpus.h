@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "subsystems/host.h"
+#include "subsystems/real_tasks.h"
 
 namespace corral {
 

@@ -14,7 +14,7 @@
 #include <mutex>
 #include <set>
 
-#include "subsystems/host.h"
+#include "subsystems/real_tasks.h"
 
 namespace corral {
 

@@ -9,7 +9,7 @@
 #include <map>
 #include <mutex>
 
-#include "subsystems/host.h"
+#include "subsystems/real_tasks.h"
 
 namespace corral {
 

@@ -6,7 +6,7 @@
 
 #include "base/errors.h"
 #include "base/log.h"
-#include "control/parse.h"
+#include "base/number.h"
 
 namespace corral {
 namespace {
@@ -183,13 +183,11 @@ Result<std::vector<Beancounter::Setting>> Beancounter::Parse(std::string_view te
     const std::string_view name = TakeWord(&line);
     const auto at = std::ranges::find(kNames, name);
     if (at == kNames.end()) return Fail(EINVAL, "no resource '{}'", name);
-    const auto barrier = ParseAmount(TakeWord(&line));
-    if (!barrier) return Fail(barrier.error());
-    const auto limit = ParseAmount(TakeWord(&line));
-    if (!limit) return Fail(limit.error());
+    const std::uint64_t barrier = TRY(ParseAmount(TakeWord(&line)));
+    const std::uint64_t limit = TRY(ParseAmount(TakeWord(&line)));
     if (!Trim(line).empty()) return Fail(EINVAL, "{}: more than a barrier and a limit", name);
-    if (*barrier > *limit) return Fail(EINVAL, "{}: the barrier is beyond the limit", name);
-    settings.push_back({static_cast<Resource>(at - kNames.begin()), *barrier, *limit});
+    if (barrier > limit) return Fail(EINVAL, "{}: the barrier is beyond the limit", name);
+    settings.push_back({static_cast<Resource>(at - kNames.begin()), barrier, limit});
   }
   if (settings.empty()) return Fail(EINVAL, "no line of resource, barrier, limit");
   return settings;

@@ -22,7 +22,7 @@
 #include <vector>
 
 #include "base/mutex.h"
-#include "subsystems/host.h"
+#include "subsystems/real_tasks.h"
 #include "subsystems/ticker.h"
 
 namespace corral {

@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "base/log.h"
+#include "base/number.h"
 
 namespace corral {
 namespace {
@@ -94,31 +95,23 @@ Result<CpuTime> CpuAcct::TimeOf(const FileUse& use, bool subtree) const {
     MutexLock lock(cpu_mu_);
     if (off_) return Fail(*off_);
   }
-  auto time = groups_->CpuTimeOf(*use.css, subtree);
-  if (!time) return time;
+  const CpuTime time = TRY(groups_->CpuTimeOf(*use.css, subtree));
   Account& account = Account::Of(*use.css);
   MutexLock lock(account.account_mu_);
-  return *time - (subtree ? account.subtree_before : account.own_before);
+  return time - (subtree ? account.subtree_before : account.own_before);
 }
 
-// White space around the number is what shells add.
 Result<void> CpuAcct::Reset(const FileUse& use, std::string_view bytes) const {
-  constexpr std::string_view kSpace = " \t\n";
-  const auto begin = bytes.find_first_not_of(kSpace);
-  const auto end = bytes.find_last_not_of(kSpace);
-  const std::string_view word =
-      begin == std::string_view::npos ? std::string_view() : bytes.substr(begin, end - begin + 1);
+  const std::string_view word = Trim(bytes);
   if (word != "0") {
     return Fail(EINVAL, "'{}': only 0 can be written to cpuacct.usage, to count anew", word);
   }
-  auto own = groups_->CpuTimeOf(*use.css, false);
-  auto subtree = groups_->CpuTimeOf(*use.css, true);
-  if (!own) return Fail(own.error());
-  if (!subtree) return Fail(subtree.error());
+  const CpuTime own = TRY(groups_->CpuTimeOf(*use.css, false));
+  const CpuTime subtree = TRY(groups_->CpuTimeOf(*use.css, true));
   Account& account = Account::Of(*use.css);
   MutexLock lock(account.account_mu_);
-  account.own_before = *own;
-  account.subtree_before = *subtree;
+  account.own_before = own;
+  account.subtree_before = subtree;
   return {};
 }
 

@@ -7,7 +7,7 @@
 
 #include "base/errors.h"
 #include "base/log.h"
-#include "control/parse.h"
+#include "base/number.h"
 
 namespace corral {
 namespace {
@@ -273,11 +273,9 @@ SubsystemFile Cpuset::FlagFile(std::string name, bool CpusetSettings::*flag) {
             return Of(use).settings.*flag ? 1 : 0;
           },
           .write = [this, flag](FileUse& use, std::string_view text) -> Result<void> {
-            const auto wanted = TRY(ParseFlag(text, Numbers::kStrict));
+            const bool wanted = TRY(ParseUnsigned(UpToNul(text))) != 0;
             MutexLock writing(write_mu_);
-            const auto before =
-                Change(Of(use), [&](CpusetSettings& settings) { settings.*flag = wanted; });
-            if (!before) return Fail(before.error());
+            TRY(Change(Of(use), [&](CpusetSettings& settings) { settings.*flag = wanted; }));
             return {};
           }};
 }

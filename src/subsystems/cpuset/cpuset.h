@@ -17,7 +17,7 @@
 
 #include "base/mutex.h"
 #include "subsystems/cpuset/cpuset_rules.h"
-#include "subsystems/host.h"
+#include "subsystems/real_tasks.h"
 #include "subsystems/ticker.h"
 
 namespace corral {

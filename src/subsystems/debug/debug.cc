@@ -176,9 +176,7 @@ std::vector<SubsystemFile> Debug::Files() {
 }
 
 Result<std::unique_ptr<Css>> Debug::Create(const NewCss& of) {
-  if (of.parent) {
-    if (auto asked = StateOf(*of.parent).Ask(kCreate); !asked) return Fail(asked.error());
-  }
+  if (of.parent) TRY(StateOf(*of.parent).Ask(kCreate));
   return std::make_unique<State>();
 }
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "control/parse.h"
+#include "base/number.h"
 
 namespace corral {
 
@@ -141,7 +141,7 @@ std::string Freezer::ReadState(FreezerCss& css) {
 }
 
 Result<void> Freezer::WriteState(FreezerCss& css, std::string_view text) {
-  text = Trim(text.substr(0, text.find('\0')));
+  text = Trim(UpToNul(text));
   if (text != "FROZEN" && text != "THAWED") {
     return Fail(EINVAL, "'{}' is no state to be written: FROZEN or THAWED", text);
   }

@@ -1,47 +1,25 @@
 #include "subsystems/numtasks/numtasks.h"
 
-#include <algorithm>
-#include <cctype>
 #include <cerrno>
-#include <charconv>
 
 #include "base/errors.h"
+#include "base/number.h"
 
 namespace corral {
 namespace {
 
-constexpr std::uint64_t kMostTasks = 4194304;  // no kernel has more tids
+constexpr std::int64_t kMostTasks = 4194304;  // no kernel has more tids
 
-// As the kernel reads its own: a NUL ends it, white space around it is cut off, one sign, 0x.. and
-// 0.. as in C.
+// As the kernel reads its own.
 Result<std::uint64_t> LimitIn(std::string_view bytes) {
-  constexpr std::string_view kSpace = " \t\n\v\f\r\xa0";
-  std::string_view text = bytes.substr(0, bytes.find('\0'));
-  text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
-  text.remove_suffix(text.size() - (text.find_last_not_of(kSpace) + 1));
+  const std::string_view text = Trim(UpToNul(bytes));
   if (text == "max") return Css::kNoTaskLimit;
-  std::string_view digits = text;
-  const bool negative = digits.starts_with('-');
-  if (negative || digits.starts_with('+')) digits.remove_prefix(1);
-  int base = 10;
-  if (digits.size() > 2 && digits[0] == '0' && (digits[1] | 0x20) == 'x' &&
-      std::isxdigit(static_cast<unsigned char>(digits[2]))) {
-    digits.remove_prefix(2);
-    base = 16;
-  } else if (digits.starts_with('0')) {
-    base = 8;
-  }
-  std::uint64_t number = 0;
-  const char* const last = digits.data() + digits.size();
-  const auto [end, error] = std::from_chars(digits.data(), last, number, base);
-  const std::uint64_t most = static_cast<std::uint64_t>(INT64_MAX) + (negative ? 1 : 0);
-  if (error == std::errc::result_out_of_range || (end == last && number > most)) {
-    return Fail(ERANGE, "'{}' is beyond 64 bits", text);
-  }
-  if (error != std::errc() || end != last || number > kMostTasks || (negative && number != 0)) {
+  const auto number = ParseSigned(text);
+  if (!number && number.error().code == ERANGE) return Fail(ERANGE, "'{}' is beyond 64 bits", text);
+  if (!number || *number < 0 || *number > kMostTasks) {
     return Fail(EINVAL, "'{}' is no limit: 0 to {}, or max", text, kMostTasks);
   }
-  return number;
+  return static_cast<std::uint64_t>(*number);
 }
 
 }  // namespace

@@ -1,45 +1,23 @@
 #include "trackers/bpf/proc_tasks.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
-#include <cstring>
 
-#include "base/fd.h"
 #include "base/proc.h"
+#include "base/read_file.h"
 
 namespace corral {
-namespace {
-
-constexpr unsigned kExiting = 0x4;  // PF_EXITING
-
-}  // namespace
 
 std::uint32_t StateInProc(std::uint32_t tgid, std::uint32_t tid) {
-  const Fd file(
-      ::open(fmt::format("/proc/{}/task/{}/stat", tgid, tid).c_str(), O_RDONLY | O_CLOEXEC));
+  const auto text = ReadFile(fmt::format("/proc/{}/task/{}/stat", tgid, tid));
   // Anything else (no descriptors, no memory) is no answer: then it counts as there.
-  if (!file && errno != ENOENT && errno != ESRCH) return 0;
-  char text[1024];
-  const ssize_t n = file ? ::read(file.get(), text, sizeof text - 1) : 0;
-  if (n < 0 && errno != ESRCH) return 0;
-  if (n <= 0) return CORRAL_TASK_GONE;
-  text[n] = '\0';
-  const char* after_name = std::strrchr(text, ')');  // the name may hold anything
-  char state = 'X';
-  unsigned flags = 0;
-  if (!after_name ||
-      std::sscanf(after_name + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) != 2) {
-    return CORRAL_TASK_GONE;
-  }
-  std::uint32_t result = 0;
-  if (flags & kExiting) result |= CORRAL_TASK_EXITING;
-  if (state == 'Z' || state == 'X') result |= CORRAL_TASK_GONE;
-  return result;
+  if (!text && text.error().code != ENOENT && text.error().code != ESRCH) return 0;
+  const auto stat = text ? ParseProcStat(*text) : std::nullopt;
+  if (!stat) return CORRAL_TASK_GONE;
+  return (stat->flags & ProcStat::kExiting ? CORRAL_TASK_EXITING : 0) |
+         (stat->HasEnded() ? CORRAL_TASK_GONE : 0);
 }
 
 std::uint32_t HighestTid() {

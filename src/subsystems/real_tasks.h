@@ -3,8 +3,8 @@
 // gives its own; tests give fakes. Any thread.
 //
 // A task may end at any moment and its number be another's: see each method.
-#ifndef CORRAL_SUBSYSTEMS_HOST_H_
-#define CORRAL_SUBSYSTEMS_HOST_H_
+#ifndef CORRAL_SUBSYSTEMS_REAL_TASKS_H_
+#define CORRAL_SUBSYSTEMS_REAL_TASKS_H_
 
 #include <corral/ids.h>
 #include <corral/result.h>
@@ -74,4 +74,4 @@ std::shared_ptr<UsageHost> LinuxUsageHost();
 
 }  // namespace corral
 
-#endif  // CORRAL_SUBSYSTEMS_HOST_H_
+#endif  // CORRAL_SUBSYSTEMS_REAL_TASKS_H_
