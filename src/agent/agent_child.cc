@@ -17,6 +17,7 @@
 
 #include "agent/agent_file.h"
 #include "agent/wire.h"
+#include "base/errors.h"
 #include "base/fd.h"
 
 namespace corral {
@@ -41,7 +42,7 @@ constexpr struct {
 Result<void> SwitchUser(const passwd& user) {
   if (::initgroups(user.pw_name, user.pw_gid) != 0 || ::setgid(user.pw_gid) != 0 ||
       ::setuid(user.pw_uid) != 0) {
-    return Fail(errno, "cannot become user {}: {}", user.pw_name, std::strerror(errno));
+    return FailErrno("cannot become user {}", user.pw_name);
   }
   return {};
 }
@@ -71,15 +72,12 @@ Result<Fd> Prepare(const AgentJob& job) {
       return Fail(errno != 0 ? errno : ENOENT, "no user {} (agent_user=)", job.user);
     }
   }
-  auto file = OpenAgentFile(job.agent, user != nullptr ? user->pw_uid : 0);
-  if (!file) return file;
-  if (::chdir("/") != 0) return Fail(errno, "cannot change to /: {}", std::strerror(errno));
+  Fd file = TRY(OpenAgentFile(job.agent, user != nullptr ? user->pw_uid : 0));
+  if (::chdir("/") != 0) return FailErrno("cannot change to /");
   TakeOrdinarySurroundings();
-  if (user != nullptr) {
-    if (auto switched = SwitchUser(*user); !switched) return Fail(switched.error());
-  }
+  if (user != nullptr) TRY(SwitchUser(*user));
   if (job.no_new_privs && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
-    return Fail(errno, "cannot set no_new_privs: {}", std::strerror(errno));
+    return FailErrno("cannot set no_new_privs");
   }
   return file;
 }

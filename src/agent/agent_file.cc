@@ -32,8 +32,8 @@ Result<void> CheckProgramOfEnv(const std::string& argument, uid_t user, int scri
   while (words >> program && (program.starts_with('-') || program.contains('='))) program.clear();
   if (program.empty()) return {};
   if (program.contains('/')) {
-    const auto found = OpenWithInterpreters(program, user, scripts);
-    return found ? Result<void>() : Fail(found.error());
+    TRY(OpenWithInterpreters(program, user, scripts));
+    return {};
   }
   std::istringstream directories(kAgentPath);
   for (std::string directory; std::getline(directories, directory, ':');) {
@@ -84,14 +84,13 @@ Result<void> CheckWhatStartsIt(const TrustedFile& file, uid_t user, int scripts)
   if (!bytes->starts_with(ELFMAG) || (*bytes)[EI_CLASS] != ELFCLASS64) return {};
   const std::string loader = LoaderOf(*bytes);
   if (loader.empty()) return {};
-  const auto found = OpenTrusted(loader, user);
-  return found ? Result<void>() : Fail(found.error());
+  TRY(OpenTrusted(loader, user));
+  return {};
 }
 
 Result<TrustedFile> OpenWithInterpreters(const std::string& path, uid_t user, int scripts) {
-  auto file = OpenTrusted(path, user);
-  if (!file) return file;
-  TRY(CheckWhatStartsIt(*file, user, scripts));
+  TrustedFile file = TRY(OpenTrusted(path, user));
+  TRY(CheckWhatStartsIt(file, user, scripts));
   return file;
 }
 
@@ -113,8 +112,8 @@ Result<void> CheckAgentFile(const std::string& agent, const std::string& user) {
     if (found == nullptr) return Fail(error != 0 ? error : ENOENT, "no user {}", user);
     uid = found->pw_uid;
   }
-  const auto file = OpenAgentFile(agent, uid);
-  return file ? Result<void>() : Fail(file.error());
+  TRY(OpenAgentFile(agent, uid));
+  return {};
 }
 
 }  // namespace corral

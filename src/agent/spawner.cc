@@ -20,6 +20,7 @@
 #include "agent/agent_child.h"
 #include "agent/wire.h"
 #include "base/check.h"
+#include "base/process.h"
 
 namespace corral {
 namespace {
@@ -131,11 +132,7 @@ void RunSpawner() {
   if (::chdir("/") != 0) ::_exit(1);
   ::close_range(wire::kSocket + 1, ~0U, 0);
   ::fcntl(wire::kSocket, F_SETFD, FD_CLOEXEC);
-  const int null_fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  for (int fd : {0, 1, 2}) {
-    if (null_fd != fd && ::dup2(null_fd, fd) < 0) ::_exit(1);
-    ::fcntl(fd, F_SETFD, 0);
-  }
+  if (!StandardFilesToNull()) ::_exit(1);
   sigset_t child;
   ::sigemptyset(&child);
   ::sigaddset(&child, SIGCHLD);

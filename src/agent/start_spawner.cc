@@ -2,7 +2,6 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +11,8 @@
 
 #include "agent/spawner.h"
 #include "agent/wire.h"
+#include "base/errors.h"
+#include "base/process.h"
 
 namespace corral {
 namespace {
@@ -24,7 +25,7 @@ Result<pid_t> Execute(int program, int socket) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   if (const int error = ::posix_spawn_file_actions_init(&actions); error != 0) {
-    return Fail(error, "spawner: {}", std::strerror(error));
+    return FailErrno(error, "spawner");
   }
   ::posix_spawnattr_init(&attributes);
   ::posix_spawn_file_actions_adddup2(&actions, socket, wire::kSocket);
@@ -45,7 +46,7 @@ Result<pid_t> Execute(int program, int socket) {
   const int error = ::posix_spawn(&pid, file.c_str(), &actions, &attributes, arguments, environ);
   ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
-  if (error != 0) return Fail(error, "cannot start the agent spawner: {}", std::strerror(error));
+  if (error != 0) return FailErrno(error, "cannot start the agent spawner");
   return pid;
 }
 
@@ -56,23 +57,21 @@ bool IsSpawner(int argc, char** argv) { return argc == 2 && std::strcmp(argv[1],
 Result<SpawnerProcess> StartSpawner(int program) {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
-    return Fail(errno, "cannot make a socket for the agent spawner: {}", std::strerror(errno));
+    return FailErrno("cannot make a socket for the agent spawner");
   }
   SpawnerProcess made{.socket = Fd(ends[0])};
   const Fd theirs(ends[1]);
   if (::setsockopt(ends[0], SOL_SOCKET, SO_SNDBUFFORCE, &kSocketBuffer, sizeof(int)) != 0) {
     ::setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &kSocketBuffer, sizeof(int));
   }
-  const auto pid = Execute(program, theirs.get());
-  if (!pid) return Fail(pid.error());
-  made.pid = *pid;
-  made.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0)));
-  if (!made.pidfd) {
-    const int error = errno;
-    ::kill(*pid, SIGKILL);
-    ::waitpid(*pid, nullptr, 0);
-    return Fail(error, "cannot watch the agent spawner: {}", std::strerror(error));
+  made.pid = TRY(Execute(program, theirs.get()));
+  auto pidfd = OpenPidfd(made.pid);
+  if (!pidfd) {
+    ::kill(made.pid, SIGKILL);
+    ::waitpid(made.pid, nullptr, 0);
+    return Fail(pidfd.error().code, "cannot watch the agent spawner: {}", pidfd.error().message);
   }
+  made.pidfd = *std::move(pidfd);
   return made;
 }
 

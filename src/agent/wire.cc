@@ -24,12 +24,23 @@ union Descriptors {
 
 }  // namespace
 
-std::string PackJob(std::uint64_t id, const AgentJob& job) {
+Result<std::string> PackJob(std::uint64_t id, const AgentJob& job) {
+  if (job.path.size() > kMaxArgument) {
+    return Fail(E2BIG, "the path has {} bytes, an argument at most {}", job.path.size(),
+                kMaxArgument);
+  }
+  for (const std::string* text : {&job.agent, &job.path, &job.user}) {
+    if (text->find('\0') != std::string::npos) return Fail(EINVAL, "a name contains a NUL byte");
+  }
   const JobHeader header{id, static_cast<std::uint32_t>(job.agent.size()),
                          static_cast<std::uint32_t>(job.path.size()),
                          static_cast<std::uint32_t>(job.user.size()), job.no_new_privs ? 1u : 0u};
   std::string message(reinterpret_cast<const char*>(&header), sizeof header);
-  return message.append(job.agent).append(job.path).append(job.user);
+  message.append(job.agent).append(job.path).append(job.user);
+  if (message.size() > kMaxJobSize) {
+    return Fail(E2BIG, "names of {} bytes are too long", message.size());
+  }
+  return message;
 }
 
 std::optional<AgentJob> UnpackJob(std::string_view message, std::uint64_t& id) {

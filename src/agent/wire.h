@@ -10,6 +10,8 @@
 #ifndef CORRAL_AGENT_WIRE_H_
 #define CORRAL_AGENT_WIRE_H_
 
+#include <corral/result.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -49,7 +51,8 @@ struct Report {
   Fd process;  // of kReady: the child itself
 };
 
-std::string PackJob(std::uint64_t id, const AgentJob& job);
+// E2BIG, EINVAL: no agent can be started so.
+Result<std::string> PackJob(std::uint64_t id, const AgentJob& job);
 
 // Empty for a message that is not a job. Only what the agent needs is sent.
 std::optional<AgentJob> UnpackJob(std::string_view message, std::uint64_t& id);
