@@ -45,7 +45,7 @@ Result<Named> ReadName(const ControlContext& context, const Caller& caller,
   // A caller whose pid namespace is not below ours has no number here.
   if (caller.tid.value == 0) return Fail(ESRCH, "the caller is not visible from here");
   if (pid == 0) return Named{caller.tid, true};
-  const auto view = context.host.PidViewOf(caller.tid);
+  const auto view = context.machine.PidViewOf(caller.tid);
   if (!view) return Named{Tid{pid}, false};
   return Named{TRY(view->HostTid(pid)), false};
 }
@@ -82,7 +82,7 @@ Result<void> CheckOwners(const ControlContext& context, const TaskHandle& task,
   TRY(CheckOwner(owner, movers, tid));
   const Tid leader{owner.process.value};
   if (leader == tid) return {};
-  return CheckOwner(TRY(TRY(context.host.OpenTask(leader))->owner()), movers, leader);
+  return CheckOwner(TRY(TRY(context.machine.OpenTask(leader))->owner()), movers, leader);
 }
 
 Result<void> CheckMayMove(const ControlContext& context, const TaskHandle& task,
@@ -100,7 +100,7 @@ Result<void> CheckMayMove(const ControlContext& context, const TaskHandle& task,
 Result<void> AttachHeld(const ControlContext& context, const Movers& movers, Named named,
                         const Moved& what) {
   const bool exiting_is_no_error = context.dialect.exiting_is_no_error;
-  const auto task = TRY(context.host.OpenTask(named.tid));
+  const auto task = TRY(context.machine.OpenTask(named.tid));
   if (auto may = CheckMayMove(context, *task, movers, named.tid); !may) {
     // A zombie still has an owner: where it is no task any more, ESRCH comes before EACCES (6.5).
     if (!exiting_is_no_error) TRY((context.registry.*what.live)(named.tid));
@@ -118,7 +118,7 @@ Result<void> WriteTask(const ControlContext& context, const Caller& caller, std:
   const Dialect& dialect = context.dialect;
   const auto named = TRY(ReadName(context, caller, bytes));
   const Movers movers = MoversOf(context, caller, named);
-  // Whom nothing else is asked about is not held: the usual case, in one step.
+  // Root's writes ask nothing about the task, so it is not held. This is the usual case.
   if (movers.may_all() && !dialect.bound_kthreads_stay && !dialect.exiting_is_no_error) {
     return (context.registry.*what.attach)(context.cgroup, named.tid, {});
   }

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "control/dialect.h"
-#include "control/host.h"
+#include "control/machine.h"
 #include "core/registry.h"
 
 namespace corral {
@@ -32,7 +32,7 @@ struct Caller {
 // One open file's surroundings.
 struct ControlContext {
   Registry& registry;
-  const Host& host;
+  const Machine& machine;
   const Dialect& dialect;
   CgroupId cgroup;
   Caller opener = {};

@@ -68,13 +68,13 @@ Result<std::string> ReadAgent(const ControlContext& context) {
 Result<void> WriteAgent(const ControlContext& context, const Caller& caller,
                         std::string_view bytes) {
   const bool allowed = context.opener_may &&
-                       (!context.dialect.writer_fits_too || context.host.IsSysAdmin(caller.tid));
+                       (!context.dialect.writer_fits_too || context.machine.IsSysAdmin(caller.tid));
   if (!allowed) return Fail(EPERM, "only CAP_SYS_ADMIN sets a release agent");
   const auto agent = TRY(ParseAgent(bytes, context.dialect.agent_text));
   const auto hierarchy = TRY(HierarchyOf(context));
   if (!agent.empty()) {
     const auto info = context.registry.InfoOf(hierarchy);
-    auto safe = context.host.CheckAgent(agent, info ? info->agent_user : std::string());
+    auto safe = context.machine.CheckAgent(agent, info ? info->agent_user : std::string());
     if (!safe) return safe;
   }
   return context.registry.SetReleaseAgent(hierarchy, agent);
@@ -95,7 +95,7 @@ Result<std::string> ReadKill(const ControlContext&) { return std::string(); }
 // it was born there, or was moved there by somebody with the right to (spec 8.2).
 Result<void> WriteKill(const ControlContext& context, const Caller&, std::string_view bytes) {
   if (Trim(bytes) != "1") return Fail(EINVAL, "only 1 may be written to cgroup.kill");
-  TRY(KillSubtree(context.registry, context.host, context.cgroup));
+  TRY(KillSubtree(context.registry, context.machine, context.cgroup));
   return {};
 }
 

@@ -7,7 +7,7 @@
 
 #include <vector>
 
-#include "control/host.h"
+#include "control/machine.h"
 #include "core/registry.h"
 
 namespace corral {
@@ -15,10 +15,10 @@ namespace corral {
 // Signals whole processes until a look at the subtree shows none that was not signalled
 // before, forks meanwhile included: a process with SIGKILL pending forks no more. Does not
 // wait for their end. Never signals a process that is not a member, whatever happens to
-// its number, and never this one (Host::OwnProcess). Returns the processes, ascending.
+// its number, and never this one (Machine::OwnProcess). Returns the processes, ascending.
 //
 // ENODEV: the cgroup is gone. EPERM: a top cgroup; that would kill the machine.
-Result<std::vector<Tgid>> KillSubtree(Registry& registry, const Host& host, CgroupId cgroup);
+Result<std::vector<Tgid>> KillSubtree(Registry& registry, const Machine& machine, CgroupId cgroup);
 
 }  // namespace corral
 

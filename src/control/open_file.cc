@@ -23,7 +23,7 @@ OpenFile::OpenFile(const ControlContext& context, const ControlFiles::Row& row,
 Result<void> OpenFile::Begin() {
   {
     MutexLock lock(file_mu_);
-    if (auto fits = charge_.Resize(0); !fits) return fits;
+    TRY(charge_.Resize(0));
   }
   const auto begin = [this]() -> Result<void> {
     return context_.file && context_.file->open ? context_.file->open(use_) : Result<void>{};
@@ -49,7 +49,7 @@ std::optional<std::size_t> OpenFile::kept_size() const {
 
 Result<std::string> OpenFile::MakeLocked() {
   if (row_.read) return row_.read(context_);
-  const auto view = context_.host.PidViewOf(context_.opener.tid);
+  const auto view = context_.machine.PidViewOf(context_.opener.tid);
   auto numbers = TRY(row_.list(context_, view.get()));
   return Lines(numbers);
 }
@@ -64,7 +64,7 @@ Result<void> OpenFile::LoadLocked() {
     serial = events.serial;
   }
   auto content = TRY(MakeLocked());
-  if (auto fits = charge_.Resize(content.size()); !fits) return fits;
+  TRY(charge_.Resize(content.size()));
   snapshot_ = std::move(content);
   seen_serial_ = serial;
   return {};
@@ -87,7 +87,7 @@ Result<void> OpenFile::ExtendLocked(Tid reader, std::uint64_t wanted) {
     const TaskNumbers piece(next,
                             next + static_cast<std::ptrdiff_t>(std::min(left, kPageOfNumbers)));
     const std::string lines = Lines(piece);
-    if (auto fits = charge_.Resize(snapshot_.size() + lines.size()); !fits) return fits;
+    TRY(charge_.Resize(snapshot_.size() + lines.size()));
     snapshot_ += lines;
     last_listed_ = piece.back();
   }

@@ -6,7 +6,7 @@
 //
 // It shows nobody more than /proc would, and no path below a directory that he may not enter, but
 // for tasks of his own (sight.h). Knows nothing of FUSE and keeps nothing: a node's number says
-// what it is. Numbers of tasks are the host's. Owned by the daemon; any thread.
+// what it is. Tasks have the numbers that the daemon sees. Owned by the daemon; any thread.
 #ifndef CORRAL_CONTROL_PROC_VIEW_H_
 #define CORRAL_CONTROL_PROC_VIEW_H_
 
@@ -21,7 +21,7 @@
 #include <string_view>
 #include <vector>
 
-#include "control/host.h"
+#include "control/machine.h"
 #include "control/sight.h"
 #include "control/tree.h"
 #include "core/registry.h"
@@ -107,7 +107,7 @@ class ProcView {
 
   const Tree& tree_;
   Registry& registry_;
-  const Host& host_;
+  const Machine& machine_;
   const HierarchyId built_in_;
   const Source source_;
 };

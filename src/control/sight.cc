@@ -3,7 +3,7 @@
 namespace corral {
 
 const Credentials& Sight::who() const {
-  if (!who_) who_ = host_.CredentialsOf(caller_.tid, caller_.uid, caller_.gid);
+  if (!who_) who_ = machine_.CredentialsOf(caller_.tid, caller_.uid, caller_.gid);
   return *who_;
 }
 
@@ -12,12 +12,12 @@ bool Sight::Owns(Tid task) const {
   const auto his = registry_.ProcessOfLive(caller_.tid);
   const auto its = registry_.ProcessOfLive(task);
   if (his && (its ? *its == *his : task.value == his->value)) return true;
-  const auto held = host_.OpenTask(task);
+  const auto held = machine_.OpenTask(task);
   return held && (*held)->MayBeTracedBy(who());
 }
 
 bool Sight::MayFollow(Tid task) const {
-  const auto held = host_.OpenTask(task);
+  const auto held = machine_.OpenTask(task);
   const auto owner = held ? (*held)->owner() : Fail(held.error());
   const uid_t uid = caller_.uid;
   return (owner && (uid == owner->real_uid || uid == owner->saved_uid)) || Owns(task);

@@ -1,7 +1,7 @@
 // Sight: what /proc shows one caller of the machine's processes, with the hidepid= and gid= it is
 // mounted with (proc(5)). For one request: he waits for the answer meanwhile.
 //
-//   Sight sight(host, registry, caller);
+//   Sight sight(machine, registry, caller);
 //   if (sight.Of(Tid{42}) == Sight::kNothing) ...   // for him there is no process 42
 #ifndef CORRAL_CONTROL_SIGHT_H_
 #define CORRAL_CONTROL_SIGHT_H_
@@ -11,15 +11,15 @@
 #include <optional>
 
 #include "control/control_file.h"
-#include "control/host.h"
+#include "control/machine.h"
 #include "core/registry.h"
 
 namespace corral {
 
 class Sight {
  public:
-  Sight(const Host& host, Registry& registry, const Caller& caller)
-      : host_(host), registry_(registry), caller_(caller), hiding_(host.HidingOfProc()) {}
+  Sight(const Machine& machine, Registry& registry, const Caller& caller)
+      : machine_(machine), registry_(registry), caller_(caller), hiding_(machine.HidingOfProc()) {}
 
   enum What { kNothing, kName, kAll };
   What Of(Tid task) const;
@@ -32,7 +32,7 @@ class Sight {
   // His own process, or one whose memory he may read.
   bool Owns(Tid task) const;
 
-  const Host& host_;
+  const Machine& machine_;
   Registry& registry_;
   const Caller caller_;
   const ProcHiding hiding_;

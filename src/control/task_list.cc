@@ -27,7 +27,7 @@ Result<std::shared_ptr<const TaskNumbers>> SharedLists::Get(const ControlContext
   MutexLock lock(lists_mu_);
   const auto now = Clock::now();
   const std::pair key{context.cgroup, &row};
-  const auto view = context.host.PidViewOf(reader);
+  const auto view = context.machine.PidViewOf(reader);
   const bool shared = view == nullptr;
   const auto known = lists_.find(key);
   if (shared && !fresh && known != lists_.end() && now - known->second.made < kOld) {

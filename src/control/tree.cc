@@ -21,9 +21,9 @@ namespace {
 constexpr off_t kPage = 4096;
 constexpr std::uint64_t kLine = 8;  // the kernel's tids have seven digits at most
 
-off_t SizeBound(const ControlFile& file, const Host& host) {
+off_t SizeBound(const ControlFile& file, const Machine& machine) {
   if (!file.list) return kPage;
-  std::uint64_t tasks = host.TaskCount();
+  std::uint64_t tasks = machine.TaskCount();
   tasks += tasks / 4 + 256;  // those born until the file is opened
   return static_cast<off_t>((tasks * kLine / kPage + 1) * kPage);
 }
@@ -44,8 +44,8 @@ bool Permits(const NodeAttr& directory, const Dialect& dialect, const Credential
 
 }  // namespace
 
-Tree::Tree(Registry& registry, const Host& host)
-    : registry_(registry), host_(host), files_(registry) {}
+Tree::Tree(Registry& registry, const Machine& machine)
+    : registry_(registry), machine_(machine), files_(registry) {}
 
 // ---- nodes
 
@@ -103,7 +103,7 @@ struct stat Tree::StatOf(const Node& node) const {
   out.st_nlink = node.row ? 1 : 2 + node.cgroup.children;
   out.st_uid = attr.uid;
   out.st_gid = attr.gid;
-  out.st_size = node.row ? SizeBound(node.row->file, host_) : 0;
+  out.st_size = node.row ? SizeBound(node.row->file, machine_) : 0;
   out.st_blksize = BlockFor(out.st_size);
   out.st_atim = attr.atime;
   out.st_mtim = attr.mtime;
@@ -225,7 +225,7 @@ bool Tree::MayReach(const Credentials& who, CgroupId cgroup) const {
 bool Tree::MayWrite(const Caller& opener, const Node& node) const {
   using For = ControlFile::For;
   if (node.row->file.writers == For::kOpeners) return true;
-  const Credentials who = host_.CredentialsOf(opener.tid, opener.uid, opener.gid);
+  const Credentials who = machine_.CredentialsOf(opener.tid, opener.uid, opener.gid);
   if (node.row->file.writers == For::kAdmins) return who.Has(Credentials::kSysAdmin);
   return Permits(node.cgroup.above, node.dialect, who, W_OK);
 }
@@ -256,16 +256,14 @@ Result<std::unique_ptr<OpenFile>> Tree::Open(const Caller& opener, Inode inode, 
     if (!css) return Fail(ENODEV, "cgroup {} is gone", inode.cgroup().value);
   }
   auto file = std::make_unique<OpenFile>(ControlContext{.registry = registry_,
-                                                        .host = host_,
+                                                        .machine = machine_,
                                                         .dialect = node.dialect,
                                                         .cgroup = inode.cgroup(),
                                                         .opener = opener,
                                                         .opener_may = MayWrite(opener, node)},
                                          row, std::move(css), lists_, budget_.For(opener.uid));
   TRY(file->Begin());
-  if (readable) {
-    if (auto loaded = file->Load(); !loaded) return Fail(loaded.error());
-  }
+  if (readable) TRY(file->Load());
   return file;
 }
 
@@ -276,7 +274,7 @@ Result<void> Tree::SyncDirectory(Inode inode) const {
 }
 
 Result<std::vector<Tgid>> Tree::Kill(CgroupId cgroup) {
-  return KillSubtree(registry_, host_, cgroup);
+  return KillSubtree(registry_, machine_, cgroup);
 }
 
 }  // namespace corral

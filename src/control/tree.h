@@ -38,7 +38,7 @@ struct DirEntry {
 
 class Tree {
  public:
-  Tree(Registry& registry, const Host& host);
+  Tree(Registry& registry, const Machine& machine);
 
   // Directories. Errors: spec 5. `stat` results have st_ino, st_mode, st_nlink, st_uid,
   // st_gid, st_size and times filled in.
@@ -77,7 +77,7 @@ class Tree {
   void Forget(CgroupId cgroup);
 
   Registry& registry() const { return registry_; }
-  const Host& host() const { return host_; }
+  const Machine& machine() const { return machine_; }
 
  private:
   // A node that was there when it was looked at: of a cgroup that lived, and with a file that its
@@ -101,7 +101,7 @@ class Tree {
   struct stat StatOf(const Node& node) const;
 
   Registry& registry_;
-  const Host& host_;
+  const Machine& machine_;
   const ControlFiles files_;  // of the subsystems that were registered before the tree was made
   SharedLists lists_;
   mutable OpenBudget budget_;

@@ -58,7 +58,7 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   }
   d.KeepSpawnerInRoots();
   d.LeaveGroups();
-  d.tree_ = std::make_unique<Tree>(*d.registry_, d.host_);
+  d.tree_ = std::make_unique<Tree>(*d.registry_, d.machine_);
   d.mounts_ = std::make_unique<MountTable>(*d.tree_);
   d.mounts_->KeepUntilMounted();
   d.feed_ = std::make_unique<EventFeed>(*d.registry_);
@@ -329,7 +329,7 @@ bool Daemon::StartAgent(const Notification& notification) {
 // spawner; somebody may have moved it before the registry knew.
 void Daemon::KeepSpawnerInRoots() {
   const Tid spawner = agents_->spawner();
-  registry_->KeepInRoots({host_.OwnProcess(), Tgid{spawner.value}});
+  registry_->KeepInRoots({machine_.OwnProcess(), Tgid{spawner.value}});
   const auto place = tracker_->Describe(spawner);
   if (!place || place->set == kInitialSet) return;
   for (const HierarchyInfo& info : registry_->Hierarchies()) {

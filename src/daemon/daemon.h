@@ -25,7 +25,7 @@
 #include "daemon/event_feed.h"
 #include "daemon/health.h"
 #include "daemon/instance.h"
-#include "daemon/linux_host.h"
+#include "daemon/linux_machine.h"
 #include "daemon/looker_threads.h"
 #include "daemon/mount_table.h"
 #include "daemon/surroundings.h"
@@ -114,7 +114,7 @@ class Daemon final : public Instance {
   const Fd wake_;
   const Fd shutdown_;
   std::vector<LoadedPlugin> plugins_;  // constant after Create()
-  LinuxHost host_;
+  LinuxMachine machine_;
   Waiters waiters_;
   std::unique_ptr<AgentStarter> agents_;
   std::unique_ptr<BpfTracker> tracker_;

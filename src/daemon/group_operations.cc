@@ -32,7 +32,7 @@ Result<Tid> TaskNamed(const Request& rq, std::uint64_t number) {
   if (rq.session.peer.value == 0) {
     return Fail(EPERM, "the peer is not visible from here; its numbers mean nothing");
   }
-  const auto view = rq.instance.tree().host().PidViewOf(rq.session.peer);
+  const auto view = rq.instance.tree().machine().PidViewOf(rq.session.peer);
   const auto tid = static_cast<std::uint32_t>(number);
   return view ? view->HostTid(tid) : Result<Tid>(Tid{tid});
 }

@@ -17,7 +17,7 @@ namespace {
 // the root of a user namespace of its own.
 Result<void> CheckMayMount(const Request& rq) {
   const Tid peer = rq.session.peer;
-  if (peer.value != 0 && rq.instance.tree().host().IsSysAdmin(peer)) return {};
+  if (peer.value != 0 && rq.instance.tree().machine().IsSysAdmin(peer)) return {};
   return Fail(EPERM, "mounting needs CAP_SYS_ADMIN in the initial user namespace");
 }
 

@@ -79,8 +79,8 @@ Result<void> MountTable::CheckAgent(const MountOptions& options, const Hierarchy
   if (!options.release_agent && options.agent_user.empty()) return {};
   const std::string& agent = options.release_agent ? *options.release_agent : now.release_agent;
   if (agent.empty()) return {};
-  return tree_.host().CheckAgent(agent,
-                                 options.agent_user.empty() ? now.agent_user : options.agent_user);
+  return tree_.machine().CheckAgent(
+      agent, options.agent_user.empty() ? now.agent_user : options.agent_user);
 }
 
 SubsystemSet MountTable::Wanted(const MountOptions& options, const Dialect& dialect) const {

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "control/host.h"
+#include "control/machine.h"
 
 namespace corral {
 

@@ -15,7 +15,7 @@
 #include "control/tree.h"
 #include "core/looker.h"
 #include "core/registry.h"
-#include "support/fake_host.h"
+#include "support/fake_machine.h"
 #include "trackers/inproc/inproc_tracker.h"
 
 namespace corral {
@@ -23,11 +23,11 @@ namespace corral {
 class World {
  public:
   explicit World(const HierarchyOptions& options) {
-    host.admins.insert(Tid{1});
-    host.bad_agents.insert("/writable");
-    host.on_kill = [this](Tgid process) { Kill(process); };
-    for (const auto& [tid, tgid] : alive) host.owners[tid] = {};
-    host.owners[Tid{5}] = {.real_uid = 1000, .saved_uid = 1000};
+    machine.admins.insert(Tid{1});
+    machine.bad_agents.insert("/writable");
+    machine.on_kill = [this](Tgid process) { Kill(process); };
+    for (const auto& [tid, tgid] : alive) machine.owners[tid] = {};
+    machine.owners[Tid{5}] = {.real_uid = 1000, .saved_uid = 1000};
     for (const unsigned tid : {1u, 2u, 5u}) tracker.Start(Tid{tid}, Tgid{tid});
     for (const unsigned tid : {3u, 4u}) tracker.Birth(Tid{2}, Tid{tid}, Tgid{2});
     root = registry.Root(registry.CreateHierarchy(options).value()).value();
@@ -60,8 +60,8 @@ class World {
   InprocTracker tracker{{.tids = 128, .sets = 64, .machine_tasks = {}}};
   Registry registry{tracker, [] {}};
   Looker looker{registry};
-  FakeHost host;
-  Tree tree{registry, host};
+  FakeMachine machine;
+  Tree tree{registry, machine};
   CgroupId root;
   std::vector<CgroupId> groups;
 
@@ -71,7 +71,7 @@ class World {
     return Inode{tree.Mkdir(maker, Inode::Directory(parent), name, 0755).value().st_ino}.cgroup();
   }
   void Kill(Tgid process) {
-    CORRAL_CHECK(process != host.own);
+    CORRAL_CHECK(process != machine.own);
     std::erase_if(alive, [&](const auto& task) {
       if (task.second == process) tracker.Death(task.first);
       return task.second == process;

@@ -16,7 +16,7 @@
 #include "control/tree.h"
 #include "core/looker.h"
 #include "core/registry.h"
-#include "support/fake_host.h"
+#include "support/fake_machine.h"
 #include "trackers/inproc/inproc_tracker.h"
 
 namespace corral {
@@ -26,7 +26,7 @@ class ControlTest : public testing::Test {
   ControlTest() {
     root_ = *registry_.Root(*registry_.CreateHierarchy({.name = "test"}));
     tracker_.Start(Tid{1}, Tgid{1});
-    host_.admins.insert(root_caller_.tid);
+    machine_.admins.insert(root_caller_.tid);
   }
 
   // The inode at a path of directories and, last, perhaps a file.
@@ -86,15 +86,15 @@ class ControlTest : public testing::Test {
   // A new task of a new process, wherever `parent` is.
   void Fork(unsigned parent, unsigned child, uid_t uid = 0) {
     tracker_.Birth(Tid{parent}, Tid{child}, Tgid{child});
-    host_.owners[Tid{child}] = {.real_uid = uid, .saved_uid = uid};
+    machine_.owners[Tid{child}] = {.real_uid = uid, .saved_uid = uid};
   }
   void Look() { looker_.Look(); }
 
   InprocTracker tracker_{{.tids = 8192, .sets = 256, .machine_tasks = {}}};
   Registry registry_{tracker_, [] {}};
   Looker looker_{registry_};
-  FakeHost host_;
-  Tree tree_{registry_, host_};
+  FakeMachine machine_;
+  Tree tree_{registry_, machine_};
   CgroupId root_;
   const Caller root_caller_{.tid = Tid{1}};
 };

@@ -22,7 +22,7 @@
 #include "control/tree.h"
 #include "support/core_fixture.h"
 #include "support/fake_cpus.h"
-#include "support/fake_host.h"
+#include "support/fake_machine.h"
 #include "support/fake_stops.h"
 #include "support/fake_usage.h"
 #include "support/faulty_subsystem.h"
@@ -36,7 +36,7 @@ struct CountedMeter final : StillMeter {
   std::atomic<int> users = 0;
 };
 
-struct Machine {
+struct Fakes {
   std::shared_ptr<FakeCpus> cpus = std::make_shared<FakeCpus>();
   std::shared_ptr<FakeStops> stops = std::make_shared<FakeStops>();
   std::shared_ptr<FakeUsage> usage = std::make_shared<FakeUsage>();
@@ -52,7 +52,7 @@ struct Setting {
 // A subsystem, and what is written to its files.
 struct Kind {
   const char* name;
-  std::shared_ptr<Subsystem> (*make)(Machine&);
+  std::shared_ptr<Subsystem> (*make)(Fakes&);
   Setting before;   // so that there is something to lose
   Setting written;  // by the case that writes
 };
@@ -77,11 +77,11 @@ enum class Stage {
   kRunning,     // with files, cgroups and tasks
 };
 
-class FaultyWorld : protected Machine, public CoreTest {
+class FaultyWorld : protected Fakes, public CoreTest {
  public:
   explicit FaultyWorld(const Kind& kind) : kind_(kind) {
     registry_.UseMeter(&meter);
-    host_.admins.insert(Tid{1});
+    fake_machine_.admins.insert(Tid{1});
     machine_.Start(Tid{1}, Tgid{1});
     caller_ = Start();
     faulty_ = MakeFaulty();
@@ -102,7 +102,7 @@ class FaultyWorld : protected Machine, public CoreTest {
   }
   Result<void> Unbind() { return registry_.DestroyHierarchy(h_); }
   Result<void> MakeFiles() {
-    tree_ = std::make_unique<Tree>(registry_, host_);
+    tree_ = std::make_unique<Tree>(registry_, fake_machine_);
     return {};
   }
   // Of an instance of its own; the others hear of it, too.
@@ -312,7 +312,7 @@ class FaultyWorld : protected Machine, public CoreTest {
   const Kind& kind_;
   std::shared_ptr<FaultySubsystem> first_, faulty_, last_;
   HierarchyId h_;
-  FakeHost host_;
+  FakeMachine fake_machine_;
   std::unique_ptr<Tree> tree_;
   Tid caller_;                 // whoever asked for the operation; a task of /a
   Tid leader_, thread_;        // a process of /a

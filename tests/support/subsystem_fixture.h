@@ -17,7 +17,7 @@
 #include "control/tree.h"
 #include "core/looker.h"
 #include "core/registry.h"
-#include "support/fake_host.h"
+#include "support/fake_machine.h"
 #include "support/matchers.h"
 #include "trackers/inproc/inproc_tracker.h"
 
@@ -35,8 +35,8 @@ class SubsystemTest : public ::testing::Test {
     }
     hierarchy_ = *registry_->CreateHierarchy(
         {.name = "h", .subsystems = registry_->AllSubsystems(), .css_inherit = inherits});
-    tree_ = std::make_unique<Tree>(*registry_, host_);
-    host_.admins.insert(Tid{1});
+    tree_ = std::make_unique<Tree>(*registry_, machine_);
+    machine_.admins.insert(Tid{1});
     tracker_.Start(Tid{1}, Tgid{1});
   }
   // I2 holds after every story.
@@ -105,7 +105,7 @@ class SubsystemTest : public ::testing::Test {
   }
 
   InprocTracker tracker_{{.tids = 8192, .sets = 256, .machine_tasks = {}}};
-  FakeHost host_;
+  FakeMachine machine_;
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<Tree> tree_;  // goes before the registry
   HierarchyId hierarchy_;

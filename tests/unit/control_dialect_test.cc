@@ -26,7 +26,7 @@ class LinuxFiles : public ControlTest {
 
 TEST_F(LinuxFiles, AZombieMovesNowhereAndThatIsNoError) {
   Fork(1, 50, 1000);
-  tracker_.Death(Tid{50});  // the host still knows it
+  tracker_.Death(Tid{50});  // the machine still knows it
   EXPECT_EQ(Write("/a/tasks", "50"), 0);
   EXPECT_EQ(Read("/a/tasks"), "");
   const auto others = tree_.Open({.tid = Tid{1}, .uid = 7}, At("/a/tasks"), false);
@@ -36,7 +36,7 @@ TEST_F(LinuxFiles, AZombieMovesNowhereAndThatIsNoError) {
 
 TEST_F(LinuxFiles, ABoundKernelThreadStays) {
   Fork(1, 60);
-  host_.bound_kthreads.insert(Tid{60});
+  machine_.bound_kthreads.insert(Tid{60});
   EXPECT_EQ(Write("/a/tasks", "60"), EINVAL);
   EXPECT_EQ(Read("/a/tasks"), "");
 }
@@ -44,7 +44,7 @@ TEST_F(LinuxFiles, ABoundKernelThreadStays) {
 TEST_F(LinuxFiles, TheOpenersCredentialsMove) {
   Fork(1, 50, 1000);
   Fork(1, 51, 1001);
-  host_.owners[root_caller_.tid] = {.real_uid = 0, .saved_uid = 0};
+  machine_.owners[root_caller_.tid] = {.real_uid = 0, .saved_uid = 0};
   auto alices = std::move(tree_.Open(kAlice, At("/a/tasks"), false)).value();
   EXPECT_EQ(Write(*alices, root_caller_, "51"), EACCES);  // though root writes
   EXPECT_EQ(Write(*alices, root_caller_, "0"), EACCES);
@@ -98,7 +98,7 @@ TEST_F(PidViews, AListHasTheOpenersNumbersAndAWriteTheWriters) {
   Fork(1, 300);
   Fork(1, 301);
   Fork(1, 302);
-  host_.views[inside.tid] = {{Tid{300}, 1}, {Tid{302}, 2}};
+  machine_.views[inside.tid] = {{Tid{300}, 1}, {Tid{302}, 2}};
   Make("/a");
   EXPECT_EQ(Write("/a/tasks", inside, "2"), 0);
   EXPECT_EQ(Read("/a/tasks"), "302\n");

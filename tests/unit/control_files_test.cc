@@ -53,7 +53,7 @@ TEST_F(Tasks, DoNotLendTheirOpenerTheWritersRights) {
   Fork(1, 7, 0);
   Fork(1, 60, 0);
   const Caller roots{.tid = Tid{60}, .uid = 0};
-  host_.owners[Tid{1}] = {.real_uid = 0, .saved_uid = 0};
+  machine_.owners[Tid{1}] = {.real_uid = 0, .saved_uid = 0};
   Make("/a");
   for (const char* file : {"/a/tasks", "/a/cgroup.procs"}) {
     EXPECT_EQ(WriteOpenedBy(kAlice, file, roots, "7: no such command"), EACCES) << file;
@@ -86,12 +86,12 @@ TEST_F(Tasks, AskOpenerAndWriterInTheOldDialects) {
 TEST_F(Tasks, OfAnothersProcessStayThoughOneThreadIsTheUsers) {
   Fork(1, 7, 0);
   tracker_.Birth(Tid{7}, Tid{8}, Tgid{7});
-  host_.owners[Tid{8}] = {.real_uid = 1000, .saved_uid = 1000};
-  host_.processes[Tid{8}] = Tgid{7};
+  machine_.owners[Tid{8}] = {.real_uid = 1000, .saved_uid = 1000};
+  machine_.processes[Tid{8}] = Tgid{7};
   Make("/a");
   EXPECT_EQ(WriteOpenedBy(kAlice, "/a/tasks", kAlice, "8"), EACCES);
   EXPECT_EQ(WriteOpenedBy(kAlice, "/a/cgroup.procs", kAlice, "8"), EACCES);
-  host_.owners[Tid{7}] = {.real_uid = 1000, .saved_uid = 0};
+  machine_.owners[Tid{7}] = {.real_uid = 1000, .saved_uid = 0};
   EXPECT_EQ(WriteOpenedBy(kAlice, "/a/cgroup.procs", kAlice, "8"), 0);
 }
 
@@ -145,19 +145,19 @@ TEST_F(Tasks, GoToWhoeverHasTheTargetsRealOrSavedUid) {
   Fork(1, 7);
   Make("/a");
   Make("/b");
-  host_.owners[Tid{7}] = {.real_uid = 1000, .saved_uid = 0};
+  machine_.owners[Tid{7}] = {.real_uid = 1000, .saved_uid = 0};
   EXPECT_EQ(WriteOpenedBy(kAlice, "/a/tasks", kAlice, "7"), 0);
-  host_.owners[Tid{7}] = {.real_uid = 0, .saved_uid = 1000};
+  machine_.owners[Tid{7}] = {.real_uid = 0, .saved_uid = 1000};
   EXPECT_EQ(WriteOpenedBy(kAlice, "/b/cgroup.procs", kAlice, "7"), 0);
   EXPECT_EQ(Read("/b/tasks"), "7\n");
-  host_.owners[Tid{7}] = {.real_uid = 0, .saved_uid = 0};
+  machine_.owners[Tid{7}] = {.real_uid = 0, .saved_uid = 0};
   EXPECT_EQ(WriteOpenedBy(kAlice, "/a/cgroup.procs", kAlice, "7"), EACCES);
 }
 
 TEST_F(Tasks, StayWhenTheTidBecameAnotherTaskAfterTheCheck) {
   Fork(1, 7, 1000);
   Make("/a");
-  host_.recycled.insert(Tid{7});
+  machine_.recycled.insert(Tid{7});
   EXPECT_EQ(WriteOpenedBy(kAlice, "/a/tasks", kAlice, "7"), ESRCH);
   EXPECT_EQ(Read("/a/tasks"), "");
   EXPECT_EQ(Read("/tasks"), "1\n7\n");
@@ -247,7 +247,7 @@ TEST_F(Agent, IsSetByAnAdministratorOnly) {
 
 TEST_F(Agent, ThatOthersCanWriteIsRefused) {
   Write("/release_agent", "/bin/agent");
-  host_.bad_agents.insert("/tmp/agent");
+  machine_.bad_agents.insert("/tmp/agent");
   EXPECT_EQ(Write("/release_agent", "/tmp/agent\n"), EPERM);
   EXPECT_EQ(Read("/release_agent"), "/bin/agent\n");
 }
@@ -406,7 +406,7 @@ class Kill : public ControlTest {
  protected:
   // What SIGKILL does: all threads die.
   void KillForReal() {
-    host_.on_kill = [this](Tgid tgid) {
+    machine_.on_kill = [this](Tgid tgid) {
       tracker_.ForEachTask([&](Tid tid, Place place) {
         if (place.tgid == tgid) tracker_.Death(tid);
       });
@@ -423,7 +423,7 @@ TEST_F(Kill, ReachesWholeProcessesWithAMemberInTheSubtree) {
   Write("/a/b/tasks", "21");  // one thread of process 20
   KillForReal();
   EXPECT_EQ(Write("/a/cgroup.kill", "1\n"), 0);
-  EXPECT_THAT(host_.killed, UnorderedElementsAre(Tgid{10}, Tgid{20}));
+  EXPECT_THAT(machine_.killed, UnorderedElementsAre(Tgid{10}, Tgid{20}));
   EXPECT_EQ(Read("/tasks"), "1\n30\n");
 }
 
@@ -435,7 +435,7 @@ TEST_F(Kill, EndsMembersOfAnyUser) {
   Write("/a/tasks", "10");
   KillForReal();
   EXPECT_EQ(WriteOpenedBy(kAlice, "/a/cgroup.kill", kAlice, "1"), 0);
-  EXPECT_THAT(host_.killed, UnorderedElementsAre(Tgid{10}));
+  EXPECT_THAT(machine_.killed, UnorderedElementsAre(Tgid{10}));
 }
 
 TEST_F(Kill, FindsForksThatHappenMeanwhile) {
@@ -443,33 +443,33 @@ TEST_F(Kill, FindsForksThatHappenMeanwhile) {
   Fork(1, 10);
   Write("/a/tasks", "10");
   unsigned next = 11;
-  host_.on_open_process = [&](Tgid tgid) {
+  machine_.on_open_process = [&](Tgid tgid) {
     if (next < 15) Fork(tgid.value, next++);  // born after the list was taken
   };
   EXPECT_EQ(Write("/a/cgroup.kill", "1"), 0);
-  EXPECT_EQ(host_.killed.size(), 5u);
+  EXPECT_EQ(machine_.killed.size(), 5u);
 }
 
 TEST_F(Kill, SparesAProcessThatLeftOrTookTheNumber) {
   Make("/a");
   Fork(1, 10);
   Write("/a/tasks", "10");
-  host_.on_open_process = [&](Tgid) {
+  machine_.on_open_process = [&](Tgid) {
     tracker_.Death(Tid{10});
     tracker_.Birth(Tid{1}, Tid{10}, Tgid{10});  // somebody else's, not in /a
-    host_.on_open_process = [](Tgid) {};
+    machine_.on_open_process = [](Tgid) {};
   };
   EXPECT_EQ(Write("/a/cgroup.kill", "1"), 0);
-  EXPECT_TRUE(host_.killed.empty());
+  EXPECT_TRUE(machine_.killed.empty());
 }
 
 TEST_F(Kill, SparesTheDaemonAndTheTopAndWantsAOne) {
   Make("/a");
   Fork(1, 10);
   Write("/a/tasks", "10");
-  host_.own = Tgid{10};
+  machine_.own = Tgid{10};
   EXPECT_EQ(Write("/a/cgroup.kill", "1"), 0);
-  EXPECT_TRUE(host_.killed.empty());
+  EXPECT_TRUE(machine_.killed.empty());
   for (const char* text : {"0", "2", "", "11", "1 1", "x", "\n"}) {
     EXPECT_EQ(Write("/a/cgroup.kill", text), EINVAL) << text;
   }

@@ -22,9 +22,11 @@ class View : public ControlTest {
     Fork(1, 50, 1000);
     Fork(1, 51, 1000);  // hers, too
     Fork(1, 60, 0);
-    host_.owners[Tid{1}] = {.real_uid = 0, .saved_uid = 0};
+    machine_.owners[Tid{1}] = {.real_uid = 0, .saved_uid = 0};
   }
-  void Hide(ProcHiding::Level level, gid_t gid = 0) { host_.hiding = {.level = level, .gid = gid}; }
+  void Hide(ProcHiding::Level level, gid_t gid = 0) {
+    machine_.hiding = {.level = level, .gid = gid};
+  }
   std::vector<std::string> Names(const Caller& caller, std::size_t most = 2) {
     std::vector<std::string> names;
     for (std::uint64_t from = 0;;) {
@@ -97,7 +99,7 @@ TEST_F(View, HidesOthersProcesses) {
 }
 
 TEST_F(View, ShowsAllToMembersOfTheGroupThatProcNames) {
-  host_.groups[kAlice.tid] = {7};
+  machine_.groups[kAlice.tid] = {7};
   Hide(ProcHiding::kProcesses, 7);
   EXPECT_EQ(ReadError(kAlice, 60, "cgroup"), 0);
   Hide(ProcHiding::kNotTraceable, 7);
@@ -109,7 +111,7 @@ TEST_F(View, ShowsAllToMembersOfTheGroupThatProcNames) {
 // A process that runs with root's rights by now is not hers; its own thread group may see itself.
 TEST_F(View, ShowsAProcessItself) {
   Hide(ProcHiding::kNotTraceable);
-  host_.owners[Tid{50}] = {.real_uid = 1000, .saved_uid = 0};
+  machine_.owners[Tid{50}] = {.real_uid = 1000, .saved_uid = 0};
   EXPECT_EQ(ReadError(kAlice, 50, "cgroup"), 0);
   EXPECT_EQ(ReadError({.tid = Tid{51}, .uid = 1000, .gid = 1000}, 50, "cgroup"), ENOENT);
 }
@@ -128,7 +130,7 @@ TEST_F(View, ShowsNoPathBelowADirectoryOneMayNotEnter) {
   for (const char* own : {"50", "51"}) ASSERT_EQ(Write("/closed/secret/tasks", own), 0);
   EXPECT_EQ(Read(kAlice, 50, "container"), "/closed/secret\n");
   EXPECT_EQ(Read(kAlice, 51, "cgroup"), "2:name=other:/\n1:name=test:/closed/secret\n");
-  host_.owners[Tid{51}] = {.real_uid = 1000, .saved_uid = 0};  // she may move it still
+  machine_.owners[Tid{51}] = {.real_uid = 1000, .saved_uid = 0};  // she may move it still
   EXPECT_EQ(Read(kAlice, 51, "container"), "/closed/secret\n");
   ASSERT_EQ(registry_.DestroyHierarchy(other).has_value(), true);
 }

@@ -7,7 +7,7 @@
 #include <stdexcept>
 
 #include "control/tree.h"
-#include "support/fake_host.h"
+#include "support/fake_machine.h"
 #include "trackers/inproc/inproc_tracker.h"
 
 namespace corral {
@@ -61,7 +61,7 @@ class SubsystemFiles : public ::testing::TestWithParam<bool> {
     const auto hierarchy =
         registry_.CreateHierarchy({.name = "h", .subsystems = 1, .noprefix = GetParam()});
     top_ = Inode::Directory(registry_.Root(*hierarchy).value());
-    tree_ = std::make_unique<Tree>(registry_, host_);
+    tree_ = std::make_unique<Tree>(registry_, machine_);
     group_ = Inode{tree_->Mkdir({.tid = Tid{1}}, top_, "g", 0755).value().st_ino};
   }
 
@@ -89,7 +89,7 @@ class SubsystemFiles : public ::testing::TestWithParam<bool> {
 
   InprocTracker tracker_;
   Registry registry_;
-  FakeHost host_;
+  FakeMachine machine_;
   std::unique_ptr<Tree> tree_;
   Inode top_, group_;
 };

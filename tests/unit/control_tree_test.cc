@@ -236,7 +236,7 @@ TEST_F(Attrs, TimesFollowNamesAndAttributesButNotContents) {
 TEST_F(Attrs, SizeIsWholePagesAndEnoughForEveryTask) {
   EXPECT_EQ(StatOf("/notify_on_release").st_size, 4096);
   EXPECT_EQ(StatOf("/tasks").st_size, 4096);
-  host_.tasks = 100'000;
+  machine_.tasks = 100'000;
   EXPECT_EQ(StatOf("/tasks").st_size % 4096, 0);
   EXPECT_GE(StatOf("/tasks").st_size, 100'000 * 8);
   EXPECT_GE(StatOf("/tasks").st_blksize, StatOf("/tasks").st_size);

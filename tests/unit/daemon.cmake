@@ -21,7 +21,7 @@ corral_test(plugin_test
 target_compile_definitions(plugin_test PRIVATE
   CORRAL_MARKING_PLUGIN="$<TARGET_FILE:marking_plugin>")
 add_dependencies(plugin_test marking_plugin)
-corral_test(linux_host_test
-  SOURCES ${CMAKE_CURRENT_LIST_DIR}/linux_host_test.cc
+corral_test(linux_machine_test
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/linux_machine_test.cc
   DEPS corral_daemon corral_tracker_inproc
   LABELS unit)

@@ -32,19 +32,19 @@ using Fault = FaultySubsystem::Fault;
 constexpr auto kNever = std::chrono::hours(1);  // nothing is looked at again by itself
 
 template <typename Real, auto... kArguments>
-std::shared_ptr<Subsystem> Make(Machine&) {
+std::shared_ptr<Subsystem> Make(Fakes&) {
   return std::make_shared<Real>(kArguments...);
 }
-std::shared_ptr<Subsystem> MakeFakeCpuset(Machine& m) {
+std::shared_ptr<Subsystem> MakeFakeCpuset(Fakes& m) {
   return std::make_shared<Cpuset>(m.cpus, kNever);
 }
-std::shared_ptr<Subsystem> MakeFakeFreezer(Machine& m) {
+std::shared_ptr<Subsystem> MakeFakeFreezer(Fakes& m) {
   return std::make_shared<Freezer>(m.stops, kNever);
 }
-std::shared_ptr<Subsystem> MakeFakeBeancounter(Machine& m) {
+std::shared_ptr<Subsystem> MakeFakeBeancounter(Fakes& m) {
   return std::make_shared<Beancounter>(m.usage, kNever);
 }
-std::shared_ptr<Subsystem> MakeCpuAcct(Machine& m) { return std::make_shared<CpuAcct>(m.meter); }
+std::shared_ptr<Subsystem> MakeCpuAcct(Fakes& m) { return std::make_shared<CpuAcct>(m.meter); }
 
 const Kind kKinds[] = {
     {"cpuset", MakeFakeCpuset, {"/b", "cpuset.cpus", "2"}, {"/a", "cpuset.cpus", "0-1"}},

@@ -1,11 +1,11 @@
-// FakeHost: a Host without a machine. Tasks and processes are what the test says; kills go
+// FakeMachine: one in memory. Tasks and processes are what the test says; kills go
 // to a function of the test's.
 //
-//   FakeHost host;
-//   host.owners[Tid{7}] = {.real_uid = 1000, .saved_uid = 1000};
-//   host.on_kill = [&](Tgid tgid) { tracker.Death(Tid{tgid.value}); };
-#ifndef CORRAL_TESTS_SUPPORT_FAKE_HOST_H_
-#define CORRAL_TESTS_SUPPORT_FAKE_HOST_H_
+//   FakeMachine machine;
+//   machine.owners[Tid{7}] = {.real_uid = 1000, .saved_uid = 1000};
+//   machine.on_kill = [&](Tgid tgid) { tracker.Death(Tid{tgid.value}); };
+#ifndef CORRAL_TESTS_SUPPORT_FAKE_MACHINE_H_
+#define CORRAL_TESTS_SUPPORT_FAKE_MACHINE_H_
 
 #include <cerrno>
 #include <functional>
@@ -15,13 +15,13 @@
 #include <string>
 #include <utility>
 
-#include "control/host.h"
+#include "control/machine.h"
 
 namespace corral {
 
-class FakeHost final : public Host {
+class FakeMachine final : public Machine {
  public:
-  std::map<Tid, TaskHandle::Owner> owners;  // tasks the host knows; others give ESRCH
+  std::map<Tid, TaskHandle::Owner> owners;  // tasks the machine knows; others give ESRCH
   std::map<Tid, Tgid> processes;            // of tasks that lead none
   std::set<Tid> recycled;                   // tids whose task is another one once a handle is open
   std::set<Tid> bound_kthreads;             // kernel threads that have their place for good
@@ -90,44 +90,44 @@ class FakeHost final : public Host {
   };
   class Task final : public TaskHandle {
    public:
-    Task(const FakeHost& host, Tid tid) : host_(host), tid_(tid) {}
+    Task(const FakeMachine& machine, Tid tid) : machine_(machine), tid_(tid) {}
     Result<Owner> owner() const override {
-      Owner owner = host_.owners.at(tid_);
-      const auto of = host_.processes.find(tid_);
-      owner.process = of == host_.processes.end() ? Tgid{tid_.value} : of->second;
+      Owner owner = machine_.owners.at(tid_);
+      const auto of = machine_.processes.find(tid_);
+      owner.process = of == machine_.processes.end() ? Tgid{tid_.value} : of->second;
       return owner;
     }
     Result<std::uint64_t> started() const override { return 1; }
     bool MayBeTracedBy(const Credentials& who) const override {
-      const auto& owner = host_.owners.at(tid_);
+      const auto& owner = machine_.owners.at(tid_);
       return who.Has(Credentials::kSysPtrace) ||
              (who.uid == owner.real_uid && who.uid == owner.saved_uid);
     }
-    bool is_bound_kthread() const override { return host_.bound_kthreads.contains(tid_); }
+    bool is_bound_kthread() const override { return machine_.bound_kthreads.contains(tid_); }
     Result<void> StillThere() const override {
-      if (host_.recycled.contains(tid_)) return Fail(ESRCH, "task {} is gone", tid_.value);
+      if (machine_.recycled.contains(tid_)) return Fail(ESRCH, "task {} is gone", tid_.value);
       return {};
     }
 
    private:
-    const FakeHost& host_;
+    const FakeMachine& machine_;
     const Tid tid_;
   };
   class Process final : public ProcessHandle {
    public:
-    Process(const FakeHost& host, Tgid tgid) : host_(host), tgid_(tgid) {}
+    Process(const FakeMachine& machine, Tgid tgid) : machine_(machine), tgid_(tgid) {}
     Result<void> Kill() const override {
-      host_.killed.insert(tgid_);
-      host_.on_kill(tgid_);
+      machine_.killed.insert(tgid_);
+      machine_.on_kill(tgid_);
       return {};
     }
 
    private:
-    const FakeHost& host_;
+    const FakeMachine& machine_;
     const Tgid tgid_;
   };
 };
 
 }  // namespace corral
 
-#endif  // CORRAL_TESTS_SUPPORT_FAKE_HOST_H_
+#endif  // CORRAL_TESTS_SUPPORT_FAKE_MACHINE_H_

@@ -1,7 +1,12 @@
-// Host: what the control files must ask of the machine. An interface, so that the files
-// can be tested without root; the real one is daemon/linux_host.
-#ifndef CORRAL_CONTROL_HOST_H_
-#define CORRAL_CONTROL_HOST_H_
+// Machine: what the control files ask about tasks and processes beyond where they are: whose they
+// are, what a caller may do, how another pid namespace numbers them. An interface, so that the
+// files can be tested without root; the real one is daemon/linux_machine. Any thread; only
+// TaskHandle::StillThere is asked with a lock held.
+//
+//   const auto task = TRY(machine.OpenTask(tid));   // held: not another one under its number
+//   const auto owner = TRY(task->owner());
+#ifndef CORRAL_CONTROL_MACHINE_H_
+#define CORRAL_CONTROL_MACHINE_H_
 
 #include <corral/ids.h>
 #include <corral/result.h>
@@ -75,9 +80,9 @@ class ProcessHandle {
   virtual Result<void> Kill() const = 0;  // SIGKILL. ESRCH: it is gone
 };
 
-class Host {
+class Machine {
  public:
-  virtual ~Host() = default;
+  virtual ~Machine() = default;
   virtual Result<std::unique_ptr<TaskHandle>> OpenTask(Tid tid) const = 0;          // ESRCH
   virtual Result<std::unique_ptr<ProcessHandle>> OpenProcess(Tgid tgid) const = 0;  // ESRCH
   // CAP_SYS_ADMIN in the initial user namespace (spec 8.4).
@@ -99,4 +104,4 @@ class Host {
 
 }  // namespace corral
 
-#endif  // CORRAL_CONTROL_HOST_H_
+#endif  // CORRAL_CONTROL_MACHINE_H_

@@ -1,4 +1,4 @@
-#include "daemon/linux_host.h"
+#include "daemon/linux_machine.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -113,7 +113,7 @@ class PidfdProcess final : public ProcessHandle {
 
 }  // namespace
 
-Result<std::unique_ptr<TaskHandle>> LinuxHost::OpenTask(Tid tid) const {
+Result<std::unique_ptr<TaskHandle>> LinuxMachine::OpenTask(Tid tid) const {
   const std::string path = fmt::format("/proc/{}", tid.value);
   Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) {
@@ -123,11 +123,11 @@ Result<std::unique_ptr<TaskHandle>> LinuxHost::OpenTask(Tid tid) const {
   return std::make_unique<ProcTask>(std::move(directory));
 }
 
-Result<std::unique_ptr<ProcessHandle>> LinuxHost::OpenProcess(Tgid tgid) const {
+Result<std::unique_ptr<ProcessHandle>> LinuxMachine::OpenProcess(Tgid tgid) const {
   return std::make_unique<PidfdProcess>(TRY(OpenPidfd(static_cast<pid_t>(tgid.value))));
 }
 
-Credentials LinuxHost::CredentialsOf(Tid tid, uid_t uid, gid_t gid) const {
+Credentials LinuxMachine::CredentialsOf(Tid tid, uid_t uid, gid_t gid) const {
   Credentials who{.uid = uid, .gid = gid, .groups = {}, .capabilities = 0};
   const Fd directory(
       ::open(fmt::format("/proc/{}", tid.value).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -144,7 +144,7 @@ Credentials LinuxHost::CredentialsOf(Tid tid, uid_t uid, gid_t gid) const {
   return who;
 }
 
-bool LinuxHost::IsSysAdmin(Tid tid) const {
+bool LinuxMachine::IsSysAdmin(Tid tid) const {
   const Fd directory(
       ::open(fmt::format("/proc/{}", tid.value).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const auto status =
@@ -154,7 +154,7 @@ bool LinuxHost::IsSysAdmin(Tid tid) const {
       Credentials::kSysAdmin);
 }
 
-ProcHiding LinuxHost::HidingOfProc() const {
+ProcHiding LinuxMachine::HidingOfProc() const {
   constexpr auto kOld = std::chrono::seconds(1);
   MutexLock lock(hiding_mu_);
   const auto now = Clock::now();
@@ -189,7 +189,7 @@ ProcHiding HidingIn(std::string_view mountinfo) {
 
 // The look is done by a thread of its own and waited for only so long: the path may lie on
 // one of our own mounts, whose server is the very thread that asks, or on a server that hangs.
-Result<void> LinuxHost::CheckAgent(const std::string& agent, const std::string& user) const {
+Result<void> LinuxMachine::CheckAgent(const std::string& agent, const std::string& user) const {
   constexpr auto kPatience = std::chrono::seconds(1);
   std::packaged_task<Result<void>()> look([agent, user] { return CheckAgentFile(agent, user); });
   auto answer = look.get_future();
@@ -204,8 +204,8 @@ Result<void> LinuxHost::CheckAgent(const std::string& agent, const std::string& 
   return checked;
 }
 
-std::unique_ptr<PidView> LinuxHost::PidViewOf(Tid caller) const { return MakePidView(caller); }
+std::unique_ptr<PidView> LinuxMachine::PidViewOf(Tid caller) const { return MakePidView(caller); }
 
-Tgid LinuxHost::OwnProcess() const { return Tgid{static_cast<std::uint32_t>(::getpid())}; }
+Tgid LinuxMachine::OwnProcess() const { return Tgid{static_cast<std::uint32_t>(::getpid())}; }
 
 }  // namespace corral

@@ -1,10 +1,10 @@
-#include "control/host.h"
+#include "control/machine.h"
 
 #include <sys/sysinfo.h>
 
 namespace corral {
 
-std::uint64_t Host::TaskCount() const {
+std::uint64_t Machine::TaskCount() const {
   struct sysinfo info {};
   return ::sysinfo(&info) == 0 ? info.procs : 0;
 }

@@ -1,6 +1,6 @@
-// LinuxHost: the Host of the machine we are on, from /proc and pidfds.
-#ifndef CORRAL_DAEMON_LINUX_HOST_H_
-#define CORRAL_DAEMON_LINUX_HOST_H_
+// LinuxMachine: the machine we are on, as /proc and pidfds tell of it.
+#ifndef CORRAL_DAEMON_LINUX_MACHINE_H_
+#define CORRAL_DAEMON_LINUX_MACHINE_H_
 
 #include <chrono>
 #include <memory>
@@ -9,11 +9,11 @@
 #include <string_view>
 
 #include "base/mutex.h"
-#include "control/host.h"
+#include "control/machine.h"
 
 namespace corral {
 
-class LinuxHost final : public Host {
+class LinuxMachine final : public Machine {
  public:
   // A task is held by its open /proc/TID directory: once the task is gone every look through
   // it fails with ESRCH, whoever has the number now. (pidfd_open of a thread needs 6.9.)
@@ -39,4 +39,4 @@ ProcHiding HidingIn(std::string_view mountinfo);
 
 }  // namespace corral
 
-#endif  // CORRAL_DAEMON_LINUX_HOST_H_
+#endif  // CORRAL_DAEMON_LINUX_MACHINE_H_

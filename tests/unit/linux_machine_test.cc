@@ -1,5 +1,5 @@
 // What /proc hides from whom: our answer beside the kernel's, on a /proc of our own. Needs root.
-#include "daemon/linux_host.h"
+#include "daemon/linux_machine.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -101,7 +101,7 @@ Sight::What KernelsAnswer(const Looker& looker, Tid target) {
 void CompareAll(const std::string& options, int* hidden) {
   InprocTracker tracker({.tids = 64, .sets = 8, .machine_tasks = {}});
   Registry registry(tracker, [] {});
-  const LinuxHost host;
+  const LinuxMachine machine;
   const Waiting roots([] { return true; });
   const Waiting users(
       [] { return Become(kUser, kUser, kUser) && ::prctl(PR_SET_DUMPABLE, 1) == 0; });
@@ -114,13 +114,13 @@ void CompareAll(const std::string& options, int* hidden) {
                             {"root", 0, {}}};
   for (const Looker& looker : lookers) {
     const Waiting asks([&] { return Become(looker.uid, looker.uid, looker.uid, looker.groups); });
-    const Sight sight(host, registry, {.tid = asks.tid(), .uid = looker.uid, .gid = looker.uid});
+    const Sight sight(machine, registry, {.tid = asks.tid(), .uid = looker.uid, .gid = looker.uid});
     int target = 0;
     for (const Waiting* of : {&roots, &users, &closed, &privileged}) {
       auto theirs = KernelsAnswer(looker, of->tid());
       // There the kernel hides a process from who looks for it first; whoever comes later finds its
       // name, in the cache, and is refused.
-      const bool cached = host.HidingOfProc().level == ProcHiding::kNotTraceable;
+      const bool cached = machine.HidingOfProc().level == ProcHiding::kNotTraceable;
       if (cached && theirs == Sight::kName) theirs = Sight::kNothing;
       EXPECT_EQ(sight.Of(of->tid()), theirs)
           << options << ": " << looker.name << " looks at process " << target;
@@ -130,7 +130,7 @@ void CompareAll(const std::string& options, int* hidden) {
   }
 }
 
-TEST(LinuxHost, HidesWhatTheKernelsProcHides) {
+TEST(LinuxMachine, HidesWhatTheKernelsProcHides) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   for (const std::string options : {"hidepid=0", "hidepid=1", "hidepid=2", "hidepid=4",
                                     "hidepid=1,gid=77", "hidepid=2,gid=77", "hidepid=4,gid=77"}) {
@@ -153,22 +153,22 @@ TEST(LinuxHost, HidesWhatTheKernelsProcHides) {
   }
 }
 
-TEST(LinuxHost, KnowsWhoAsks) {
+TEST(LinuxMachine, KnowsWhoAsks) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
-  const LinuxHost host;
+  const LinuxMachine machine;
   const Waiting user([] { return Become(kUser, kUser, kUser, {5, kGroup}); });
-  const Credentials his = host.CredentialsOf(user.tid(), kUser, kUser);
+  const Credentials his = machine.CredentialsOf(user.tid(), kUser, kUser);
   EXPECT_EQ(his.groups, (std::vector<gid_t>{5, kGroup}));
   EXPECT_EQ(his.capabilities, 0u);
   EXPECT_TRUE(his.InGroup(kGroup));
   EXPECT_FALSE(his.InGroup(0));
   const Waiting root([] { return true; });
-  EXPECT_TRUE(host.CredentialsOf(root.tid(), 0, 0).Has(Credentials::kSysAdmin));
+  EXPECT_TRUE(machine.CredentialsOf(root.tid(), 0, 0).Has(Credentials::kSysAdmin));
   // A thread that asks with another uid than it has does not lend that its capabilities.
-  EXPECT_EQ(host.CredentialsOf(root.tid(), kUser, kUser).capabilities, 0u);
+  EXPECT_EQ(machine.CredentialsOf(root.tid(), kUser, kUser).capabilities, 0u);
   const Waiting inside([] { return ::unshare(CLONE_NEWUSER) == 0; });
-  EXPECT_FALSE(host.CredentialsOf(inside.tid(), 0, 0).Has(Credentials::kSysAdmin));
-  EXPECT_FALSE(host.IsSysAdmin(inside.tid()));
+  EXPECT_FALSE(machine.CredentialsOf(inside.tid(), 0, 0).Has(Credentials::kSysAdmin));
+  EXPECT_FALSE(machine.IsSysAdmin(inside.tid()));
 }
 
 }  // namespace
