@@ -12,12 +12,12 @@
 namespace corral {
 
 // As poll(2). A limit of descriptors below fds.size(), which somebody may set from outside
-// (prlimit(2)), is EINVAL there; then, after a pause, each is asked alone and nothing is waited
-// for. EINTR and others: below 0.
+// (prlimit(2)), is EINVAL there, a lack of memory ENOMEM; then, after a pause, each is asked alone,
+// nothing is waited for, and 1 says that any is ready. Below 0: EINTR, or even that fails.
 inline int PollAll(std::span<pollfd> fds, int timeout_ms) {
   constexpr useconds_t kPause = 100'000;
   int ready = ::poll(fds.data(), fds.size(), timeout_ms);
-  if (ready >= 0 || errno != EINVAL) return ready;
+  if (ready >= 0 || errno == EINTR) return ready;
   ::usleep(kPause);
   for (pollfd& one : fds) ready = std::max(ready, ::poll(&one, 1, 0));
   return ready;

@@ -96,7 +96,7 @@ Result<Fd> ConnectUntil(const std::string& instance, Clock::time_point end) {
   address.sun_family = AF_UNIX;
   SocketPath(instance).copy(address.sun_path, sizeof address.sun_path - 1);  // at most 82 bytes
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket) return Fail(errno, "cannot make a socket: {}", std::strerror(errno));
+  if (!socket) return FailErrno("cannot make a socket");
   const auto* const to = reinterpret_cast<const sockaddr*>(&address);
   while (::connect(socket.get(), to, sizeof address) != 0) {
     const int error = errno;
@@ -105,7 +105,7 @@ Result<Fd> ConnectUntil(const std::string& instance, Clock::time_point end) {
     ::usleep(kPauseUs);
   }
   // What follows waits, with SO_RCVTIMEO and SO_SNDTIMEO.
-  if (::fcntl(socket.get(), F_SETFL, 0) != 0) return Fail(errno, "fcntl: {}", std::strerror(errno));
+  if (::fcntl(socket.get(), F_SETFL, 0) != 0) return FailErrno("fcntl");
   return socket;
 }
 

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "base/errors.h"
 #include "base/fd.h"
 #include "base/mountinfo.h"
 #include "base/text.h"
@@ -54,11 +55,11 @@ Error Hangs(const std::string& path) {
 Result<std::string> FoundByOther(const std::string& path,
                                  const std::function<std::string()>& look) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return Fail(errno, "pipe: {}", std::strerror(errno));
+  if (::pipe2(ends, O_CLOEXEC) != 0) return FailErrno("pipe");
   const Fd reading(ends[0]);
   Fd writing(ends[1]);
   const pid_t child = ::fork();
-  if (child < 0) return Fail(errno, "cannot fork: {}", std::strerror(errno));
+  if (child < 0) return FailErrno("cannot fork");
   if (child == 0) LookAndTell(writing.get(), look);
   writing.reset();
   std::string found;
@@ -82,7 +83,7 @@ Result<std::string> FoundByOther(const std::string& path,
   ::waitpid(child, nullptr, 0);
   int error = EIO;
   if (found.size() >= sizeof error) std::memcpy(&error, found.data(), sizeof error);
-  if (error != 0) return Fail(error, "{}: {}", Printable(path), std::strerror(error));
+  if (error != 0) return FailErrno(error, "{}", Printable(path));
   return found.substr(sizeof error);
 }
 

@@ -37,7 +37,7 @@ Result<void> SetAttributes(const std::string& dir, const json& wanted) {
   if (::syscall(SYS_mount_setattr, AT_FDCWD, dir.c_str(), 0, &change, sizeof change) == 0) {
     return {};
   }
-  return Fail(errno, "cannot change the mount on {}: {}", Printable(dir), std::strerror(errno));
+  return FailErrno("cannot change the mount on {}", Printable(dir));
 }
 
 Result<void> Remount(Client& client, const MountRequest& request) {
@@ -88,7 +88,7 @@ Result<void> PlaceMount(int mount_fd, const std::string& dir) {
   if (errno == EPERM) {
     return Fail(EPERM, "cannot mount on {}: this needs root (CAP_SYS_ADMIN)", Printable(dir));
   }
-  return Fail(errno, "cannot mount on {}: {}", Printable(dir), std::strerror(errno));
+  return FailErrno("cannot mount on {}", Printable(dir));
 }
 
 }  // namespace corral

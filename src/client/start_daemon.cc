@@ -80,7 +80,7 @@ Result<std::string> ReadLine(int fd) {
     pollfd ready{fd, POLLIN, 0};
     const int polled = left.count() > 0 ? ::poll(&ready, 1, static_cast<int>(left.count())) : 0;
     if (polled == 0) return Fail(ETIMEDOUT, "the daemon did not get ready within a minute");
-    if (polled < 0 && errno != EINTR) return Fail(errno, "poll: {}", std::strerror(errno));
+    if (polled < 0 && errno != EINTR) return FailErrno("poll");
     if (polled < 0) continue;
     char piece[512];
     const ssize_t size = ::read(fd, piece, sizeof piece);
@@ -100,11 +100,11 @@ Result<std::string> StartDaemon(const std::string& instance,
   auto daemon = FindDaemon();
   if (!daemon) return Fail(daemon.error());
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return Fail(errno, "pipe: {}", std::strerror(errno));
+  if (::pipe2(ends, O_CLOEXEC) != 0) return FailErrno("pipe");
   Fd reading(ends[0]);
   Fd writing(ends[1]);
   const pid_t child = ::fork();
-  if (child < 0) return Fail(errno, "cannot fork: {}", std::strerror(errno));
+  if (child < 0) return FailErrno("cannot fork");
   if (child == 0) {
     if (::fork() == 0) BecomeDaemon(*daemon, instance, options, writing.get());
     ::_exit(0);

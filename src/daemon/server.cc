@@ -12,7 +12,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/errors.h"
 #include "base/log.h"
+#include "base/poll.h"
 #include "base/thread.h"
 #include "daemon/operations.h"
 #include "wire/frame.h"
@@ -65,7 +67,7 @@ Result<std::unique_ptr<Server>> Server::Listen(Daemon& daemon, const std::string
   if (!left || !spare || ::fchmod(socket.get(), 0600) != 0 ||
       ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       ::listen(socket.get(), 128) != 0) {
-    return Fail(errno, "cannot listen on {}: {}", path, std::strerror(errno));
+    return FailErrno("cannot listen on {}", path);
   }
   return std::unique_ptr<Server>(
       new Server(daemon, path, std::move(socket), std::move(left), std::move(spare)));
@@ -91,10 +93,7 @@ std::vector<Fd> Server::Run(int signals, bool (*ends)(int)) {
                     {.fd = left_.get(), .events = POLLIN, .revents = 0},
                     {.fd = daemon_.shutdown_fd(), .events = POLLIN, .revents = 0},
                     {.fd = signals, .events = POLLIN, .revents = 0}};
-    if (::poll(fds, 4, -1) < 0) {
-      if (errno != EINTR) ::usleep(100'000);  // fewer descriptors allowed than are asked about
-      continue;
-    }
+    if (PollAll(fds, -1) < 0) continue;
     if (fds[2].revents || (fds[3].revents && ends(signals))) break;
     eventfd_t count;
     (void)::eventfd_read(left_.get(), &count);
@@ -134,11 +133,11 @@ void Server::Accept() {
   if (accepted) {
     welcome = Welcome(accepted);
   } else if (errno == EMFILE || errno == ENFILE) {
-    welcome = Fail(errno, "the daemon has no descriptors left: {}", std::strerror(errno));
+    welcome = FailErrno("the daemon has no descriptors left");
     spare_.reset();
     accepted.reset(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
   } else if (errno != EAGAIN && errno != ECONNABORTED) {
-    welcome = Fail(errno, "cannot accept: {}", std::strerror(errno));
+    welcome = FailErrno("cannot accept");
   }
   if (welcome) return;
   LogRefusal(welcome.error());
