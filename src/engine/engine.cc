@@ -73,7 +73,7 @@ Result<void> Group::WaitEmpty(std::chrono::milliseconds timeout) const {
 
 Result<void> Group::Remove() {
   if (!core_) return NoGroup();
-  if (auto removed = core_->Remove(id_); !removed) return removed;
+  TRY(core_->Remove(id_));
   --core_->handles;
   core_ = nullptr;
   id_ = {};
@@ -109,7 +109,7 @@ Result<std::unique_ptr<Engine>> Engine::Create(EngineOptions options) {
   }
   if (options.places == 0) return Fail(EINVAL, "no places for tasks");
   Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wake) return Fail(errno, "eventfd: {}", std::strerror(errno));
+  if (!wake) return FailErrno("eventfd");
   try {
     return std::unique_ptr<Engine>(
         new Engine(std::make_unique<EngineCore>(options, std::move(wake))));

@@ -8,6 +8,7 @@
 #define CORRAL_ENGINE_ENGINE_CORE_H_
 
 #include <corral/engine.h>
+#include <sys/eventfd.h>
 
 #include <atomic>
 #include <map>

@@ -13,7 +13,7 @@ namespace corral {
 
 Result<void> EngineCore::Register(std::shared_ptr<Subsystem> subsystem) {
   if (!subsystem) return Fail(EINVAL, "no subsystem");
-  if (auto registered = registry_.Register(subsystem); !registered) return registered;
+  TRY(registry_.Register(subsystem));
   const std::size_t number = registry_.FindSubsystem(subsystem->name()).value();
   MutexLock lock(files_mu_);
   for (SubsystemFile& file : FilesOf(*subsystem)) {
@@ -67,9 +67,7 @@ Result<void> EngineCore::WithFile(
   const SubsystemFile& file = added->file;
   return CallForeign([&] { return std::string(name); },
                      [&]() -> Result<void> {
-                       if (file.open) {
-                         if (auto ok = file.open(opened); !ok) return ok;
-                       }
+                       if (file.open) TRY(file.open(opened));
                        auto used = use(file, opened);
                        if (file.release) file.release(opened);
                        return used;
@@ -78,18 +76,15 @@ Result<void> EngineCore::WithFile(
 
 Result<std::string> EngineCore::Read(CgroupId group, std::string_view name) {
   std::string content;
-  auto read = WithFile(group, name, [&](const SubsystemFile& file, FileUse& use) -> Result<void> {
+  TRY(WithFile(group, name, [&](const SubsystemFile& file, FileUse& use) -> Result<void> {
     if (!file.read && !file.number) return Fail(EINVAL, "'{}' cannot be read", name);
     if (file.read) {
-      auto text = TRY(file.read(use));
-      content = std::move(text);
-      return {};
+      content = TRY(file.read(use));
+    } else {
+      content = fmt::format("{}\n", TRY(file.number(use)));
     }
-    const auto number = TRY(file.number(use));
-    content = fmt::format("{}\n", number);
     return {};
-  });
-  if (!read) return Fail(read.error());
+  }));
   return content;
 }
 

@@ -56,7 +56,7 @@ Result<void> EngineCore::Enter(CgroupId group, TaskId task) {
     if (tasks_.IsLive(task)) return {};
     return Fail(ESRCH, "the task has ended");
   };
-  if (auto it = is_it(); !it) return it;
+  TRY(is_it());
   return registry_.Attach(group, TidOf(task), is_it);
 }
 
@@ -67,11 +67,9 @@ Result<std::vector<TaskId>> EngineCore::Tasks(CgroupId group, bool subtree) cons
     if (task) tasks.push_back(*task);
   };
   if (subtree) {
-    const auto members = TRY(registry_.SubtreeTasks(group));
-    for (const TaskMember& member : members) add(member.tid);
+    for (const TaskMember& member : TRY(registry_.SubtreeTasks(group))) add(member.tid);
   } else {
-    const auto tids = TRY(registry_.Tasks(group));
-    for (const Tid tid : tids) add(tid);
+    for (const Tid tid : TRY(registry_.Tasks(group))) add(tid);
   }
   return tasks;
 }

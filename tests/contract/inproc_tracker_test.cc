@@ -336,7 +336,10 @@ TEST_F(InprocTrackerTest, ListsTheHighestTid) {
 
 // Two bells fit; the other hints are found in the tables.
 TEST_F(InprocTrackerTest, FindsWhatAFullBellCouldNotSay) {
-  for (std::uint32_t set = 2; set < 16; ++set) ASSERT_THAT(Move(1, CssSetId{set}), IsOk());
+  for (std::uint32_t set = 2; set < 16; ++set) {
+    ASSERT_THAT(tracker_.CreateSet(CssSetId{set}), IsOk());
+    ASSERT_THAT(Move(1, CssSetId{set}), IsOk());
+  }
   ASSERT_THAT(Move(1, kInitialSet), IsOk());
   const Hints hints = Drain();
   EXPECT_EQ(hints.sets.size(), 14u);

@@ -1,8 +1,8 @@
 // BpfTracker: the two tables as mapped BPF arrays, kept by the kernel's own hooks.
 //
-// Create() loads bpf/tracker.bpf.c, attaches its hooks and seeds the tasks that are alive
-// already. One per instance; several instances run side by side. Without pins, destroying it takes
-// hooks and tables away.
+// Create() loads bpf/tracker.bpf.c and attaches its hooks (tracker_programs.h), and gives the tasks
+// that are alive already their place (machine_tasks.h). One per instance; several instances run
+// side by side. Without pins, destroying it takes hooks and tables away.
 //
 // With pins they outlive the process: the next tracker takes over what is there, which counted on
 // meanwhile, if it fits (taken_over()), and begins anew if not. A new one is worth taking over
@@ -15,18 +15,15 @@
 
 #include <corral/tracker.h>
 
-#include <array>
-#include <atomic>
 #include <memory>
 #include <optional>
 
-#include "base/fd.h"
+#include "base/mapping.h"
 #include "base/mutex.h"
-#include "trackers/bpf/bpf_object.h"
-#include "trackers/bpf/pins.h"
-#include "trackers/tables.h"
-
-struct tracker_bpf;
+#include "trackers/bpf/doorbell.h"
+#include "trackers/bpf/machine_tasks.h"
+#include "trackers/bpf/tracker_programs.h"
+#include "trackers/table_tracker.h"
 
 namespace corral {
 
@@ -40,102 +37,79 @@ struct BpfOptions {
   std::vector<Tgid> also_hidden;  // are taken for hidden, whatever the iterator shows; for tests
 };
 
-class BpfTracker final : public Tracker {
+class BpfTracker final : public TableTracker {
  public:
   static Result<std::unique_ptr<BpfTracker>> Create(BpfOptions options = {},
                                                     std::optional<Pins> pins = std::nullopt);
   ~BpfTracker() override;
 
   std::string_view name() const override { return "bpf"; }
-  std::uint32_t set_capacity() const override { return tables_.set_capacity; }
-  std::uint32_t tid_capacity() const { return tables_.tid_capacity; }
   // Processes that the kernel keeps from the task iterator. It may keep their births and deaths
   // from the hooks as well: then a child of theirs is known from its exec or first fork on, in
   // the root of every hierarchy (docs/concurrency.md, 6.5). As of the start.
-  const std::vector<Tgid>& hidden_processes() const { return hidden_; }
+  const std::vector<Tgid>& hidden_processes() const { return tasks_.hidden(); }
 
-  bool pinned() const { return pins_.has_value(); }
-  bool taken_over() const { return taken_over_; }
-  // Why what an earlier daemon left was given up; empty: it was not, or nothing was left.
-  const std::string& given_up() const { return given_up_; }
-  // Empty, or a sentence: what is pinned was removed meanwhile.
-  std::string pins_trouble() const { return pins_ ? pins_->Trouble() : ""; }
-  std::uint64_t generation() const { return stamp_.generation; }
+  // ---- what outlives the process (tracker_programs.h)
+  bool pinned() const { return programs_->pinned(); }
+  bool taken_over() const { return programs_->taken_over(); }
+  const std::string& given_up() const { return programs_->given_up(); }
+  std::string pins_trouble() const { return programs_->PinsTrouble(); }
+  std::uint64_t generation() const { return programs_->generation(); }
   // Whether a set that was taken over has tasks.
   bool HasPlacedTasks() const;
-  Result<void> CommitPins();
-  void EndPins();
+  Result<void> CommitPins() { return programs_->CommitPins(); }
+  void EndPins() { programs_->EndPins(); }
 
-  CssSetId highest_set() const { return CssSetId{highest_set_}; }  // that was ever created
   // What becomes of births beyond a limit: "refused", "killed", "allowed"; empty before the first
   // LimitTasks(). And how many were let through all the same; never seen.
   std::string_view births_beyond_limits() const;
   std::uint64_t births_let_through() const;
 
   int words_fd() const;  // the table of words, for BPF programs that share it
-  Result<Place> Describe(Tid tid) const override;
-  Result<SetCount> CreateSet(CssSetId set) override;
-  Result<void> Move(Tid tid, Place expected, CssSetId to) override;
-  SetCount Count(CssSetId set) const override;
-  void ForEachTask(const std::function<void(Tid, Place)>& fn) const override;
+
+  // ---- Tracker
   // What is guaranteed, and from which thread: task_feed.h.
   Result<void> Listen(TaskListener* listener) override;
   std::unique_ptr<Standstill> HoldTasks() override;
   Result<void> LimitTasks(const TaskLimits& limits) override;
   std::uint64_t RefusedBirths(std::uint32_t number) const override;
   Result<std::vector<Tid>> BirthsNotLetIn() const override;
-  void RetireSet(CssSetId set) override;
   std::vector<Leaver> Leavers() override;
-  int bell_fd() const override;
-  void Drain(Listener& listener) override;
-  AuditReport Audit() override;
+  int bell_fd() const override { return doorbell_.fd(); }
   AuditReport Resync() override;
   MissCounts misses() const override;
 
  private:
-  BpfTracker();
-  Result<void> Load(const BpfOptions& options);
-  Result<void> LoadPinned();
-  Result<void> ListenToDoorbell();
-  Result<void> PinAll();
-  std::array<std::pair<const char*, bpf_map*>, 6> Maps() const;
+  BpfTracker(std::unique_ptr<TrackerPrograms> programs, BpfOptions options);
   Result<void> MapTables();
-  Result<void> Seed();
-  int Request(corral_op op, Tid tid, std::uint64_t expected, std::uint32_t to) const;
-  std::vector<corral_task_record> Walk(int link_fd) const;
-  // The machine's tasks, each with its word: the walk, and what it hides.
-  std::vector<corral_task_record> MachineTasks() const;
-  Result<void> TellHooksOfHidden();
+  Result<void> Begin();
   MissCounts AllMisses() const;  // since the tables were made
-  // Gives every live task that has no place the initial one.
-  void AdoptUnknown();
-  AuditReport Compare(bool repair);
   std::shared_ptr<TaskFeed> Feed() const;
   std::shared_ptr<TaskLimiter> Limiter() const;
 
-  std::optional<Pins> pins_;
-  bool taken_over_ = false;
-  std::string given_up_;
-  Stamp stamp_;
-  std::vector<Fd> hook_links_;     // those taken over
-  std::vector<Fd> hook_programs_;  // whoever loaded them
-  Skeleton<tracker_bpf> skeleton_;
-  std::vector<corral_unknown_bell> bells_;  // filled by the ring's callback, within Drain()
-  Ring doorbell_;
+  // TableTracker
+  int MoveWord(Tid tid, std::uint64_t word, CssSetId to) override;
+  int BuryWord(Tid tid, std::uint64_t word) override;
+  std::vector<corral_bell> TakeBells() override;
+  bool TellMisses(const MissCounts& before, const MissCounts& now) override;
+  std::vector<corral_task_record> ListTasks() const override { return tasks_.List(); }
+  bool IsGone(Tid tid, Tgid tgid) const override;
+  std::vector<Tgid> Unheard() const override { return tasks_.hidden(); }
+  std::uint64_t AdoptUnknown(const TaskAudit& audit) override;
+
+  // Constant once it is made.
+  const std::unique_ptr<TrackerPrograms> programs_;
+  const std::uint32_t feed_bytes_;
   Mapping<const std::uint64_t> words_;
   Mapping<const std::uint64_t> live_;
   Mapping<const std::uint64_t> counters_;
   Mapping<corral_set_entry> sets_;
-  Tables tables_;
-  std::atomic<std::uint32_t> highest_set_ = CORRAL_SET_INITIAL;
-  bool walk_hides_tasks_ = true;  // until Seed() has found that it does not
-  std::vector<Tgid> also_hidden_;
-  std::vector<Tgid> hidden_;
-  bool seed_incomplete_ = false;  // a task was inside exec all the time: look again
-  bool told_out_of_table_ = false;
-  MissCounts seen_;  // by Drain()
+  MachineTasks tasks_;
 
-  std::uint32_t feed_bytes_ = 0;
+  // By the thread that drains.
+  Doorbell doorbell_;
+  bool seed_incomplete_ = false;  // a task was inside exec all the time: look again
+
   mutable Mutex parts_mu_;                                      // a leaf
   std::shared_ptr<TaskFeed> feed_ GUARDED_BY(parts_mu_);        // null: nobody wants to be told
   std::shared_ptr<TaskLimiter> limiter_ GUARDED_BY(parts_mu_);  // null: there was no limit yet

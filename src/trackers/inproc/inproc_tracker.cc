@@ -1,60 +1,12 @@
 #include "trackers/inproc/inproc_tracker.h"
 
-#include <cstring>
-#include <deque>
-#include <set>
-
-#include "atomics.h"
 #include "base/check.h"
-#include "trackers/task_audit.h"
+#include "trackers/inproc/plain_tables.h"
 
 namespace corral {
 
-struct InprocTracker::Storage {
-  std::vector<std::uint64_t> words;
-  std::vector<std::uint64_t> live;
-  std::vector<corral_set_entry> sets;
-  std::uint64_t counters[CORRAL_COUNTERS] = {};
-
-  Mutex bells_mu;
-  std::deque<corral_bell> bells GUARDED_BY(bells_mu);
-  std::size_t bell_capacity = 0;
-  std::function<void()> rang;
-};
-
-namespace {
-
-// ---- the accessors of task_hooks.h
-#define CORRAL_TABLES InprocTracker::Storage
-
-std::uint64_t* corral_word(CORRAL_TABLES* t, corral_u32 tid) {
-  return tid < t->words.size() ? &t->words[tid] : nullptr;
-}
-std::uint64_t* corral_live(CORRAL_TABLES* t, corral_u32 tid) {
-  return tid < t->words.size() ? &t->live[tid / 64] : nullptr;
-}
-corral_set_entry* corral_entry(CORRAL_TABLES* t, corral_u32 set) {
-  return set < t->sets.size() ? &t->sets[set] : nullptr;
-}
-void corral_count(CORRAL_TABLES* t, corral_u32 counter) { CORRAL_ADD(&t->counters[counter], 1u); }
-void corral_ring(CORRAL_TABLES* t, corral_u32 kind, corral_u32 id) {
-  CORRAL_INTERLEAVE();
-  bool full = false;
-  {
-    MutexLock lock(t->bells_mu);
-    full = t->bells.size() >= t->bell_capacity;
-    if (!full) t->bells.push_back({kind, id});
-  }
-  if (full) corral_count(t, CORRAL_MISS_RING_FULL);
-  if (t->rang) t->rang();
-}
-
-#include "task_hooks.h"
-
-}  // namespace
-
 InprocTracker::InprocTracker(InprocOptions options)
-    : storage_(std::make_unique<Storage>()), machine_tasks_(std::move(options.machine_tasks)) {
+    : storage_(std::make_unique<PlainTables>()), machine_tasks_(std::move(options.machine_tasks)) {
   const std::uint32_t tids = (options.tids + 63) / 64 * 64;
   storage_->words.resize(tids);
   storage_->live.resize(tids / 64);
@@ -212,148 +164,10 @@ void InprocTracker::CatchUp() {
   TellExisting();
 }
 
-Result<Place> InprocTracker::Describe(Tid tid) const { return DescribeTask(tables_, tid); }
-
-Result<SetCount> InprocTracker::CreateSet(CssSetId set) {
-  if (set.value >= tables_.set_capacity) {
-    return Fail(ENOSPC, "the css_set table is full ({} entries)", tables_.set_capacity);
-  }
-  return Count(set);
-}
-
-Result<void> InprocTracker::Move(Tid tid, Place expected, CssSetId to) {
-  std::uint64_t seen = 0;
-  const int error = corral_move(storage_.get(), tid.value, WordOf(expected), to.value, &seen);
-  if (error != 0) return Fail(-error, "task {} is not where it was", tid.value);
-  return {};
-}
-
-SetCount InprocTracker::Count(CssSetId set) const { return CountOf(tables_, set); }
-
-void InprocTracker::ForEachTask(const std::function<void(Tid, Place)>& fn) const {
-  for (const auto& [tid, word] : LiveWords(tables_)) fn(tid, PlaceOf(word));
-}
-
-void InprocTracker::RetireSet(CssSetId set) { TakePending(tables_, set); }
-
-std::vector<Leaver> InprocTracker::Leavers() {
-  MutexLock lock(leaving_mu_);
-  std::vector<Leaver> leavers;
-  for (const Tid tid : leaving_) {
-    // The dead word says what was left; after a failed exec only a burial lets it say so.
-    const std::uint64_t word = Load(tables_.words[tid.value]);
-    const CssSetId left = PlaceOf(word).set;
-    if (!corral_word_alive(word) && left > kInitialSet) leavers.push_back({tid, left});
-  }
-  return leavers;
-}
-
-void InprocTracker::Drain(Listener& listener) {
-  std::deque<corral_bell> bells;
-  {
-    MutexLock lock(storage_->bells_mu);
-    bells.swap(storage_->bells);
-  }
-  bool resync = false;
-  for (const corral_bell& bell : bells) {
-    if (bell.kind == CORRAL_BELL_RESYNC) {
-      resync = true;
-    } else if (TakePending(tables_, CssSetId{bell.id})) {
-      listener.SetMayBeEmpty(CssSetId{bell.id});
-    }
-  }
-  const MissCounts now = misses();
-  if (now != seen_) {
-    seen_ = now;
-    resync = true;
-    for (std::uint32_t set = CORRAL_SET_FIRST; set < tables_.set_capacity; ++set) {
-      if (TakePending(tables_, CssSetId{set})) listener.SetMayBeEmpty(CssSetId{set});
-    }
-  }
-  if (resync) listener.ResyncNeeded();
-}
-
-AuditReport InprocTracker::Audit() { return Compare(false); }
 AuditReport InprocTracker::Resync() {
-  AuditReport report = Compare(true);
+  AuditReport report = TableTracker::Resync();
   if (listener_) CatchUp();
   return report;
 }
-
-AuditReport InprocTracker::Compare(bool repair) {
-  AuditReport report;
-  if (machine_tasks_) {
-    TaskAudit audit(tables_, [this] { return MachineTasks(); });
-    report = audit.Run();
-    if (repair) {
-      const std::uint64_t buried = audit.Bury(
-          [this](Tid tid, Tgid tgid) {
-            const auto tasks = machine_tasks_();
-            const auto task = tasks.find(tid);
-            return task == tasks.end() || task->second != tgid;
-          },
-          [this](Tid tid, std::uint64_t word) {
-            std::uint64_t seen = 0;
-            return corral_bury(storage_.get(), tid.value, word, &seen) == 0;
-          });
-      report.repaired += buried;
-      report.unsettled += audit.phantoms().size() - buried;  // a mover was faster: once more
-      std::set<Tid> unknown = audit.unknown();
-      for (const auto& [tid, word] : audit.phantoms()) {
-        unknown.insert(tid);  // it may sit on the tid of a task that lives
-      }
-      if (!unknown.empty()) report.repaired += Adopt(unknown);
-    }
-  }
-  if (repair) return report;
-  for (std::string& difference : AuditCounts(tables_, 20)) {
-    report.differences.push_back(std::move(difference));
-  }
-  return report;
-}
-
-std::vector<corral_task_record> InprocTracker::MachineTasks() const {
-  std::vector<corral_task_record> records;
-  const auto tasks = machine_tasks_();
-  MutexLock lock(leaving_mu_);
-  for (const auto& [tid, tgid] : tasks) {
-    const bool known = tid.value < tables_.tid_capacity;
-    const bool leaving = leaving_.contains(tid);
-    records.push_back({.tid = tid.value,
-                       .tgid = tgid.value,
-                       .word = known ? Load(tables_.words[tid.value]) : 0,
-                       .flags = leaving ? std::uint32_t{CORRAL_TASK_EXITING} : 0});
-  }
-  return records;
-}
-
-// As the seeding does it (docs/concurrency.md, 6.1): adopt, look whether it still exists, and
-// undo if not, for then its death was told before we gave it a word.
-std::uint64_t InprocTracker::Adopt(const std::set<Tid>& tids) {
-  std::map<Tid, std::uint64_t> adopted;
-  for (const corral_task_record& task : MachineTasks()) {
-    if (!tids.contains(Tid{task.tid}) || corral_word_alive(task.word)) continue;
-    if (task.flags != 0) continue;  // on its way out: its dead word says what it left
-    std::uint64_t* word = corral_word(storage_.get(), task.tid);
-    if (!word) continue;
-    corral_adopt(storage_.get(), word, task.word, task.tid, task.tgid);
-    adopted.emplace(Tid{task.tid}, corral_make_word(task.tgid, CORRAL_SET_INITIAL));
-  }
-  if (adopted.empty()) return 0;
-  std::uint64_t stayed = 0;
-  const std::map<Tid, Tgid> tasks = machine_tasks_();
-  for (const auto& [tid, word] : adopted) {
-    const auto task = tasks.find(tid);
-    if (task != tasks.end() && task->second == PlaceOf(word).tgid) {
-      ++stayed;
-    } else {
-      std::uint64_t seen = 0;
-      corral_bury(storage_.get(), tid.value, word, &seen);
-    }
-  }
-  return stayed;
-}
-
-MissCounts InprocTracker::misses() const { return MissesOf(tables_); }
 
 }  // namespace corral

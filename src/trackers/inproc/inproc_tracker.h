@@ -24,9 +24,11 @@
 #include <vector>
 
 #include "base/mutex.h"
-#include "trackers/tables.h"
+#include "trackers/table_tracker.h"
 
 namespace corral {
+
+struct PlainTables;
 
 struct InprocOptions {
   std::uint32_t tids = 65536;  // tids are below this; rounded up to a multiple of 64
@@ -42,7 +44,7 @@ struct InprocOptions {
   std::function<void()> rang;
 };
 
-class InprocTracker final : public Tracker {
+class InprocTracker final : public TableTracker {
  public:
   explicit InprocTracker(InprocOptions options = {});
   ~InprocTracker() override;
@@ -59,23 +61,12 @@ class InprocTracker final : public Tracker {
 
   // ---- Tracker
   std::string_view name() const override { return "inproc"; }
-  std::uint32_t set_capacity() const override { return tables_.set_capacity; }
-  Result<Place> Describe(Tid tid) const override;
-  Result<SetCount> CreateSet(CssSetId set) override;
-  Result<void> Move(Tid tid, Place expected, CssSetId to) override;
-  SetCount Count(CssSetId set) const override;
-  void ForEachTask(const std::function<void(Tid, Place)>& fn) const override;
   Result<void> Listen(TaskListener* listener) override;
   std::unique_ptr<Standstill> HoldTasks() override;
-  void RetireSet(CssSetId set) override;
   std::vector<Leaver> Leavers() override;
   int bell_fd() const override { return -1; }  // InprocOptions::rang
-  void Drain(Listener& listener) override;
-  AuditReport Audit() override;
   AuditReport Resync() override;
-  MissCounts misses() const override;
-
-  struct Storage;  // what task_hooks.h works on
+  MissCounts misses() const override { return MissesOf(tables_); }
 
  private:
   class Held;
@@ -87,14 +78,17 @@ class InprocTracker final : public Tracker {
   void TellState(Tid tid, TaskListener& listener) REQUIRES(feed_mu_);
   void TellExisting() REQUIRES(feed_mu_);
   void CatchUp();
-  AuditReport Compare(bool repair);
-  std::vector<corral_task_record> MachineTasks() const;
-  std::uint64_t Adopt(const std::set<Tid>& tids);
 
-  std::unique_ptr<Storage> storage_;
-  Tables tables_;
-  MissCounts seen_;  // by Drain()
+  // TableTracker
+  int MoveWord(Tid tid, std::uint64_t word, CssSetId to) override;
+  int BuryWord(Tid tid, std::uint64_t word) override;
+  std::vector<corral_bell> TakeBells() override;
+  bool KnowsTasks() const override { return machine_tasks_ != nullptr; }
+  std::vector<corral_task_record> ListTasks() const override;
+  bool IsGone(Tid tid, Tgid tgid) const override;
+  std::uint64_t AdoptUnknown(const TaskAudit& audit) override;
 
+  const std::unique_ptr<PlainTables> storage_;
   const std::function<std::map<Tid, Tgid>()> machine_tasks_;
 
   // Changed under feed_mu_, which births, deaths, execs and moves take when it is set; read
