@@ -1,6 +1,9 @@
 # corral_library(NAME SOURCES... DEPS...): one static library for one folder of src/.
 # corral_binary(NAME SOURCES... DEPS...): one executable, into build/bin.
-# corral_test(NAME SOURCES... DEPS... [LABELS ...]): one GoogleTest program, known to ctest.
+# corral_test(NAME SOURCES... DEPS... [LABELS ...] [BESIDE]): one GoogleTest program, known to ctest.
+# Those that need root run alone: they compare tables with the machine's tasks, or storm it.
+# BESIDE: what it does goes on in groups and an instance of its own, and it mostly waits; it runs
+# beside others.
 # corral_apart(FILES...): sources that a unity build (presets) must not join with others, because
 # they use the same names for their own things.
 # corral_test_code(TARGET): settings of what only tests are made of.
@@ -80,7 +83,7 @@ function(corral_test_code target)
 endfunction()
 
 function(corral_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "BESIDE" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
@@ -90,7 +93,7 @@ function(corral_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
-  if("root" IN_LIST ARG_LABELS)  # they watch the whole machine, and each other's tasks
-    set_tests_properties(${name} PROPERTIES RESOURCE_LOCK machine)
+  if("root" IN_LIST ARG_LABELS AND NOT ARG_BESIDE)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
   endif()
 endfunction()

@@ -45,11 +45,11 @@ T ValueOf(Result<T>&& result) {
 #define TRY(...) CORRAL_TRY_AS(CORRAL_TRY_NAME(__COUNTER__), __VA_ARGS__)
 #define CORRAL_TRY_NAME(number) CORRAL_TRY_JOIN(number)
 #define CORRAL_TRY_JOIN(number) corral_tried_##number
-#define CORRAL_TRY_AS(tried, ...)                                      \
-  __extension__({                                                      \
-    auto&& tried = (__VA_ARGS__);                                      \
-    if (!tried) return ::corral::Fail(std::move(tried).error());       \
-    ::corral::detail::ValueOf(std::move(tried));                       \
+#define CORRAL_TRY_AS(tried, ...)                                \
+  __extension__({                                                \
+    auto&& tried = (__VA_ARGS__);                                \
+    if (!tried) return ::corral::Fail(std::move(tried).error()); \
+    ::corral::detail::ValueOf(std::move(tried));                 \
   })
 
 #endif  // CORRAL_BASE_ERRORS_H_
