@@ -70,16 +70,19 @@ Result<Tree::Node> Tree::LocateDirectory(Inode inode) const {
 Result<Tree::Entry> Tree::LocateEntry(Inode directory, std::string_view name) const {
   if (!directory.is_directory()) return Fail(ENOTDIR, "inode {:#x} is a file", directory.number);
   auto found = TRY(registry_.Lookup(directory.cgroup(), name));
-  const auto parent = TRY(NodeIn(std::move(found.parent), directory));
-  if (name.size() > parent.dialect.max_name) {
-    return Entry{parent, Fail(ENAMETOOLONG, "a name of {} bytes", name.size())};
-  }
-  if (const auto row = files_.Find(name, parent.cgroup.facts)) {
-    return Entry{parent, NodeIn(parent.cgroup, Inode::File(parent.cgroup.id, *row))};
-  }
-  if (!found.child) return Entry{parent, Fail(ENOENT, "nothing is named '{}'", name)};
-  const Inode inode = Inode::Directory(found.child->id);
-  return Entry{parent, NodeIn(*std::move(found.child), inode)};
+  auto parent = TRY(NodeIn(std::move(found.parent), directory));
+  auto node = [&]() -> Result<Node> {
+    if (name.size() > parent.dialect.max_name) {
+      return Fail(ENAMETOOLONG, "a name of {} bytes", name.size());
+    }
+    if (const auto row = files_.Find(name, parent.cgroup.facts)) {
+      return NodeIn(parent.cgroup, Inode::File(parent.cgroup.id, *row));
+    }
+    if (!found.child) return Fail(ENOENT, "nothing is named '{}'", name);
+    const Inode inode = Inode::Directory(found.child->id);
+    return NodeIn(*std::move(found.child), inode);
+  }();
+  return Entry{std::move(parent), std::move(node)};
 }
 
 // ---- attributes
