@@ -9,13 +9,14 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/pid_namespace.h"
 #include "cli/target.h"
 #include "client/client.h"
-#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {
@@ -53,27 +54,26 @@ int Attach(const Context& context, const AttachOptions& options) {
   if (auto host = CheckPidNamespace("attach"); !host) return Complain(host.error());
   auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Complain(client.error());
-  auto group = CallOn(*client, {{"op", "info"}}, options.path);
+  auto group = CallOn(*client, wire::Info(), options.path);
   if (!group) return Complain(group.error());
 
   json attached = json::array();
   json failed = json::array();
   for (const pid_t tid : *tids) {
-    auto done = client->Call({{"op", "attach"},
-                              {"id", Number(*group, "id")},
-                              {"tid", tid},
-                              {"process", options.process}});
+    auto done = client->Call(wire::Attach{.group = wire::GroupName::Id(group->id),
+                                          .tid = static_cast<std::uint64_t>(tid),
+                                          .process = options.process});
     if (!done && IsConnectionLost(done.error())) return Complain(done.error());
     if (done) {
       attached.push_back(tid);
       continue;
     }
     Say(fmt::format("{} {} is not in {}: {}", options.process ? "process" : "task", tid,
-                    Shown(*group, "path"), done.error().message));
+                    Printable(group->path), done.error().message));
     failed.push_back({{"tid", tid}, {"errno", done.error().code}, {"error", done.error().message}});
   }
   if (context.json) {
-    PrintJson({{"path", group->value("path", "")}, {"attached", attached}, {"failed", failed}});
+    PrintJson({{"path", JsonOf(group->path)}, {"attached", attached}, {"failed", failed}});
   }
   return failed.empty() ? kOk : kFailed;
 }
@@ -124,7 +124,8 @@ int Exec(const Context& context, const std::string& path, const std::vector<std:
   if (const int error = LookForCommand(command[0])) return CannotExec(command[0], error);
   auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return refuse(client.error());
-  auto moved = CallOn(*client, {{"op", "attach"}, {"tid", ::getpid()}, {"process", true}}, path);
+  const wire::Attach ask{.tid = static_cast<std::uint64_t>(::getpid()), .process = true};
+  auto moved = CallOn(*client, ask, path);
   if (!moved) return refuse(moved.error());
 
   std::vector<char*> argv;

@@ -5,17 +5,15 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/target.h"
 #include "client/client.h"
-#include "wire/bytes.h"
 #include "wire/instance.h"
 
 namespace corral::cli {
 namespace {
-
-using nlohmann::json;
 
 // Offers only what begins with `word`, and what a line can hold.
 class Candidates {
@@ -103,17 +101,17 @@ void OfferGroups(const std::string& instance, Candidates& candidates) {
   if (!client) return;
   const auto typed = SplitHierarchyPath(candidates.word());
   if (!typed) {
-    auto status = client->Call({{"op", "status"}});
+    const auto status = client->Call(wire::Status());
     if (!status) return;
-    for (const json& one : List(*status, "hierarchies")) {
-      candidates.Offer(Text(one, "name") + ":/", "hierarchy");
+    for (const wire::Status::Hierarchy& one : status->hierarchies) {
+      candidates.Offer(one.name + ":/", "hierarchy");
     }
     return;
   }
   const std::string parent = typed->path.substr(0, typed->path.rfind('/') + 1);
   candidates.Also("none");
-  const json request = {{"op", "tree"}, {"depth", 1}};
-  auto answer = ListOn(*client, request, typed->hierarchy + ":" + parent);
+  const wire::Tree children{.depth = 1};
+  const auto answer = ListOn(*client, children, typed->hierarchy + ":" + parent);
   if (!answer) return;
   for (std::size_t i = 1; i < answer->listing.size(); ++i) {
     const Listing::Group& child = answer->listing[i];

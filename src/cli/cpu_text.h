@@ -2,23 +2,25 @@
 #ifndef CORRAL_CLI_CPU_TEXT_H_
 #define CORRAL_CLI_CPU_TEXT_H_
 
-#include <nlohmann/json.hpp>
+#include <fmt/format.h>
+
+#include <cstdint>
 #include <string>
 
-#include "cli/output.h"
+#include "wire/messages.h"
 
 namespace corral::cli {
 
 // "0.002 s", "1.234 s", "75.1 s"
-inline std::string SecondsText(std::int64_t ns) {
+inline std::string SecondsText(std::uint64_t ns) {
   const double seconds = static_cast<double>(ns) / 1e9;
   return fmt::format("{:.{}f} s", seconds, seconds < 60 ? 3 : 1);
 }
 
-// Of a `cpu` object of the daemon: "1.234 s (user 1.100 s, system 0.130 s)"
-inline std::string CpuText(const nlohmann::json& cpu) {
-  return fmt::format("{} (user {}, system {})", SecondsText(Number(cpu, "total_ns")),
-                     SecondsText(Number(cpu, "user_ns")), SecondsText(Number(cpu, "system_ns")));
+// "1.234 s (user 1.100 s, system 0.130 s)"
+inline std::string CpuText(const wire::Cpu& cpu) {
+  return fmt::format("{} (user {}, system {})", SecondsText(cpu.total_ns), SecondsText(cpu.user_ns),
+                     SecondsText(cpu.system_ns));
 }
 
 }  // namespace corral::cli

@@ -5,35 +5,34 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/errors.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "client/client.h"
 #include "client/start_daemon.h"
-#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {
 
 using nlohmann::json;
 
-Result<json> Ask(const Context& context, const json& request) {
+template <Operation Ask>
+Result<typename Ask::Answer> AskDaemon(const Context& context, const Ask& ask) {
   auto client = TRY(Client::ConnectOrRecover(context.instance));
-  auto answer = client.Call(request);
-  if (answer) answer->erase("ok");
-  return answer;
+  return client.Call(ask);
 }
 
 // "name 3, other 1": the counts that are not 0, or `none`.
 std::string NonZero(const json& counts) {
   std::string text;
-  if (!counts.is_object()) return "none";
   for (const auto& [name, value] : counts.items()) {
-    if (!value.is_number() || value == 0) continue;
+    if (value == 0) continue;
     if (!text.empty()) text += ", ";
     text += fmt::format("{} {}", name, value.get<std::int64_t>());
   }
@@ -41,12 +40,11 @@ std::string NonZero(const json& counts) {
 }
 
 // The counts, and how many run now where some do.
-std::string AgentsLine(json agents) {
-  const auto running = Number(agents, "running");
-  const auto limit = Number(agents, "limit");
-  for (const char* now : {"running", "limit", "waiting"}) agents.erase(now);
-  if (running == 0) return NonZero(agents);
-  return fmt::format("{}; {} of at most {} run now", NonZero(agents), running, limit);
+std::string AgentsLine(const wire::Status::Agents& agents) {
+  json counts = JsonOf(agents);
+  for (const char* now : {"running", "limit", "waiting"}) counts.erase(now);
+  if (agents.running == 0) return NonZero(counts);
+  return fmt::format("{}; {} of at most {} run now", NonZero(counts), agents.running, agents.limit);
 }
 
 // That one runs already is as good, unless it would have to load something.
@@ -55,7 +53,7 @@ int Start(const Context& context, const std::vector<std::string>& options) {
   const bool runs = other.has_value();
   if (!runs && other.error().code == ETIMEDOUT) return Complain(other.error());
   if (runs) {  // one that hangs is not as good
-    if (auto alive = other->Call({{"op", "ping"}}); !alive) return Complain(alive.error());
+    if (auto alive = other->Call(wire::Ping()); !alive) return Complain(alive.error());
   }
   if (runs && !options.empty()) {
     return Complain({EALREADY, fmt::format("a daemon runs already for instance {}; it has its "
@@ -72,68 +70,62 @@ int Start(const Context& context, const std::vector<std::string>& options) {
   return kOk;
 }
 
+// One line of a status: what it is, and what it is like.
+void PrintFact(std::string_view name, std::string_view text) {
+  Print(fmt::format("{:<21} {}", name, text));
+}
+
+void PrintStatus(const wire::Status::Answer& status) {
+  for (const wire::Status::Health& entry : status.health) {
+    PrintFact("NOT WELL", Printable(entry.name) + ": " + Printable(entry.text));
+  }
+  if (!status.health.empty()) Print("");
+  PrintFact("instance", Printable(status.instance));
+  PrintFact("daemon",
+            fmt::format("pid {}, version {}", status.daemon_pid, Printable(status.version)));
+  PrintFact("tracker",
+            fmt::format("{}, tids below {}", Printable(status.tracker), status.tid_capacity));
+  for (const wire::Status::Plugin& plugin : status.plugins) {
+    PrintFact("plug-in", Printable(plugin.subsystem) + ", " + Printable(plugin.file));
+  }
+  PrintFact("css_sets", std::to_string(status.css_sets));
+  PrintFact("notifications waiting", std::to_string(status.pending_notifications));
+  PrintFact("release agents", AgentsLine(status.agents));
+  PrintFact("missed by hooks", NonZero(JsonOf(status.misses)));
+  Print("");
+  Table table({"ID", "HIERARCHY", "GROUPS", "MOUNTS", "AGENT", "OPTIONS"});
+  for (const wire::Status::Hierarchy& one : status.hierarchies) {
+    table.Add({std::to_string(one.id), Printable(one.name), std::to_string(one.cgroups),
+               std::to_string(one.mounts),
+               one.release_agent.empty() ? "-" : Printable(one.release_agent), one.options});
+  }
+  table.Print();
+}
+
 // What is not well comes first, and decides how the command ends.
 int Status(const Context& context, bool acknowledge) {
   if (acknowledge) {
-    if (auto done = Ask(context, {{"op", "acknowledge"}}); !done) return Complain(done.error());
+    if (auto done = AskDaemon(context, wire::Acknowledge()); !done) return Complain(done.error());
   }
-  auto status = Ask(context, {{"op", "status"}});
+  const auto status = AskDaemon(context, wire::Status());
   if (!status) return Complain(status.error());
-  const json& health = List(*status, "health");
-  const int end = health.empty() ? kOk : kFailed;
-  if (context.json) {
-    PrintJson(*status);
-    return end;
-  }
-  for (const json& entry : health) {
-    std::printf("NOT WELL              %s: %s\n", Shown(entry, "name").c_str(),
-                Shown(entry, "text").c_str());
-  }
-  if (!health.empty()) std::puts("");
-  const json none = json::object();
-  std::printf("instance              %s\n", Shown(*status, "instance").c_str());
-  std::printf("daemon                pid %lld, version %s\n",
-              static_cast<long long>(Number(*status, "daemon_pid")),
-              Shown(*status, "version").c_str());
-  std::printf("tracker               %s, tids below %lld\n", Shown(*status, "tracker").c_str(),
-              static_cast<long long>(Number(*status, "tid_capacity")));
-  for (const json& plugin : List(*status, "plugins")) {
-    std::printf("plug-in               %s, %s\n", Shown(plugin, "subsystem").c_str(),
-                Shown(plugin, "file").c_str());
-  }
-  std::printf("css_sets              %lld\n", static_cast<long long>(Number(*status, "css_sets")));
-  std::printf("notifications waiting %lld\n",
-              static_cast<long long>(Number(*status, "pending_notifications")));
-  std::printf("release agents        %s\n", AgentsLine(status->value("agents", none)).c_str());
-  std::printf("missed by hooks       %s\n\n", NonZero(status->value("misses", none)).c_str());
-
-  Table table({"ID", "HIERARCHY", "GROUPS", "MOUNTS", "AGENT", "OPTIONS"});
-  for (const json& hierarchy : List(*status, "hierarchies")) {
-    const json& mounts = hierarchy.value("mounts", json(0));
-    const std::string agent = Shown(hierarchy, "release_agent");
-    table.Add({std::to_string(Number(hierarchy, "id")), Shown(hierarchy, "name"),
-               std::to_string(Number(hierarchy, "cgroups")),
-               std::to_string(mounts.is_array() ? mounts.size() : mounts.get<std::size_t>()),
-               agent.empty() ? "-" : agent, Text(hierarchy, "options")});
-  }
-  table.Print();
+  const int end = status->health.empty() ? kOk : kFailed;
+  context.json ? PrintJson(JsonOf(*status)) : PrintStatus(*status);
   return end;
 }
 
 int Audit(const Context& context) {
-  auto audit = Ask(context, {{"op", "audit"}});
+  const auto audit = AskDaemon(context, wire::Audit());
   if (!audit) return Complain(audit.error());
-  const json& differences = List(*audit, "differences");
+  const std::vector<std::string>& differences = audit->differences;
   if (context.json) {
-    PrintJson(*audit);
+    PrintJson(JsonOf(*audit));
   } else {
-    std::printf("tasks        %lld\n", static_cast<long long>(Number(*audit, "tasks")));
-    std::printf("tracked      %lld\n", static_cast<long long>(Number(*audit, "tracked")));
-    std::printf("groups       %lld\n", static_cast<long long>(Number(*audit, "cgroups_checked")));
-    std::printf("differences  %zu\n", differences.size());
-    for (const json& one : differences) {
-      Print("  " + (one.is_string() ? FromJsonText(one.get<std::string>()) : one.dump()));
-    }
+    Print(fmt::format("tasks        {}", audit->tasks));
+    Print(fmt::format("tracked      {}", audit->tracked));
+    Print(fmt::format("groups       {}", audit->cgroups_checked));
+    Print(fmt::format("differences  {}", differences.size()));
+    for (const std::string& one : differences) Print("  " + one);
   }
   return differences.empty() ? kOk : kFailed;
 }
@@ -145,7 +137,7 @@ int Shutdown(const Context& context, bool force) {
     return kOk;
   }
   if (!client) return Complain(client.error());
-  auto answer = client->Call({{"op", "shutdown"}, {"force", force}});
+  auto answer = client->Call(wire::Shutdown{.force = force});
   if (!answer) return Complain(answer.error());
   if (auto ended = client->WaitForClose(); !ended) return Complain(ended.error());
   if (context.json) PrintJson({{"instance", context.instance}});

@@ -1,6 +1,7 @@
 // corral doctor: works without a daemon.
 #include <cerrno>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "cli/command.h"
 #include "cli/doctor_checks.h"
@@ -25,7 +26,7 @@ const char* Word(Health health) {
 int Doctor(const Context& context) {
   Facts facts{.status = std::nullopt, .instance = context.instance};
   auto client = Client::Connect(context.instance);
-  auto status = client ? client->Call({{"op", "status"}}) : Fail(client.error());
+  auto status = client ? client->Call(wire::Status()) : Fail(client.error());
   if (status) {
     facts.status = *std::move(status);
   } else {

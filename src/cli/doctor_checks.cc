@@ -17,6 +17,7 @@
 
 #include "base/fd.h"
 #include "base/security_modules.h"
+#include "base/text.h"
 #include "cli/output.h"
 #include "cli/pid_namespace.h"
 #include "client/lock_owner.h"
@@ -82,7 +83,7 @@ Finding Hooks(const Facts& facts) {
   if (!facts.status)
     return {kUnknown,
             "tried when the daemon starts (tp_btf); none runs for instance " + facts.instance};
-  const std::string tracker = Shown(*facts.status, "tracker");
+  const std::string tracker = Printable(facts.status->tracker);
   if (tracker == "bpf") return {kOk, "the daemon tracks with tracker bpf"};
   return {kDegraded,
           fmt::format("the daemon tracks with tracker {}, not with the kernel's hooks", tracker)};
@@ -91,14 +92,13 @@ Finding Hooks(const Facts& facts) {
 Finding HiddenProcesses(const Facts& facts) {
   if (!facts.status)
     return {kUnknown, "seen when the daemon starts; none runs for instance " + facts.instance};
-  const auto hidden = facts.status->value("hidden_processes", std::vector<long>());
+  const auto& hidden = facts.status->hidden_processes;
   if (hidden.empty()) return {kOk, "the kernel shows every task to its tracing"};
   return {kDegraded,
           fmt::format("the kernel keeps process {} from its tracing: what such a process starts is "
                       "in the root of every hierarchy, known from its exec or first fork on ({} so "
                       "far; expected here, not trouble)",
-                      fmt::join(hidden, ", "),
-                      facts.status->value("misses", nlohmann::json::object()).value("hidden", 0l))};
+                      fmt::join(hidden, ", "), facts.status->misses.hidden)};
 }
 
 Finding FuseDevice(const Facts&) {
@@ -147,10 +147,9 @@ Finding Lsm(const Facts&) {
 // What the daemon found when there was a limit; before, what is to be expected.
 Finding TaskLimits(const Facts& facts) {
   std::string are;
-  if (facts.status && facts.status->contains("births_beyond_limits")) {
-    const auto& births = facts.status->at("births_beyond_limits");
-    are = Shown(births, "are");
-    if (const auto escaped = Number(births, "let_through")) {
+  if (facts.status) {
+    are = facts.status->births_beyond_limits.are;
+    if (const auto escaped = facts.status->births_beyond_limits.let_through) {
       return {kDegraded, fmt::format("{} births beyond numtasks.max were not stopped", escaped)};
     }
   }
@@ -193,7 +192,7 @@ Finding PidMax(const Facts& facts) {
   if (!facts.status)
     return {kUnknown,
             fmt::format("pid_max is {}; compared with a running daemon's table", pid_max)};
-  const auto capacity = Number(*facts.status, "tid_capacity");
+  const auto capacity = static_cast<long>(facts.status->tid_capacity);
   if (pid_max <= capacity) return {kOk, fmt::format("pid_max {}, table for {}", pid_max, capacity)};
   return {
       kDegraded,
@@ -206,7 +205,7 @@ Finding CrashSurvival(const Facts& facts) {
   if (!facts.status)
     return {kUnknown,
             "tried when the daemon starts (pins); none runs for instance " + facts.instance};
-  const std::string why = Shown(*facts.status, "not_kept");
+  const std::string why = Printable(facts.status->not_kept);
   if (why.empty()) {
     return {kOk,
             "groups and notifications do; mounts have to be made again, settings of subsystems "
@@ -225,25 +224,26 @@ Finding Daemon(const Facts& facts) {
   return {kUnknown, "none runs for instance " + facts.instance};
 }
 
-std::string Texts(const nlohmann::json& list) {
+template <typename Entry>
+std::string Texts(const std::vector<Entry>& list) {
   std::string all;
-  for (const auto& entry : list) {
-    all += fmt::format("{}{}: {}", all.empty() ? "" : "; ", Shown(entry, "name"),
-                       Shown(entry, "text"));
+  for (const Entry& entry : list) {
+    all += fmt::format("{}{}: {}", all.empty() ? "" : "; ", Printable(entry.name),
+                       Printable(entry.text));
   }
   return all;
 }
 
 Finding InstanceHealth(const Facts& facts) {
   if (!facts.status) return {kUnknown, "asked of the daemon; none answers"};
-  const auto& health = List(*facts.status, "health");
+  const auto& health = facts.status->health;
   if (health.empty()) return {kOk, "nothing is wrong with the instance"};
   return {kDegraded, Texts(health)};
 }
 
 Finding LeftBehind(const Facts& facts) {
   if (!facts.status) return {kUnknown, "seen when the daemon starts; none answers"};
-  const auto& kept = List(*facts.status, "surroundings");
+  const auto& kept = facts.status->surroundings;
   if (kept.empty()) return {kOk, "the daemon has nothing left of who started it"};
   return {kDegraded, "the daemon could not leave what it was started in: " + Texts(kept)};
 }

@@ -2,10 +2,11 @@
 #ifndef CORRAL_CLI_DOCTOR_CHECKS_H_
 #define CORRAL_CLI_DOCTOR_CHECKS_H_
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <string>
+
+#include "wire/messages.h"
 
 namespace corral::cli {
 
@@ -19,7 +20,7 @@ struct Finding {
 
 // What was found out before: the daemon's status, if one runs.
 struct Facts {
-  std::optional<nlohmann::json> status;
+  std::optional<wire::Status::Answer> status;
   std::string instance;
   std::string no_status = "";  // why there is none
 };

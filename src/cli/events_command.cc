@@ -3,13 +3,15 @@
 #include <chrono>
 #include <ctime>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
 
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/hang_watch.h"
 #include "cli/output.h"
 #include "cli/target.h"
 #include "client/client.h"
-#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {
@@ -36,63 +38,65 @@ std::string TimeText(std::int64_t us, bool for_people) {
   return fmt::format("{}.{:06}{}", text, us % 1'000'000, for_people ? "" : "Z");
 }
 
-std::string WordOf(const json& event) {
-  const std::string kind = Text(event, "event");
-  if (kind == "populated") return Flag(event, "populated") ? "populated" : "empty";
-  return kind;
+std::string WordOf(const wire::Event& event) {
+  return event.event == "populated" && !event.populated.value_or(false) ? "empty" : event.event;
 }
 
-std::string About(const json& event) {
-  if (event.contains("lost")) {
-    return Counted(static_cast<std::size_t>(Number(event, "lost")), "event", "events") +
+// HIERARCHY:/path. Nothing: it is too long to be told.
+std::optional<std::string> GroupOf(const wire::Event& event) {
+  if (!event.path) return std::nullopt;
+  return event.hierarchy + ":" + *event.path;
+}
+
+std::string About(const wire::Event& event) {
+  if (event.lost) {
+    return Counted(*event.lost, "event", "events") +
            " did not fit: they came faster than they were read";
   }
-  std::string about = event.contains("group") && !event["group"].is_null()
-                          ? Shown(event, "group")
-                          : fmt::format("group {} of {}, whose path is too long to be told",
-                                        Number(event, "id"), Shown(event, "hierarchy"));
-  const std::string agent = Shown(event, "agent");
-  return agent.empty() ? about : about + "  agent " + agent;
+  const auto group = GroupOf(event);
+  const std::string about = group ? Printable(*group)
+                                  : fmt::format("group {} of {}, whose path is too long to be told",
+                                                event.id, Printable(event.hierarchy));
+  return event.agent ? about + "  agent " + Printable(*event.agent) : about;
 }
 
-void PrintEvent(const Context& context, json event) {
-  const std::int64_t us = Number(event, "time_us");
-  if (event.contains("path")) {
-    event["group"] = event["path"].is_string()
-                         ? json(event.value("hierarchy", "") + ":" + event.value("path", ""))
-                         : json(nullptr);
-  }
-  if (!context.json) {
-    Print(fmt::format("{}  {:<10}  {}", TimeText(us, true), WordOf(event), About(event)));
-    std::fflush(stdout);
-    return;
-  }
-  event.erase("time_us");
-  event["time"] = TimeText(us, false);
-  PrintJsonLine(stdout, event);
+void PrintLine(std::int64_t time_us, const std::string& word, const std::string& about) {
+  Print(fmt::format("{}  {:<10}  {}", TimeText(time_us, true), word, about));
+  std::fflush(stdout);
+}
+
+void PrintEvent(const Context& context, const wire::Event& event) {
+  if (!context.json) return PrintLine(event.time_us, WordOf(event), About(event));
+  json line = JsonOf(event);
+  line.erase("time_us");
+  line["time"] = TimeText(event.time_us, false);
+  if (!event.lost) line["group"] = JsonOf(GroupOf(event));
+  PrintJsonLine(stdout, line);
 }
 
 // The first line: nothing that happens from here on is missed.
-void PrintSubscribed(const Context& context, const json& answer) {
-  json first = {{"event", "subscribed"}, {"time_us", NowUs()}};
-  first["group"] = answer.contains("path") ? answer["path"] : json("all hierarchies");
-  PrintEvent(context, std::move(first));
+void PrintSubscribed(const Context& context, const wire::Subscribe::Answer& answer) {
+  const std::int64_t now = NowUs();
+  const std::string group = answer.path.value_or("all hierarchies");
+  if (!context.json) return PrintLine(now, "subscribed", Printable(group));
+  PrintJsonLine(
+      stdout, {{"event", "subscribed"}, {"time", TimeText(now, false)}, {"group", JsonOf(group)}});
 }
 
-int Follow(const Context& context, const EventsOptions& options, Client& client, std::int64_t top) {
+int Follow(const Context& context, const EventsOptions& options, Client& client,
+           std::optional<std::uint64_t> top) {
   for (std::size_t told = 0;;) {
-    auto sent = client.Send({{"op", "events"}});
-    auto answer = sent ? AwaitAnswer(client) : Result<json>(Fail(sent.error()));
+    auto answer = CallAndWait(client, wire::Events());
     if (!answer && (IsConnectionLost(answer.error()) || answer.error().code == ESHUTDOWN)) {
       Say("the daemon has ended");
       return kNoDaemon;
     }
     if (!answer) return Complain(answer.error());
-    for (const json& event : List(*answer, "events")) {
+    for (const wire::Event& event : answer->events) {
       PrintEvent(context, event);
       // Nothing can happen any more to a group that is gone.
-      if (WordOf(event) == "removed" && Number(event, "id") == top) return kOk;
-      if (!event.contains("lost") && ++told == options.count) return kOk;
+      if (event.event == "removed" && event.id == top) return kOk;
+      if (!event.lost && ++told == options.count) return kOk;
     }
   }
 }
@@ -100,12 +104,11 @@ int Follow(const Context& context, const EventsOptions& options, Client& client,
 int Events(const Context& context, const EventsOptions& options) {
   auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Complain(client.error());
-  const json request = {{"op", "subscribe"}};
-  auto subscribed =
-      options.path.empty() ? client->Call(request) : CallOn(*client, request, options.path);
+  const wire::Subscribe ask;
+  auto subscribed = options.path.empty() ? client->Call(ask) : CallOn(*client, ask, options.path);
   if (!subscribed) return Complain(subscribed.error());
   PrintSubscribed(context, *subscribed);
-  return Follow(context, options, *client, subscribed->value("id", std::int64_t{-1}));
+  return Follow(context, options, *client, subscribed->id);
 }
 
 }  // namespace

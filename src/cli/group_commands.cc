@@ -1,14 +1,15 @@
 // corral mkdir, corral kill, corral rm
 #include <cerrno>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <vector>
 
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/kill_group.h"
 #include "cli/output.h"
 #include "cli/target.h"
 #include "client/client.h"
-#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {
@@ -20,21 +21,21 @@ using nlohmann::json;
 int Kill(const Context& context, const std::string& path) {
   auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Complain(client.error());
-  auto group = CallOn(*client, {{"op", "info"}}, path);
+  auto group = CallOn(*client, wire::Info(), path);
   if (!group) return Complain(group.error());
-  auto killed = KillGroup(*client, static_cast<std::uint64_t>(Number(*group, "id")));
+  auto killed = KillGroup(*client, group->id);
   if (!killed) return Complain(killed.error());
   if (context.json) {
     json victims = json::array();
     for (const Victim& victim : *killed) {
       victims.push_back({{"pid", victim.pid}, {"command", victim.command}});
     }
-    PrintJson({{"path", group->value("path", "")}, {"killed", victims}});
+    PrintJson({{"path", JsonOf(group->path)}, {"killed", victims}});
   } else if (killed->empty()) {
-    Print(fmt::format("nothing to kill in {}", Shown(*group, "path")));
+    Print(fmt::format("nothing to kill in {}", Printable(group->path)));
   } else {
     Print(fmt::format("killed {} in {}: {}", Counted(killed->size(), "process", "processes"),
-                      Shown(*group, "path"), NamesOf(*killed)));
+                      Printable(group->path), NamesOf(*killed)));
   }
   return kOk;
 }
@@ -80,7 +81,7 @@ std::vector<std::size_t> LeavesFirst(const Listing& groups) {
 int Rm(const Context& context, const std::string& path, bool recursive) {
   auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Complain(client.error());
-  auto answer = ListOn(*client, {{"op", "tree"}}, path);
+  auto answer = ListOn(*client, wire::Tree(), path);
   if (!answer) return Complain(answer.error());
   const Listing& groups = answer->listing;
   if (groups.size() == 0) return Complain({ENOENT, Printable(path) + " is gone"});
@@ -88,7 +89,7 @@ int Rm(const Context& context, const std::string& path, bool recursive) {
   const std::vector<std::size_t> order = LeavesFirst(groups);
   std::size_t removed = 0;
   for (const std::size_t i : order) {
-    auto done = client->Call({{"op", "rmdir"}, {"id", groups[i].id}});
+    auto done = client->Call(wire::Rmdir{.group = wire::GroupName::Id(groups[i].id)});
     if (!done && done.error().code == EBUSY) {  // somebody came after we had looked
       return Complain(
           {EBUSY, fmt::format("{0} is in use by now ({1} removed); see `corral why {0}`",
@@ -103,8 +104,9 @@ int Rm(const Context& context, const std::string& path, bool recursive) {
   JsonWriter out;
   out.Begin("removed");
   for (const std::size_t i : order) {
-    const auto its = groups.PathOf(i);
-    out.Item(its ? json(ToJsonText(groups.HierarchyOf(i) + ":" + *its)) : json(nullptr));
+    auto its = groups.PathOf(i);
+    if (its) its->insert(0, groups.HierarchyOf(i) + ":");
+    out.Item(JsonOf(its));
   }
   out.End();
   return kOk;
@@ -125,13 +127,13 @@ int Mkdir(const Context& context, const std::string& text) {
   }
   auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Complain(client.error());
-  auto made = CallOn(*client, {{"op", "mkdir"}, {"name", ToJsonText(split->path.substr(begin))}},
-                     split->hierarchy + ":/");
+  const wire::Mkdir ask{.name = split->path.substr(begin)};
+  auto made = CallOn(*client, ask, split->hierarchy + ":/");
   if (!made) return Complain(made.error());
-  if (!Flag(*made, "created")) {
-    return Complain({EEXIST, Shown(*made, "path") + " is there already"});
+  if (!made->created) {
+    return Complain({EEXIST, Printable(made->path) + " is there already"});
   }
-  if (context.json) PrintJson({{"path", made->value("path", "")}});
+  if (context.json) PrintJson({{"path", JsonOf(made->path)}});
   return kOk;
 }
 

@@ -14,12 +14,12 @@ void HangWatch::Look() {
   Say(alive ? "the daemon answers again" : alive.error().message + "; still waiting");
 }
 
-Result<nlohmann::json> AwaitAnswer(Client& client) {
+void AwaitAnswer(Client& client) {
   HangWatch watch(client);
   for (;;) {
     pollfd ready = {.fd = client.socket(), .events = POLLIN, .revents = 0};
     const int polled = ::poll(&ready, 1, static_cast<int>(HangWatch::kPause.count()));
-    if (polled > 0) return client.Answer();
+    if (polled > 0) return;
     if (polled == 0) watch.Look();
   }
 }

@@ -6,8 +6,6 @@
 #ifndef CORRAL_CLI_HANG_WATCH_H_
 #define CORRAL_CLI_HANG_WATCH_H_
 
-#include <nlohmann/json.hpp>
-
 #include "client/client.h"
 
 namespace corral::cli {
@@ -26,8 +24,16 @@ class HangWatch {
   bool told_ = false;
 };
 
-// The answer to a request that was sent, however long it takes.
-Result<nlohmann::json> AwaitAnswer(Client& client);
+// Until there is an answer to a request that was sent, however long it takes.
+void AwaitAnswer(Client& client);
+
+// Sends one and takes the answer, however long it takes.
+template <Operation Ask>
+Result<typename Ask::Answer> CallAndWait(Client& client, const Ask& ask) {
+  if (auto sent = client.Send(ask); !sent) return Fail(sent.error());
+  AwaitAnswer(client);
+  return client.Answer<Ask>();
+}
 
 }  // namespace corral::cli
 

@@ -3,27 +3,24 @@
 #include <map>
 
 #include "base/errors.h"
-#include "cli/output.h"
-#include "cli/target.h"
 #include "cli/task_info.h"
 
 namespace corral::cli {
 
-using nlohmann::json;
+using wire::GroupName;
 
 Result<std::vector<Victim>> KillGroup(Client& client, std::uint64_t group) {
   // Names first: who is killed has none any more.
-  auto before = TRY(ListAll(client, {{"op", "tasks"}, {"id", group}, {"subtree", true}}));
+  const auto before = TRY(client.List(wire::Tasks{.group = GroupName::Id(group), .subtree = true}));
   std::map<pid_t, std::string> commands;
   for (const Listing::Task& task : before.listing.tasks()) {
     const auto pid = static_cast<pid_t>(task.tgid);
     if (!commands.contains(pid)) commands[pid] = CommandName(pid);
   }
-  auto killed = client.Call({{"op", "kill"}, {"id", group}});
-  if (!killed) return Fail(killed.error());
+  const auto answer = TRY(client.Call(wire::Kill{.group = GroupName::Id(group)}));
   std::vector<Victim> victims;
-  for (const json& one : List(*killed, "killed")) {
-    const auto pid = one.get<pid_t>();
+  for (const std::uint64_t one : answer.killed) {
+    const auto pid = static_cast<pid_t>(one);
     victims.push_back({pid, commands.contains(pid) ? commands[pid] : "?"});
   }
   return victims;

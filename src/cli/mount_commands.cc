@@ -4,13 +4,14 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "client/client.h"
 #include "client/patient.h"
 #include "client/place_mount.h"
-#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {
@@ -23,7 +24,7 @@ int Mount(const Context& context, const MountRequest& request) {
   auto mounted = MountOn(*client, request);
   if (!mounted) return Complain(mounted.error());
   if (context.json) {
-    PrintJson({{"hierarchy", *mounted}, {"dir", ToJsonText(request.dir)}});
+    PrintJson({{"hierarchy", JsonOf(*mounted)}, {"dir", JsonOf(request.dir)}});
   }
   return kOk;
 }
@@ -50,7 +51,7 @@ int Umount(const Context& context, const std::string& dir, bool lazy) {
                             "and ends it later",
                             Printable(dir)));
   }
-  if (context.json) PrintJson({{"dir", ToJsonText(dir)}});
+  if (context.json) PrintJson({{"dir", JsonOf(dir)}});
   return kOk;
 }
 

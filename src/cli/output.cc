@@ -2,8 +2,11 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "wire/bytes.h"
+#include "wire/codec.h"
 
 namespace corral::cli {
 namespace {
@@ -70,6 +73,16 @@ int Complain(const Error& error) {
 
 void PrintJson(const nlohmann::json& value) { std::puts(JsonLine(value, 2).c_str()); }
 
+nlohmann::json JsonOf(wire::AnyMessage message) {
+  nlohmann::json object = nlohmann::json::object();
+  wire::Write(message, object);
+  return object;
+}
+
+nlohmann::json JsonOf(const std::optional<std::string>& bytes) {
+  return bytes ? nlohmann::json(ToJsonText(*bytes)) : nlohmann::json(nullptr);
+}
+
 std::string JsonText(const nlohmann::json& value) { return JsonLine(value, -1); }
 
 void JsonWriter::Put(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
@@ -92,6 +105,8 @@ void JsonWriter::Begin(const char* list) {
   closing_ += ']';
   first_ = true;
 }
+
+void JsonWriter::Item(const nlohmann::json& item) { ItemText(JsonText(item)); }
 
 void JsonWriter::ItemText(std::string_view text) {
   Next();
@@ -122,31 +137,6 @@ JsonWriter::~JsonWriter() { Put("\n}\n"); }
 void PrintJsonLine(std::FILE* to, const nlohmann::json& value) {
   std::fprintf(to, "%s\n", JsonLine(value, -1).c_str());
   std::fflush(to);
-}
-
-std::string Text(const nlohmann::json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? FromJsonText(found->get<std::string>()) : "";
-}
-
-std::string Shown(const nlohmann::json& object, const char* key) {
-  return Printable(Text(object, key));
-}
-
-std::int64_t Number(const nlohmann::json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_number() ? found->get<std::int64_t>() : 0;
-}
-
-bool Flag(const nlohmann::json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_boolean() && found->get<bool>();
-}
-
-const nlohmann::json& List(const nlohmann::json& object, const char* key) {
-  static const nlohmann::json kEmpty = nlohmann::json::array();
-  const auto found = object.find(key);
-  return found != object.end() && found->is_array() ? *found : kEmpty;
 }
 
 std::string Counted(std::size_t count, std::string_view one, std::string_view many) {

@@ -9,8 +9,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/cpu_text.h"
 #include "cli/hang_watch.h"
@@ -20,7 +22,6 @@
 #include "cli/run_signals.h"
 #include "client/client.h"
 #include "client/forked_command.h"
-#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {
@@ -45,7 +46,7 @@ class Run {
  public:
   Run(const Context& context, const RunOptions& options, Client client, RunGroup group)
       : context_(context), options_(options), client_(std::move(client)), group_(std::move(group)) {
-    summary_["group"] = ToJsonText(group_.name());
+    summary_["group"] = JsonOf(group_.name());
   }
 
   int Execute();
@@ -151,7 +152,7 @@ int Run::WaitForRest() {
     if (polled == 0) watch.Look();
     if (polled <= 0) continue;
     if (ready[0].revents != 0) {
-      auto answer = client_.Answer();
+      auto answer = client_.Answer<wire::Wait>();
       if (!answer && answer.error().code != ENOENT && answer.error().code != ENODEV) {
         Unkept("no longer waiting for", answer.error());
       }
@@ -180,21 +181,22 @@ void Run::OpenBill() {
 // Once every dead task is charged in full.
 void Run::PresentBill() {
   if (!billed_) return;
-  auto bill = client_.Call({{"op", "bill"}, {"settle", true}});
+  auto bill = client_.Call(wire::Bill{.settle = true});
   if (!bill) {
     if (options_.bill) Say(fmt::format("no CPU bill: {}", bill.error().message));
     return;
   }
-  const json cpu = bill->value("cpu", json::object());
-  const std::int64_t uncharged = Number(*bill, "uncharged_tasks");
-  summary_["cpu"] = cpu;
-  summary_["cpu"]["complete"] = uncharged == 0;
+  const wire::Cpu& cpu = bill->cpu;
+  summary_["cpu"] = JsonOf(cpu);
+  summary_["cpu"]["complete"] = bill->uncharged_tasks == 0;
   if (!options_.bill) return;
-  std::string line = fmt::format(
-      "job used {} of CPU (user {}, system {}), {}", SecondsText(Number(cpu, "total_ns")),
-      SecondsText(Number(cpu, "user_ns")), SecondsText(Number(cpu, "system_ns")),
-      Counted(static_cast<std::size_t>(Number(cpu, "ended_tasks")), "task", "tasks"));
-  if (uncharged != 0) line += fmt::format("; {} not charged in full", uncharged);
+  std::string line =
+      fmt::format("job used {} of CPU (user {}, system {}), {}", SecondsText(cpu.total_ns),
+                  SecondsText(cpu.user_ns), SecondsText(cpu.system_ns),
+                  Counted(cpu.ended_tasks, "task", "tasks"));
+  if (bill->uncharged_tasks != 0) {
+    line += fmt::format("; {} not charged in full", bill->uncharged_tasks);
+  }
   Say(line);
 }
 

@@ -3,15 +3,14 @@
 #include <cerrno>
 
 #include "base/errors.h"
-#include "cli/output.h"
+#include "base/text.h"
 #include "cli/target.h"
 #include "client/patient.h"
-#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {
 
-using nlohmann::json;
+using wire::GroupName;
 
 constexpr const char* kBuiltIn = "corral:/";
 constexpr std::size_t kLongestFreshName = 64;
@@ -36,38 +35,36 @@ std::string WithoutSlashesAtTheEnd(std::string text) {
 bool IsGone(const Error& error) { return error.code == ENOENT || error.code == ENODEV; }
 
 // Makes the group that `text` names, if there is none.
-Result<json> Mkdir(Client& client, const std::string& text) {
-  json request = {{"op", "mkdir"}, {"auto_remove", true}};
+Result<wire::Mkdir::Answer> Mkdir(Client& client, const std::string& text) {
+  wire::Mkdir ask{.auto_remove = true};
   if (const auto split = SplitHierarchyPath(text)) {
-    request["name"] = ToJsonText(split->path.substr(split->path.find_first_not_of('/')));
-    return CallOn(client, std::move(request), split->hierarchy + ":/");
+    ask.name = split->path.substr(split->path.find_first_not_of('/'));
+    return CallOn(client, ask, split->hierarchy + ":/");
   }
   // Made by the daemon, not with mkdir(2): the parent may be an ordinary directory.
   const std::size_t slash = text.rfind('/');
-  request["name"] = ToJsonText(slash == std::string::npos ? text : text.substr(slash + 1));
-  return CallOn(client, std::move(request),
+  ask.name = slash == std::string::npos ? text : text.substr(slash + 1);
+  return CallOn(client, ask,
                 slash == std::string::npos ? "." : Printable(text.substr(0, slash + 1)));
 }
 
 }  // namespace
 
-RunGroup RunGroup::FromInfo(const json& info, bool made) {
+RunGroup RunGroup::FromInfo(const wire::Info::Answer& info, bool made) {
   RunGroup group;
-  group.id_ = static_cast<std::uint64_t>(Number(info, "id"));
-  const std::string path = Text(info, "path");
-  group.name_ = path.starts_with('/') ? Text(info, "hierarchy") + ":" + path : path;
+  group.id_ = info.id;
+  group.name_ = info.path.starts_with('/') ? info.hierarchy + ":" + info.path : info.path;
   group.made_ = made;
   group.is_root_ = group.name_.ends_with(":/");
-  group.was_populated_ = Flag(info, "populated");
+  group.was_populated_ = info.populated;
   return group;
 }
 
 Result<RunGroup> RunGroup::MakeFresh(Client& client, const std::string& command) {
-  auto made = TRY(client.Call({{"op", "mkdir"},
-                               {"path", kBuiltIn},
-                               {"name", NameAfter(command)},
-                               {"fresh", true},
-                               {"auto_remove", true}}));
+  const auto made = TRY(client.Call(wire::Mkdir{.group = GroupName::Path(kBuiltIn),
+                                                .name = NameAfter(command),
+                                                .fresh = true,
+                                                .auto_remove = true}));
   return OfAnswer(client, made);
 }
 
@@ -78,20 +75,19 @@ Result<RunGroup> RunGroup::FindOrMake(Client& client, const std::string& text) {
   auto st = split ? Result<struct stat>() : StatPatiently(name);
   if (!st && st.error().code == ETIMEDOUT) return Fail(st.error());
   if (split ? split->path.find_first_not_of('/') == std::string::npos : st.has_value()) {
-    auto info = TRY(CallOn(client, {{"op", "info"}}, Printable(name)));
-    return FromInfo(info, false);
+    return FromInfo(TRY(CallOn(client, wire::Info(), Printable(name))), false);
   }
-  auto made = TRY(Mkdir(client, name));
-  return OfAnswer(client, made);
+  return OfAnswer(client, TRY(Mkdir(client, name)));
 }
 
-Result<RunGroup> RunGroup::OfAnswer(Client& client, const json& mkdir_answer) {
-  auto info = TRY(client.Call({{"op", "info"}, {"id", Number(mkdir_answer, "id")}}));
-  return FromInfo(info, Flag(mkdir_answer, "created"));
+Result<RunGroup> RunGroup::OfAnswer(Client& client, const wire::Mkdir::Answer& made) {
+  const auto info = TRY(client.Call(wire::Info{.group = GroupName::Id(made.id)}));
+  return FromInfo(info, made.created);
 }
 
 Result<void> RunGroup::Attach(Client& client, pid_t pid) const {
-  TRY(client.Call({{"op", "attach"}, {"id", id_}, {"tid", pid}, {"process", true}}));
+  TRY(client.Call(wire::Attach{
+      .group = GroupName::Id(id_), .tid = static_cast<std::uint64_t>(pid), .process = true}));
   return {};
 }
 
@@ -102,17 +98,17 @@ Result<std::vector<Victim>> RunGroup::Kill(Client& client) const {
 }
 
 Result<void> RunGroup::OpenBill(Client& client) const {
-  TRY(client.Call({{"op", "open_bill"}, {"id", id_}}));
+  TRY(client.Call(wire::OpenBill{.group = GroupName::Id(id_)}));
   return {};
 }
 
 Result<void> RunGroup::SendWait(Client& client) const {
-  return client.Send({{"op", "wait"}, {"id", id_}});
+  return client.Send(wire::Wait{.group = GroupName::Id(id_)});
 }
 
 Result<void> RunGroup::Remove(Client& client) const {
   if (!made_) return {};
-  auto answer = client.Call({{"op", "rmdir"}, {"id", id_}});
+  auto answer = client.Call(wire::Rmdir{.group = GroupName::Id(id_)});
   if (answer || IsGone(answer.error())) return {};
   return Fail(answer.error());
 }

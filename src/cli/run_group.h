@@ -6,7 +6,6 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -37,7 +36,7 @@ class RunGroup {
   // Has the daemon count the CPU time of the group from now on, over this connection.
   Result<void> OpenBill(Client& client) const;
 
-  // Begins to wait until it is empty: client.Answer() comes then.
+  // Begins to wait until it is empty: client.Answer<wire::Wait>() comes then.
   Result<void> SendWait(Client& client) const;
 
   // Removes it, if run made it. That it is gone already is fine: the daemon removes a group
@@ -45,8 +44,8 @@ class RunGroup {
   Result<void> Remove(Client& client) const;
 
  private:
-  static RunGroup FromInfo(const nlohmann::json& info, bool made);
-  static Result<RunGroup> OfAnswer(Client& client, const nlohmann::json& mkdir_answer);
+  static RunGroup FromInfo(const wire::Info::Answer& info, bool made);
+  static Result<RunGroup> OfAnswer(Client& client, const wire::Mkdir::Answer& made);
 
   std::uint64_t id_ = 0;
   std::string name_;

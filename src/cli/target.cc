@@ -3,8 +3,8 @@
 #include <cerrno>
 
 #include "base/errors.h"
+#include "base/text.h"
 #include "client/patient.h"
-#include "wire/bytes.h"
 
 namespace corral::cli {
 
@@ -26,13 +26,10 @@ Result<std::string> NamedBy(const std::string& text) {
               text);
 }
 
-Result<nlohmann::json> WithTarget(nlohmann::json request, const std::string& text) {
-  auto name = TRY(NamedBy(text));
-  if (SplitHierarchyPath(name)) {
-    request["path"] = ToJsonText(name);
-    return request;
-  }
-  auto st = StatPatiently(name);
+Result<wire::GroupName> GroupNamed(const std::string& text) {
+  const std::string name = TRY(NamedBy(text));
+  if (SplitHierarchyPath(name)) return wire::GroupName::Path(name);
+  const auto st = StatPatiently(name);
   if (!st && st.error().code == ETIMEDOUT) return Fail(st.error());
   if (!st) {
     return Fail(st.error().code,
@@ -41,42 +38,12 @@ Result<nlohmann::json> WithTarget(nlohmann::json request, const std::string& tex
                 st.error().message);
   }
   if (!S_ISDIR(st->st_mode)) return Fail(ENOTDIR, "{} is a file, not a group", Printable(name));
-  request["dev"] = st->st_dev;
-  request["ino"] = st->st_ino;
-  return request;
+  return wire::GroupName{.dev = st->st_dev, .ino = st->st_ino};
 }
 
-// A device and an inode are all the daemon has to name a directory.
-static Error Named(Error error, const nlohmann::json& target, const std::string& text) {
-  if (!target.contains("ino") || IsConnectionLost(error)) return error;
+Error Named(Error error, const wire::GroupName& group, const std::string& text) {
+  if (!group.ino || IsConnectionLost(error)) return error;
   return {error.code, fmt::format("{}: {}", Printable(text), error.message)};
-}
-
-Result<nlohmann::json> CallOn(Client& client, nlohmann::json request, const std::string& text) {
-  auto target = WithTarget(std::move(request), text);
-  if (!target) return target;
-  auto answer = client.Call(*target);
-  if (!answer) return Fail(Named(answer.error(), *target, text));
-  return answer;
-}
-
-Result<ListingAnswer> ListOn(Client& client, nlohmann::json request, const std::string& text) {
-  auto target = TRY(WithTarget(std::move(request), text));
-  auto answer = ListAll(client, target);
-  if (!answer) return Fail(Named(answer.error(), target, text));
-  return answer;
-}
-
-Result<ListingAnswer> ListAll(Client& client, const nlohmann::json& request) {
-  ListingAnswer answer;
-  auto listed = client.CallEach(request, [&](nlohmann::json& piece) -> Result<void> {
-    if (auto added = answer.listing.Add(piece); !added) return added;
-    answer.rest.update(piece);
-    return {};
-  });
-  if (!listed) return Fail(listed.error());
-  answer.rest.erase("ok");
-  return answer;
 }
 
 }  // namespace corral::cli

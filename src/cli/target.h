@@ -4,13 +4,12 @@
 
 #include <corral/result.h>
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "client/client.h"
-#include "wire/listing.h"
+#include "wire/messages.h"
 
 namespace corral::cli {
 
@@ -28,21 +27,37 @@ std::optional<HierarchyPath> SplitHierarchyPath(std::string_view text);
 // What the user means by `text`: itself, or what its quotes stand for. EINVAL.
 Result<std::string> NamedBy(const std::string& text);
 
-// `request` with the keys that name the cgroup added (docs/protocol.md): a path, or the
-// device and inode that stat(2) tells of a directory. ENOENT, ENOTDIR: no such directory;
-// ETIMEDOUT: it is in a mount that hangs.
-Result<nlohmann::json> WithTarget(nlohmann::json request, const std::string& text);
+// The group that the user means: by its path, or by the device and inode that stat(2) tells of a
+// directory. ENOENT, ENOTDIR: no such directory; ETIMEDOUT: it is in a mount that hangs.
+Result<wire::GroupName> GroupNamed(const std::string& text);
 
-// Asks the daemon about the cgroup that `text` names; an error names it, too.
-Result<nlohmann::json> CallOn(Client& client, nlohmann::json request, const std::string& text);
+// A device and an inode are all the daemon has to name a directory: the error with what the user
+// wrote before it.
+Error Named(Error error, const wire::GroupName& group, const std::string& text);
 
-// The same for what answers with a listing: of the cgroup that `text` names, or of everything.
-struct ListingAnswer {
-  Listing listing;
-  nlohmann::json rest = nlohmann::json::object();  // what else the answer has
-};
-Result<ListingAnswer> ListOn(Client& client, nlohmann::json request, const std::string& text);
-Result<ListingAnswer> ListAll(Client& client, const nlohmann::json& request);
+// Asks the daemon about the group that `text` names; an error names it, too.
+template <Operation Ask>
+Result<typename Ask::Answer> CallOn(Client& client, Ask ask, const std::string& text) {
+  auto group = GroupNamed(text);
+  if (!group) return Fail(group.error());
+  ask.group = *std::move(group);
+  auto answer = client.Call(ask);
+  if (!answer) return Fail(Named(answer.error(), ask.group, text));
+  return answer;
+}
+
+// The same for what answers with a listing. No text: of everything.
+template <Operation Ask>
+Result<Client::Listed<typename Ask::Answer>> ListOn(Client& client, Ask ask,
+                                                    const std::string& text) {
+  if (text.empty()) return client.List(ask);
+  auto group = GroupNamed(text);
+  if (!group) return Fail(group.error());
+  ask.group = *std::move(group);
+  auto answer = client.List(ask);
+  if (!answer) return Fail(Named(answer.error(), ask.group, text));
+  return answer;
+}
 
 }  // namespace corral::cli
 

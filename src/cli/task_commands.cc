@@ -1,29 +1,28 @@
 // corral ps, corral wait
 #include <cerrno>
 #include <memory>
+#include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/hang_watch.h"
 #include "cli/output.h"
 #include "cli/target.h"
 #include "cli/task_info.h"
 #include "client/client.h"
-#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {
 
-using nlohmann::json;
-
 int Ps(const Context& context, const std::string& path, bool subtree) {
   auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Complain(client.error());
-  auto answer = ListOn(*client, {{"op", "tasks"}, {"subtree", subtree}}, path);
+  auto answer = ListOn(*client, wire::Tasks{.subtree = subtree}, path);
   if (!answer) return Complain(answer.error());
   const Listing& listing = answer->listing;
   if (context.json) {
     JsonWriter out;
-    out.Member("path", answer->rest.value("path", ""));
+    out.Member("path", JsonOf(answer->more.path));
     out.Begin("tasks");
     for (const Listing::Task& task : listing.tasks()) {
       const TaskInfo info = InfoOfTask(static_cast<pid_t>(task.tid));
@@ -51,16 +50,13 @@ int Wait(const Context& context, const std::string& path) {
   auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Complain(client.error());
   // What answers at once comes first: a daemon that hangs already is not waited for.
-  auto group = CallOn(*client, {{"op", "info"}}, path);
+  auto group = CallOn(*client, wire::Info(), path);
   if (!group) return Complain(group.error());
-  auto sent = client->Send({{"op", "wait"}, {"id", Number(*group, "id")}});
-  auto answer = sent ? AwaitAnswer(*client) : Result<json>(Fail(sent.error()));
+  auto answer = CallAndWait(*client, wire::Wait{.group = wire::GroupName::Id(group->id)});
   const bool gone = !answer && (answer.error().code == ENOENT || answer.error().code == ENODEV);
-  if (gone) answer = json{{"path", group->value("path", "")}, {"existed", false}};
+  if (gone) answer = wire::Wait::Answer{.path = group->path};
   if (!answer) return Complain(answer.error());
-  if (context.json) {
-    PrintJson({{"path", answer->value("path", "")}, {"existed", Flag(*answer, "existed")}});
-  }
+  if (context.json) PrintJson(JsonOf(*answer));
   return kOk;  // removed meanwhile: empty it was
 }
 

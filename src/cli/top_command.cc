@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -13,7 +14,6 @@
 #include "cli/target.h"
 #include "cli/top_screen.h"
 #include "client/client.h"
-#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {
@@ -39,9 +39,8 @@ struct Row {
 };
 
 Result<Looked> Look(Client& client, const std::string& path) {
-  const json request = {{"op", "top"}};
-  auto answer = TRY(path.empty() ? ListAll(client, request) : ListOn(client, request, path));
-  return Looked{std::move(answer.listing), Number(answer.rest, "time_ns")};
+  auto answer = TRY(ListOn(client, wire::Top(), path));
+  return Looked{std::move(answer.listing), answer.more.time_ns};
 }
 
 double Percent(std::uint64_t now, std::uint64_t before, std::int64_t time) {
@@ -81,8 +80,7 @@ std::vector<std::string> LinesOf(const std::vector<Row>& rows, const Listing& li
   for (const Row& row : rows) {
     const Listing::Group& group = listing[row.group];
     lines.push_back(fmt::format("{:>7} {:>7.1f} {:>7.1f} {:>12}  {}", group.tasks, row.own,
-                                row.subtree,
-                                SecondsText(static_cast<std::int64_t>(group.subtree_ns)),
+                                row.subtree, SecondsText(group.subtree_ns),
                                 listing.ShownPath(row.group, /*with_hierarchy=*/true)));
   }
   return lines;
@@ -92,15 +90,15 @@ void PrintFrame(const std::vector<Row>& rows, const Listing& listing, double sec
   json groups = json::array();
   for (const Row& row : rows) {
     const Listing::Group& group = listing[row.group];
-    const auto path = listing.PathOf(row.group);
-    groups.push_back(
-        {{"id", group.id},
-         {"path", path ? json(ToJsonText(listing.HierarchyOf(row.group) + ":" + *path)) : json()},
-         {"tasks", group.tasks},
-         {"own_ns", group.own_ns},
-         {"subtree_ns", group.subtree_ns},
-         {"cpu_percent", row.own},
-         {"subtree_cpu_percent", row.subtree}});
+    auto path = listing.PathOf(row.group);
+    if (path) path->insert(0, listing.HierarchyOf(row.group) + ":");
+    groups.push_back({{"id", group.id},
+                      {"path", JsonOf(path)},
+                      {"tasks", group.tasks},
+                      {"own_ns", group.own_ns},
+                      {"subtree_ns", group.subtree_ns},
+                      {"cpu_percent", row.own},
+                      {"subtree_cpu_percent", row.subtree}});
   }
   PrintJsonLine(stdout, {{"seconds", seconds}, {"groups", std::move(groups)}});
 }

@@ -3,22 +3,21 @@
 
 #include <clocale>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/errors.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/target.h"
 #include "client/client.h"
-#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {
-
-using nlohmann::json;
 
 struct Lines {
   const char* branch;
@@ -35,12 +34,10 @@ const Lines& LinesOfTerminal() {
 }
 
 // Of everything, or of one group, with so many levels below it.
-Result<Listing> Fetch(const Context& context, const std::string& path, std::optional<int> depth) {
+Result<Listing> Fetch(const Context& context, const std::string& path,
+                      std::optional<std::uint64_t> depth) {
   auto client = TRY(Client::ConnectOrRecover(context.instance));
-  json request = {{"op", "tree"}};
-  if (depth) request["depth"] = *depth;
-  auto answer = TRY(path.empty() ? ListAll(client, request) : ListOn(client, request, path));
-  return std::move(answer.listing);
+  return TRY(ListOn(client, wire::Tree{.depth = depth}, path)).listing;
 }
 
 std::string About(const Listing::Group& group) {
@@ -84,15 +81,15 @@ class Branches {
   std::vector<std::size_t> ends_;  // of each level's part of it
 };
 
-std::string JsonOf(const Listing& listing, std::size_t row) {
+std::string RowJson(const Listing& listing, std::size_t row) {
   const Listing::Group& group = listing[row];
   const bool top = listing.IsTop(row);
   return fmt::format(
       R"({{"id": {}, "parent": {}, "depth": {}, "name": {}, "path": {}, "tasks": {}, )"
       R"("groups": {}, "populated": {}, "notify_on_release": {}}})",
       group.id, top ? "null" : std::to_string(listing[group.parent].id), group.depth,
-      JsonText(ToJsonText(group.name)), JsonText(listing.JsonPath(row)), group.tasks,
-      group.children, group.populated, group.notify);
+      JsonText(JsonOf(group.name)), JsonText(listing.JsonPath(row)), group.tasks, group.children,
+      group.populated, group.notify);
 }
 
 // A list of the groups of each hierarchy, one on a line: no reader has to take an object apart that
@@ -103,9 +100,9 @@ void PrintTreesJson(const Listing& listing) {
   for (std::size_t i = 0; i < listing.size(); ++i) {
     if (listing.IsTop(i)) {
       if (i != 0) out.End();
-      out.BeginItem({{"hierarchy", ToJsonText(listing.HierarchyOf(i))}}, "groups");
+      out.BeginItem({{"hierarchy", JsonOf(listing.HierarchyOf(i))}}, "groups");
     }
-    out.ItemText(JsonOf(listing, i));
+    out.ItemText(RowJson(listing, i));
   }
   if (listing.size() != 0) out.End();
   out.End();
@@ -144,7 +141,7 @@ int Ls(const Context& context, const std::string& path) {
   if (context.json) {
     JsonWriter out;
     out.Begin("groups");
-    for (std::size_t i = first; i < listing->size(); ++i) out.ItemText(JsonOf(*listing, i));
+    for (std::size_t i = first; i < listing->size(); ++i) out.ItemText(RowJson(*listing, i));
     out.End();
     return kOk;
   }

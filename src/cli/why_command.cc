@@ -1,6 +1,7 @@
 // corral why: why a group is not empty, or cannot be removed.
 #include <algorithm>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -13,7 +14,6 @@
 #include "cli/target.h"
 #include "cli/task_info.h"
 #include "client/client.h"
-#include "wire/bytes.h"
 
 namespace corral::cli {
 namespace {
@@ -40,14 +40,13 @@ json DetailsOf(const Listing& listing, const Listing::Task& task, CommandLines& 
   return details;
 }
 
-// A task that has ended, and the row of its group: [TID, ROW]; null: a group that was removed.
-json DetailsOfLeaver(const Listing& listing, const json& leaver) {
-  const auto tid = leaver.at(0).get<pid_t>();
-  const bool known = leaver.at(1).is_number_unsigned() && leaver.at(1) < listing.size();
+json DetailsOfLeaver(const Listing& listing, const wire::Why::Awaited& leaver) {
+  const auto tid = static_cast<pid_t>(leaver.tid);
+  const bool known = leaver.row && *leaver.row < listing.size();
   const TaskInfo info = InfoOfTask(tid);
   return {{"tid", tid},
-          {"path", known ? listing.JsonPath(leaver.at(1)) : json(nullptr)},
-          {"shown", known ? listing.ShownPath(leaver.at(1)) : "(removed)"},
+          {"path", known ? listing.JsonPath(*leaver.row) : json(nullptr)},
+          {"shown", known ? listing.ShownPath(*leaver.row) : "(removed)"},
           {"comm", info.name},
           {"state", info.state},
           {"waits_in", WaitsIn(tid)}};
@@ -62,15 +61,14 @@ Result<json> OpenFilesIn(Client& client, const Listing& listing) {
   json held = json::array();
   for (std::size_t begin = 0; begin < all.size(); begin += kAtOnce) {
     const std::size_t end = std::min(all.size(), begin + kAtOnce);
-    json files = json::array();
+    wire::Locate ask;
     for (std::size_t i = begin; i < end; ++i) {
-      files.push_back({{"dev", all[i].device}, {"ino", all[i].inode}});
+      ask.files.push_back({.dev = all[i].device, .ino = all[i].inode});
     }
-    auto answer = TRY(client.Call({{"op", "locate"}, {"files", std::move(files)}}));
-    const json& groups = List(answer, "groups");
+    const auto groups = TRY(client.Call(ask)).groups;
     for (std::size_t i = begin; i < end && i - begin < groups.size(); ++i) {
-      const json& id = groups[i - begin];
-      const auto row = id.is_number_unsigned() ? row_of.find(id) : row_of.end();
+      const auto& id = groups[i - begin];
+      const auto row = id ? row_of.find(*id) : row_of.end();
       if (row == row_of.end()) continue;
       held.push_back({{"pid", all[i].pid},
                       {"comm", CommandName(all[i].pid)},
@@ -85,8 +83,8 @@ Result<json> OpenFilesIn(Client& client, const Listing& listing) {
 // ---- for people
 
 std::string AgeText(const json& task) {
-  if (!task.contains("age_s") || !task["age_s"].is_number()) return "?";
-  const std::int64_t s = Number(task, "age_s");
+  if (task["age_s"].is_null()) return "?";
+  const auto s = task["age_s"].get<std::int64_t>();
   if (s < 60) return fmt::format("{}s", s);
   if (s < 3600) return fmt::format("{}m{:02}s", s / 60, s % 60);
   if (s < 86400) return fmt::format("{}h{:02}m", s / 3600, s % 3600 / 60);
@@ -100,9 +98,9 @@ std::string CommandText(const json& task) {
 
 std::string ParentsText(const json& task) {
   std::string text;
-  for (const json& parent : List(task, "parents")) {
+  for (const json& parent : task["parents"]) {
     text += fmt::format("{}{} ({})", text.empty() ? "" : " < ", parent.value("comm", "?"),
-                        Number(parent, "pid"));
+                        parent.value("pid", 0));
   }
   return text.empty() ? "none" : text;
 }
@@ -119,14 +117,14 @@ std::size_t Processes(const std::vector<Listing::Task>& tasks) {
   return tgids.size();
 }
 
-std::string Verdict(const Listing& listing, const json& why) {
+std::string Verdict(const Listing& listing, const wire::Why::Answer& why) {
   const std::string path = listing.ShownPath(0, /*with_hierarchy=*/true);
   const std::size_t tasks = listing.tasks().size();
   const std::size_t groups = listing.size() - 1;
-  const std::size_t awaited = List(why, "awaited").size();
+  const std::size_t awaited = why.awaited ? why.awaited->size() : 0;
   const std::string below =
       (groups == 0 ? "no groups" : Counted(groups, "group", "groups")) + " below";
-  if (Flag(why, "root")) {
+  if (why.root) {
     return fmt::format(
         "{} is the root of a hierarchy: it holds every task that is nowhere else "
         "({} now), is never empty, and has {}.",
@@ -195,7 +193,7 @@ void PrintAwaited(const json& awaited) {
   if (awaited.empty()) return;
   Table table({"TID", "STATE", "GROUP", "COMMAND"});
   for (const json& leaver : awaited) {
-    table.Add({std::to_string(Number(leaver, "tid")), StateText(leaver), leaver.value("shown", ""),
+    table.Add({std::to_string(leaver.value("tid", 0)), StateText(leaver), leaver.value("shown", ""),
                leaver.value("comm", "?")});
   }
   Print("");
@@ -207,7 +205,7 @@ void PrintOpenFiles(const json& holders) {
   if (holders.empty()) return;
   Table table({"PID", "GROUP", "HOLDS", "COMMAND"});
   for (const json& holder : holders) {
-    table.Add({std::to_string(Number(holder, "pid")), holder.value("shown", ""),
+    table.Add({std::to_string(holder.value("pid", 0)), holder.value("shown", ""),
                holder.value("what", ""), holder.value("comm", "?")});
   }
   Print("");
@@ -215,23 +213,24 @@ void PrintOpenFiles(const json& holders) {
   table.Print();
 }
 
-void PrintWhyJson(const Listing& listing, const json& why, json awaited, json holders,
+void PrintWhyJson(const Listing& listing, const wire::Why::Answer& why, json awaited, json holders,
                   CommandLines& lines) {
   JsonWriter out;
-  for (const auto& [name, value] : why.items()) {
+  const json members = JsonOf(why);
+  for (const auto& [name, value] : members.items()) {
     if (name != "awaited") out.Member(name.c_str(), value);
   }
   out.Begin("groups");
   for (std::size_t i = 1; i < listing.size(); ++i) {
     out.Item({{"id", listing[i].id},
               {"parent", listing[listing[i].parent].id},
-              {"name", ToJsonText(listing[i].name)},
+              {"name", JsonOf(listing[i].name)},
               {"path", listing.JsonPath(i)},
               {"tasks", listing[i].tasks},
               {"populated", listing[i].populated}});
   }
   out.End();
-  if (Flag(why, "root")) {
+  if (why.root) {
     out.Member("own_tasks", listing[0].tasks);
     return;
   }
@@ -247,14 +246,14 @@ void PrintWhyJson(const Listing& listing, const json& why, json awaited, json ho
 int Why(const Context& context, const std::string& path, bool all) {
   auto client = Client::ConnectOrRecover(context.instance);
   if (!client) return Complain(client.error());
-  auto answer = ListOn(*client, {{"op", "why"}}, path);
+  auto answer = ListOn(*client, wire::Why(), path);
   if (!answer) return Complain(answer.error());
   const auto& [listing, why] = *answer;
   CommandLines lines;
   json awaited = json::array();
   json holders = json::array();
-  if (!Flag(why, "root")) {
-    for (const json& leaver : List(why, "awaited")) {
+  if (!why.root) {
+    for (const auto& leaver : why.awaited.value_or(std::vector<wire::Why::Awaited>())) {
       awaited.push_back(DetailsOfLeaver(listing, leaver));
     }
     auto found = OpenFilesIn(*client, listing);

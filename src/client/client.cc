@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
+#include <nlohmann/json.hpp>
 
 #include "base/errors.h"
 #include "base/namespaces.h"
@@ -17,7 +19,7 @@
 #include "base/text.h"
 #include "client/lock_owner.h"
 #include "client/start_daemon.h"
-#include "wire/bytes.h"
+#include "wire/codec.h"
 #include "wire/frame.h"
 #include "wire/instance.h"
 
@@ -131,9 +133,7 @@ Client::Client(Fd socket, std::string instance)
 }
 
 Result<Client> Client::Connect(const std::string& instance) {
-  auto socket = ConnectUntil(instance, Clock::now() + kSilence);
-  if (!socket) return Fail(socket.error());
-  return Client(*std::move(socket), instance);
+  return Client(TRY(ConnectUntil(instance, Clock::now() + kSilence)), instance);
 }
 
 // A daemon that is being killed, or ends in order, may take a connection and never look at it:
@@ -143,7 +143,7 @@ Result<Client> Client::ConnectToLiving(const std::string& instance) {
   for (int i = 0;; ++i) {
     auto client = Connect(instance);
     if (!client) return client;
-    auto pong = client->Call({{"op", "ping"}});
+    auto pong = client->Call(wire::Ping());
     if (pong) return client;
     const bool ends = IsConnectionLost(pong.error()) && pong.error().code != ETIMEDOUT;
     if (!ends || i == kTries) return Fail(pong.error());  // refused, or it hangs
@@ -184,11 +184,11 @@ Result<Client> Client::ConnectOrRecover(const std::string& instance) {
   return left ? ConnectOrStart(instance) : std::move(client);
 }
 
-Result<void> Client::Send(const json& request) {
-  // `replace` cannot lose a name: they went through ToJsonText.
-  return SendFrame(socket_.get(), request.dump(-1, ' ', false, json::error_handler_t::replace), -1,
-                   [this] { return CheckAlive(); });
+Result<void> Client::SendText(const std::string& request) {
+  return SendFrame(socket_.get(), request, -1, [this] { return CheckAlive(); });
 }
+
+Result<void> Client::Send(const json& request) { return SendText(wire::TextOf(request)); }
 
 Result<json> Client::Piece(Fd* fd) {
   auto frame = RecvFrame(socket_.get(), kMaxFrame, [this] { return CheckAlive(); });
@@ -196,20 +196,7 @@ Result<json> Client::Piece(Fd* fd) {
   if (!frame) ::shutdown(socket_.get(), SHUT_RDWR);
   if (!frame) return Fail(frame.error());
   if (!*frame) return Fail(ECONNRESET, "the daemon closed the connection");
-  json answer = json::parse((*frame)->payload, nullptr, false);
-  if (!answer.is_object() || !answer.contains("ok") || !answer["ok"].is_boolean()) {
-    return Fail(EPROTO, "the daemon's answer is not in the protocol of this version");
-  }
-  if (!answer["ok"].get<bool>()) {
-    const auto code = answer.find("errno");
-    const auto text = answer.find("error");
-    Error error{EIO, "the daemon refused without a reason"};
-    if (code != answer.end() && code->is_number_integer()) error.code = code->get<int>();
-    if (text != answer.end() && text->is_string()) {
-      error.message = FromJsonText(text->get<std::string>());
-    }
-    return Fail(std::move(error));
-  }
+  json answer = TRY(wire::ParseAnswer((*frame)->payload));
   if (fd != nullptr && (*frame)->fd) *fd = std::move((*frame)->fd);
   return answer;
 }
@@ -228,42 +215,84 @@ Result<void> Client::EachPiece(const TakePiece& take, Fd* fd) {
   return {};
 }
 
+// Sends one and takes the pieces of its answer.
+Result<void> Client::Exchange(const std::string& request, const TakePiece& take, Fd* fd) {
+  // A daemon that answers and closes at once (not root: EPERM) may break our sending, but
+  // its answer is there to read.
+  auto sent = SendText(request);
+  if (!sent && sent.error().code == ETIMEDOUT) return sent;
+  auto all = EachPiece(take, fd);
+  return !all && !sent && IsConnectionLost(all.error()) ? sent : all;
+}
+
+namespace {
+
+// Puts a piece to those before it: a list is continued.
+Result<void> Join(json& whole, json& piece) {
+  if (whole.is_null()) {
+    whole = std::move(piece);
+    return {};
+  }
+  for (auto& [name, value] : piece.items()) {
+    json& before = whole[name];
+    if (!before.is_array() || !value.is_array()) {
+      before = std::move(value);
+    } else {
+      std::move(value.begin(), value.end(), std::back_inserter(before));
+    }
+  }
+  return {};
+}
+
+Result<void> Understand(const json& answer, wire::AnyMessage message) {
+  auto read = wire::Read(answer, message);
+  if (read) return read;
+  return Fail(EPROTO, "the daemon's answer is not in the protocol of this version: {}",
+              read.error().message);
+}
+
+}  // namespace
+
 Result<json> Client::Answer(Fd* fd) {
   json answer;
-  const auto join = [&](json& piece) -> Result<void> {
-    if (answer.is_null()) {
-      answer = std::move(piece);
-      return {};
-    }
-    for (auto& [name, value] : piece.items()) {
-      json& whole = answer[name];
-      if (!whole.is_array() || !value.is_array()) {
-        whole = std::move(value);
-      } else {
-        std::move(value.begin(), value.end(), std::back_inserter(whole));
-      }
-    }
-    return {};
-  };
-  TRY(EachPiece(join, fd));
+  TRY(EachPiece([&](json& piece) { return Join(answer, piece); }, fd));
   return answer;
 }
 
 Result<json> Client::Call(const json& request, Fd* fd) {
-  // A daemon that answers and closes at once (not root: EPERM) may break our sending, but
-  // its answer is there to read.
-  auto sent = Send(request);
-  if (!sent && sent.error().code == ETIMEDOUT) return Fail(sent.error());
-  auto answer = Answer(fd);
-  if (!answer && !sent && IsConnectionLost(answer.error())) return Fail(sent.error());
+  json answer;
+  const auto join = [&](json& piece) { return Join(answer, piece); };
+  TRY(Exchange(wire::TextOf(request), join, fd));
   return answer;
 }
 
-Result<void> Client::CallEach(const json& request, const TakePiece& take) {
-  auto sent = Send(request);
-  if (!sent && sent.error().code == ETIMEDOUT) return sent;
-  auto all = EachPiece(take, nullptr);
-  return !all && !sent && IsConnectionLost(all.error()) ? sent : all;
+// ---- messages
+
+Result<void> Client::SendMessage(const char* op, wire::AnyMessage ask) {
+  return SendText(wire::RequestText(op, ask));
+}
+
+Result<void> Client::TakeAnswer(wire::AnyMessage answer, Fd* fd) {
+  return Understand(TRY(Answer(fd)), answer);
+}
+
+Result<void> Client::CallMessage(const char* op, wire::AnyMessage ask, wire::AnyMessage answer,
+                                 Fd* fd) {
+  json whole;
+  const auto join = [&](json& piece) { return Join(whole, piece); };
+  TRY(Exchange(wire::RequestText(op, ask), join, fd));
+  return Understand(whole, answer);
+}
+
+Result<void> Client::ListMessage(const char* op, wire::AnyMessage ask, Listing& listing,
+                                 wire::AnyMessage more) {
+  json rest = json::object();
+  const auto take = [&](json& piece) -> Result<void> {
+    TRY(listing.Add(piece));
+    return Join(rest, piece);
+  };
+  TRY(Exchange(wire::RequestText(op, ask), take, nullptr));
+  return Understand(rest, more);
 }
 
 // ---- patience

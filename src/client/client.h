@@ -9,7 +9,8 @@
 //
 //   auto client = Client::ConnectOrStart("default");
 //   if (!client) return Fail(client.error());
-//   Result<nlohmann::json> answer = client->Call({{"op", "status"}});
+//   auto made = client->Call(wire::Mkdir{.group = wire::GroupName::Path("jobs:/"), .name = "a"});
+//   if (made && made->created) ...
 #ifndef CORRAL_CLIENT_CLIENT_H_
 #define CORRAL_CLIENT_CLIENT_H_
 
@@ -18,12 +19,20 @@
 
 #include <chrono>
 #include <functional>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "base/fd.h"
+#include "wire/listing.h"
+#include "wire/messages.h"
 
 namespace corral {
+
+// What can be asked: a message with a name and an answer (wire/messages.h).
+template <typename T>
+concept Operation = wire::Message<T> && requires {
+  T::kOp;
+};
 
 class Client {
  public:
@@ -45,19 +54,48 @@ class Client {
 
   // Sends one request and waits for its answer. An error answer becomes Error{errno,
   // sentence}. A descriptor that came along is put in `fd`, or closed. EPIPE, ECONNRESET or
-  // EPROTO: the daemon is gone; ETIMEDOUT: it hangs.
-  Result<nlohmann::json> Call(const nlohmann::json& request, Fd* fd = nullptr);
+  // EPROTO: the daemon is gone, or of another version; ETIMEDOUT: it hangs.
+  template <Operation Ask>
+  Result<typename Ask::Answer> Call(const Ask& ask, Fd* fd = nullptr) {
+    typename Ask::Answer answer;
+    if (auto done = CallMessage(Ask::kOp, ask, answer, fd); !done) return Fail(done.error());
+    return answer;
+  }
 
-  // The same for an answer that may come in pieces: `take` gets one after the other, and its error
-  // ends it. (Call() puts them together: a list that is in several is continued.)
-  using TakePiece = std::function<Result<void>(nlohmann::json& piece)>;
-  Result<void> CallEach(const nlohmann::json& request, const TakePiece& take);
+  // The same for what answers with a listing, and `more` besides.
+  template <typename Answer>
+  struct Listed {
+    Listing listing;
+    Answer more;
+  };
+  template <Operation Ask>
+  Result<Listed<typename Ask::Answer>> List(const Ask& ask) {
+    Listed<typename Ask::Answer> all;
+    if (auto done = ListMessage(Ask::kOp, ask, all.listing, all.more); !done) {
+      return Fail(done.error());
+    }
+    return all;
+  }
 
   // The two halves of Call, for who waits for other things as well: readable socket() means
   // that Answer() will not wait long.
+  template <Operation Ask>
+  Result<void> Send(const Ask& ask) {
+    return SendMessage(Ask::kOp, ask);
+  }
+  template <Operation Ask>
+  Result<typename Ask::Answer> Answer(Fd* fd = nullptr) {
+    typename Ask::Answer answer;
+    if (auto taken = TakeAnswer(answer, fd); !taken) return Fail(taken.error());
+    return answer;
+  }
+  int socket() const { return socket_.get(); }
+
+  // As JSON, unchecked, for who looks at the protocol itself. A list that came in several pieces
+  // is put together.
+  Result<nlohmann::json> Call(const nlohmann::json& request, Fd* fd = nullptr);
   Result<void> Send(const nlohmann::json& request);
   Result<nlohmann::json> Answer(Fd* fd = nullptr);
-  int socket() const { return socket_.get(); }
 
   // ETIMEDOUT when the daemon hangs, after kPatience at most. One that has ended does not.
   Result<void> CheckAlive() const;
@@ -69,6 +107,16 @@ class Client {
  private:
   Client(Fd socket, std::string instance);
   static Result<Client> ConnectToLiving(const std::string& instance);
+  Result<void> CallMessage(const char* op, wire::AnyMessage ask, wire::AnyMessage answer, Fd* fd);
+  Result<void> ListMessage(const char* op, wire::AnyMessage ask, Listing& listing,
+                           wire::AnyMessage more);
+  Result<void> SendMessage(const char* op, wire::AnyMessage ask);
+  Result<void> TakeAnswer(wire::AnyMessage answer, Fd* fd);
+
+  // An answer may come in pieces: `take` gets one after the other, and its error ends it.
+  using TakePiece = std::function<Result<void>(nlohmann::json& piece)>;
+  Result<void> Exchange(const std::string& request, const TakePiece& take, Fd* fd);
+  Result<void> SendText(const std::string& request);
   Result<nlohmann::json> Piece(Fd* fd);
   Result<void> EachPiece(const TakePiece& take, Fd* fd);
   Result<void> CheckNotStopped() const;

@@ -12,8 +12,9 @@
 #include <nlohmann/json.hpp>
 
 #include "client/client.h"
-#include "wire/bytes.h"
+#include "wire/codec.h"
 #include "wire/frame.h"
+#include "wire/messages.h"
 
 namespace corral {
 namespace {
@@ -51,17 +52,16 @@ std::string AnswerOf(const Neighbour& neighbour, Clock::time_point end) {
   auto frame = RecvFrame(neighbour.socket.get());
   if (!frame) return frame.error().message;
   if (!*frame) return "";  // it ended: there are no groups any more
-  const auto answer = nlohmann::json::parse((*frame)->payload, nullptr, false);
-  if (!answer.is_object()) return "its answer is not in the protocol of this version";
-  if (answer.value("ok", false)) return "";
-  return FromJsonText(answer.value("error", "it refused without a reason"));
+  auto answer = wire::ParseAnswer((*frame)->payload);
+  return answer ? "" : answer.error().message;
 }
 
 }  // namespace
 
 std::vector<std::string> LeaveGroupsOfOtherInstances(const std::string& own) {
   const auto end = Clock::now() + kTogether;
-  const std::string request = nlohmann::json{{"op", "leave"}, {"tid", ::getpid()}}.dump();
+  const wire::Leave ask{.tid = static_cast<std::uint64_t>(::getpid())};
+  const std::string request = wire::RequestText(wire::Leave::kOp, ask);
   std::vector<std::string> not_left;
   std::vector<Neighbour> asked;
   std::error_code ignored;

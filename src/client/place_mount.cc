@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "base/errors.h"
 #include "client/patient.h"
@@ -15,25 +14,16 @@
 namespace corral {
 namespace {
 
-using nlohmann::json;
-
 bool HasRemount(const std::string& options) {
   return ("," + options + ",").find(",remount,") != std::string::npos;
 }
 
-// What of a mount is not its hierarchy's: in the daemon's answer, and in the kernel.
-struct Attribute {
-  const char* key;
-  std::uint64_t bit;
-};
-constexpr Attribute kAttributes[] = {
-    {"read_only", MOUNT_ATTR_RDONLY}, {"nosuid", MOUNT_ATTR_NOSUID}, {"nodev", MOUNT_ATTR_NODEV}};
-
-Result<void> SetAttributes(const std::string& dir, const json& wanted) {
+// What of a mount is not its hierarchy's.
+Result<void> SetAttributes(const std::string& dir, const wire::Remount::Answer& wanted) {
   mount_attr change = {};
-  for (const Attribute& attribute : kAttributes) {
-    (wanted.value(attribute.key, false) ? change.attr_set : change.attr_clr) |= attribute.bit;
-  }
+  (wanted.read_only ? change.attr_set : change.attr_clr) |= MOUNT_ATTR_RDONLY;
+  (wanted.nosuid ? change.attr_set : change.attr_clr) |= MOUNT_ATTR_NOSUID;
+  (wanted.nodev ? change.attr_set : change.attr_clr) |= MOUNT_ATTR_NODEV;
   if (::syscall(SYS_mount_setattr, AT_FDCWD, dir.c_str(), 0, &change, sizeof change) == 0) {
     return {};
   }
@@ -43,8 +33,7 @@ Result<void> SetAttributes(const std::string& dir, const json& wanted) {
 Result<void> Remount(Client& client, const MountRequest& request) {
   auto st = TRY(StatPatiently(request.dir));
   // Which mount, the directory says.
-  auto answer = client.Call(
-      {{"op", "remount"}, {"dev", st.st_dev}, {"options", ToJsonText(request.options)}});
+  auto answer = client.Call(wire::Remount{.dev = st.st_dev, .options = request.options});
   if (!answer) {
     const Error& error = answer.error();
     return Fail(error.code, "{}: {}", Printable(request.dir), error.message);
@@ -61,23 +50,21 @@ Result<void> CheckMountPoint(const std::string& dir) {
   return {};
 }
 
-Result<json> MountOn(Client& client, const MountRequest& request) {
+Result<std::optional<std::string>> MountOn(Client& client, const MountRequest& request) {
   if (HasRemount(request.options)) {
     TRY(Remount(client, request));
-    return json();
+    return std::nullopt;
   }
   TRY(CheckMountPoint(request.dir));
   Fd mount;
-  auto answer = TRY(client.Call({{"op", "mount"},
-                                 {"source", ToJsonText(request.source)},
-                                 {"options", ToJsonText(request.options)}},
-                                &mount));
+  auto mounted =
+      TRY(client.Call(wire::Mount{.source = request.source, .options = request.options}, &mount));
   if (!mount) return Fail(EPROTO, "the daemon sent no mount");
   TRY(PlaceMount(mount.get(), request.dir));
   // The daemon's own descriptor of the mount is closed before it takes the next request; until
   // then an umount would say EBUSY.
-  TRY(client.Call({{"op", "ping"}}));
-  return answer.value("hierarchy", json());
+  TRY(client.Call(wire::Ping()));
+  return std::optional(std::move(mounted.hierarchy));
 }
 
 Result<void> PlaceMount(int mount_fd, const std::string& dir) {

@@ -7,6 +7,9 @@
 
 #include <string>
 
+#include <optional>
+#include <string>
+
 #include "client/client.h"
 
 namespace corral {
@@ -21,8 +24,8 @@ struct MountRequest {
 Result<void> CheckMountPoint(const std::string& dir);
 
 // Mounts, or, with `remount` among the options, changes what is mounted on `dir` (spec 3.9).
-// Returns the hierarchy's name, null for a remount.
-Result<nlohmann::json> MountOn(Client& client, const MountRequest& request);
+// Returns the hierarchy's name; of a remount none.
+Result<std::optional<std::string>> MountOn(Client& client, const MountRequest& request);
 
 // Puts a mount that is nowhere yet on `dir`. It vanishes with `mount_fd` if this fails.
 Result<void> PlaceMount(int mount_fd, const std::string& dir);

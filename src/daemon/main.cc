@@ -92,8 +92,7 @@ Result<std::optional<Fd>> LockOrFindOther(const Arguments& arguments) {
     if (lock.error().code != EALREADY) return Fail(lock.error());
     auto other = Client::Connect(arguments.instance);
     // Not one that ends.
-    auto alive =
-        other ? other->Call({{"op", "ping"}}) : Result<nlohmann::json>(Fail(other.error()));
+    auto alive = other ? other->Call(wire::Ping()) : Fail(other.error());
     if (alive) return std::nullopt;
     if (alive.error().code == ETIMEDOUT) return Fail(alive.error());  // it is there, and hangs
     if (i == kTries) return Fail(lock.error());

@@ -8,32 +8,18 @@
 #include <cstring>
 
 #include "base/errors.h"
+#include "base/text.h"
 #include "client/forked_command.h"
-#include "wire/bytes.h"
 #include "wire/instance.h"
-#include "wire/listing.h"
 
 namespace corral {
+
+using wire::GroupName;
+
 namespace {
 
-using nlohmann::json;
-
-// A daemon of another version may answer with other types.
-template <typename Fn>
-auto Understood(Fn fn) -> decltype(fn()) {
-  try {
-    return fn();
-  } catch (const json::exception&) {
-    return Fail(EPROTO, "the daemon's answer is not in the protocol of this version");
-  }
-}
-
-Result<std::vector<pid_t>> Pids(const json& list) {
-  return Understood([&]() -> Result<std::vector<pid_t>> {
-    std::vector<pid_t> pids;
-    for (const json& one : list) pids.push_back(one.get<pid_t>());
-    return pids;
-  });
+std::vector<pid_t> PidsOf(const std::vector<std::uint64_t>& numbers) {
+  return {numbers.begin(), numbers.end()};
 }
 
 }  // namespace
@@ -53,25 +39,28 @@ Error GroupCalls::Gone(const Error& lost) const {
   return {ECONNRESET, fmt::format("the daemon went away while it was asked: {}", lost.message)};
 }
 
-Result<json> GroupCalls::Call(const json& request) {
+template <typename Fn>
+auto GroupCalls::Over(Fn call) -> decltype(call(std::declval<Client&>())) {
   MutexLock lock(client_mu_);
   // A daemon that ended since the last call closed the connection: nothing was asked of it yet.
   if (client_) {
     pollfd ended{.fd = client_->socket(), .events = POLLIN | POLLRDHUP, .revents = 0};
     if (::poll(&ended, 1, 0) != 0) client_.reset();
   }
-  if (!client_) {
-    auto client = TRY(Client::Connect(instance_));
-    client_ = std::move(client);
-  }
-  auto answer = client_->Call(request);
+  if (!client_) client_ = TRY(Client::Connect(instance_));
+  auto answer = call(*client_);
   if (answer || !IsConnectionLost(answer.error())) return answer;
   client_.reset();
   return Fail(Gone(answer.error()));
 }
 
+template <Operation Ask>
+Result<typename Ask::Answer> GroupCalls::Call(const Ask& ask) {
+  return Over([&](Client& client) { return client.Call(ask); });
+}
+
 Result<void> GroupCalls::Ping() {
-  TRY(Call({{"op", "ping"}}));
+  TRY(Call(wire::Ping()));
   return {};
 }
 
@@ -80,18 +69,16 @@ Result<bool> GroupCalls::Create(const std::string& path) {
   if (colon == std::string::npos || colon == 0) {
     return Fail(EINVAL, "'{}' is not of the form HIERARCHY:/path", Printable(path));
   }
-  auto made = TRY(Call({{"op", "mkdir"},
-                        {"path", ToJsonText(path.substr(0, colon + 2))},
-                        {"name", ToJsonText(path.substr(colon + 2))}}));
-  return Understood([&]() -> Result<bool> { return made.at("created").get<bool>(); });
+  const wire::Mkdir ask{.group = GroupName::Path(path.substr(0, colon + 2)),
+                        .name = path.substr(colon + 2)};
+  return TRY(Call(ask)).created;
 }
 
 Result<void> GroupCalls::Enter(const std::string& path, pid_t process) {
   if (process < 0) return Fail(ESRCH, "no process {}", process);
-  TRY(Call({{"op", "attach"},
-            {"path", ToJsonText(path)},
-            {"tid", static_cast<std::uint32_t>(process == 0 ? ::getpid() : process)},
-            {"process", true}}));
+  TRY(Call(wire::Attach{.group = GroupName::Path(path),
+                        .tid = static_cast<std::uint32_t>(process == 0 ? ::getpid() : process),
+                        .process = true}));
   return {};
 }
 
@@ -112,7 +99,7 @@ Result<void> GroupCalls::WaitEmpty(const std::string& path, std::chrono::millise
   using Clock = std::chrono::steady_clock;
   using std::chrono::milliseconds;
   auto client = TRY(Client::Connect(instance_));
-  auto sent = client.Send({{"op", "wait"}, {"path", ToJsonText(path)}});
+  auto sent = client.Send(wire::Wait{.group = GroupName::Path(path)});
   if (!sent) return Fail(Gone(sent.error()));
 
   const bool for_ever = timeout == milliseconds::max();
@@ -131,29 +118,28 @@ Result<void> GroupCalls::WaitEmpty(const std::string& path, std::chrono::millise
     if (!for_ever) continue;
     if (auto alive = client.CheckAlive(); !alive) return alive;
   }
-  auto answer = client.Answer();
+  auto answer = client.Answer<wire::Wait>();
   if (answer) return {};
   return Fail(IsConnectionLost(answer.error()) ? Gone(answer.error()) : answer.error());
 }
 
 Result<std::vector<pid_t>> GroupCalls::List(const std::string& path) {
-  auto answer = TRY(Call({{"op", "tasks"}, {"path", ToJsonText(path)}, {"subtree", true}}));
-  Listing listing;
-  TRY(listing.Add(answer));
+  const wire::Tasks ask{.group = GroupName::Path(path), .subtree = true};
+  const auto found = TRY(Over([&](Client& client) { return client.List(ask); }));
   std::vector<pid_t> pids;
-  for (const Listing::Task& task : listing.tasks()) pids.push_back(static_cast<pid_t>(task.tgid));
+  for (const Listing::Task& task : found.listing.tasks())
+    pids.push_back(static_cast<pid_t>(task.tgid));
   std::sort(pids.begin(), pids.end());
   pids.erase(std::unique(pids.begin(), pids.end()), pids.end());
   return pids;
 }
 
 Result<std::vector<pid_t>> GroupCalls::Kill(const std::string& path) {
-  auto answer = TRY(Call({{"op", "kill"}, {"path", ToJsonText(path)}}));
-  return Pids((answer)["killed"]);
+  return PidsOf(TRY(Call(wire::Kill{.group = GroupName::Path(path)})).killed);
 }
 
 Result<void> GroupCalls::Remove(const std::string& path) {
-  TRY(Call({{"op", "rmdir"}, {"path", ToJsonText(path)}}));
+  TRY(Call(wire::Rmdir{.group = GroupName::Path(path)}));
   return {};
 }
 

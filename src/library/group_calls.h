@@ -36,7 +36,11 @@ class GroupCalls {
   Result<void> Remove(const std::string& path);
 
  private:
-  Result<nlohmann::json> Call(const nlohmann::json& request);
+  // `call` with a connection to the daemon that runs now.
+  template <typename Fn>
+  auto Over(Fn call) -> decltype(call(std::declval<Client&>()));
+  template <Operation Ask>
+  Result<typename Ask::Answer> Call(const Ask& ask);
   Error Gone(const Error& lost) const;
 
   const std::string instance_;

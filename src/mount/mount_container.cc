@@ -90,8 +90,9 @@ int Run(int argc, char** argv) {
     return Complain(refused ? kUsage : kMountFailed, mounted.error().message);
   }
   if (arguments.verbose) {
+    const std::string name = *mounted ? fmt::format("\"{}\"", **mounted) : "null";
     const std::string line =
-        fmt::format("hierarchy {} is on {}", mounted->dump(), Printable(arguments.request.dir));
+        fmt::format("hierarchy {} is on {}", name, Printable(arguments.request.dir));
     std::printf("mount.container: %s\n", Harmless(line).c_str());
   }
   return kDone;

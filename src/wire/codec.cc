@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "wire/bytes.h"
+#include "wire/messages.h"
 
 namespace corral::wire {
 namespace {
@@ -124,6 +125,23 @@ Result<void> Read(const json& object, AnyMessage message) {
   Reader reader(object);
   message.Visit(reader);
   return reader.Outcome();
+}
+
+std::string RequestText(const char* op, AnyMessage ask) {
+  json request = {{"op", op}};
+  Write(ask, request);
+  return TextOf(request);
+}
+
+Result<json> ParseAnswer(std::string_view text) {
+  json answer = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!answer.is_object() || !answer.contains("ok") || !answer["ok"].is_boolean()) {
+    return Fail(EPROTO, "the daemon's answer is not in the protocol of this version");
+  }
+  if (answer["ok"].get<bool>()) return answer;
+  Refusal refusal;  // what of it cannot be read stays as it is
+  (void)Read(answer, refusal);
+  return Fail(static_cast<int>(refusal.code), "{}", refusal.text);
 }
 
 std::string TextOf(const json& value) {

@@ -11,6 +11,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 
 #include "wire/fields.h"
 
@@ -23,6 +24,12 @@ void Write(AnyMessage message, nlohmann::json& object);
 // EPROTO, with the name of the first field that is missing or of another type, which is then as it
 // was before. Members that the message does not know are passed over.
 Result<void> Read(const nlohmann::json& object, AnyMessage message);
+
+// A request as it goes into a frame.
+std::string RequestText(const char* op, AnyMessage ask);
+
+// What came in one. The error that it tells, or EPROTO.
+Result<nlohmann::json> ParseAnswer(std::string_view text);
 
 // As it goes into a frame. What is no UTF-8 all the same is replaced: it must not end us.
 std::string TextOf(const nlohmann::json& value);

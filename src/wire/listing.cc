@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <nlohmann/json.hpp>
 
+#include "base/errors.h"
 #include "wire/bytes.h"
 
 namespace corral {
@@ -51,7 +53,7 @@ Result<void> Listing::Add(json& piece) {
   try {  // the JSON library reports what is of another type this way
     if (const auto rows = piece.find("groups"); rows != piece.end()) {
       for (const json& row : *rows) {
-        if (auto added = AddGroup(row); !added) return added;
+        TRY(AddGroup(row));
       }
       piece.erase(rows);
     }

@@ -2,16 +2,15 @@
 // the row of the group it is in. Paths are put together where one is shown: of a tree that is very
 // deep all of them would be as much as the square of its depth.
 //
-//   Listing listing;
-//   client.CallEach({{"op", "tree"}}, [&](json& piece) { return listing.Add(piece); });
-//   for (std::size_t i = 0; i < listing.size(); ++i) Print(listing.ShownPath(i));
+//   auto tree = client.List(wire::Tree());
+//   for (std::size_t i = 0; i < tree->listing.size(); ++i) Print(tree->listing.ShownPath(i));
 #ifndef CORRAL_WIRE_LISTING_H_
 #define CORRAL_WIRE_LISTING_H_
 
 #include <corral/result.h>
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>

@@ -9,6 +9,13 @@
 #ifndef CORRAL_WIRE_MESSAGES_H_
 #define CORRAL_WIRE_MESSAGES_H_
 
+#include <cerrno>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "wire/fields.h"
 
 namespace corral::wire {
@@ -33,7 +40,7 @@ struct Done {
 
 // What went wrong.
 struct Refusal {
-  std::int64_t code = 0;
+  std::int64_t code = EIO;
   std::string text = "the daemon refused without a reason";
   void Visit(Fields& f);
 };
