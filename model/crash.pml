@@ -80,7 +80,7 @@ again:
 	{
 #ifndef BROKEN_NO_JUDGE_AT_START
 		LOCK();
-		JudgeLocked();
+		Judge();
 		UNLOCK();
 #endif
 		settling = settling || decided;
@@ -92,7 +92,7 @@ again:
 			corral_move(1, expected, 1);
 			KERNEL(false);
 			moved = true;
-			JudgeLocked()
+			Judge()
 		:: else
 		fi;
 		UNLOCK();

@@ -1,8 +1,8 @@
 /*
- * src/core/releases.cc for one cgroup with the css_sets 2 and 3: JudgeLocked, Settle,
- * AnnounceLocked, and Drain of the tracker. What is done under tree_mu_ to data that only its
+ * src/core/releases.cc for one cgroup with the css_sets 2 and 3: Judge, Settle,
+ * Announce, and Drain of the tracker. What is done under tree_mu_ to data that only its
  * holder looks at is one step; each look at a word, a counter or a pending bit is a step.
- * With UNLINKING set 2 may stop to belong to the cgroup (UnlinkSetLocked).
+ * With UNLINKING set 2 may stop to belong to the cgroup (SetLinks::Unlink).
  */
 bool tree_mu;
 bool wake;		/* the looker's eventfd */
@@ -54,7 +54,7 @@ inline Decide()
 	wake = true
 }
 
-inline JudgeLocked()
+inline Judge()
 {
 #ifdef UNLINKING
 	v2 = judged2 * 16;
@@ -127,7 +127,7 @@ inline TakePendingAndJudge(s)
 	if
 	:: pending[s] ->
 		LOCK();
-		JudgeLocked();
+		Judge();
 		UNLOCK();
 		pending[s] = 0
 	:: else
@@ -146,7 +146,7 @@ inline TakePendingAndJudge(s)
 		:: else
 		fi;
 #else
-		JudgeLocked();
+		Judge();
 #endif
 		UNLOCK()
 	:: else
@@ -177,7 +177,7 @@ inline Leavers()
 	fi
 }
 
-inline AnnounceLocked()
+inline Announce()
 {
 	settling = false;
 	CORRAL_LOAD(counter[2], v2);
@@ -230,7 +230,7 @@ inline Settle()
 			:: else -> awaited = mask; awaited_known = true
 			fi;
 			if
-			:: awaited == 0 -> AnnounceLocked()
+			:: awaited == 0 -> Announce()
 			:: else
 			fi
 		:: else

@@ -1,5 +1,5 @@
 /*
- * A whole process is moved while its threads make threads and end (Registry::MoveProcessLocked).
+ * A whole process is moved while its threads make threads and end (Moves::MoveProcess).
  *
  * Bounds: 3 tids; the process begins with the thread 2; threads make FORKS threads in all, on whichever
  * tids are free, new ones too; each may end at any time, and its tid is used again. The
@@ -115,7 +115,7 @@ proctype Mover()
 			do
 			:: tid > TIDS -> break
 			:: (elsewhere & (1 << tid)) == 0 -> tid++
-			:: else ->	/* MoveTaskLocked */
+			:: else ->	/* Moves::MoveAgreed */
 				CORRAL_LOAD(word[tid], expected);
 				if
 				:: !corral_word_alive(expected) || corral_word_set(expected) == target -> tid++

@@ -108,18 +108,18 @@ proctype Boss()
 		if
 		:: corral_word_alive(expected) && corral_word_set(expected) != to ->
 			if
-			:: to != 1 -> JudgeLocked()
+			:: to != 1 -> Judge()
 			:: else
 			fi;
 			corral_move(1, expected, to);
 			if
-			:: was == expected ->	/* CommitLocked */
+			:: was == expected ->	/* Moves::Commit */
 				if
 				:: to != 1 -> populated = true
 				:: else
 				fi;
 				if
-				:: corral_word_set(expected) != 1 -> JudgeLocked()
+				:: corral_word_set(expected) != 1 -> Judge()
 				:: else
 				fi
 			:: else

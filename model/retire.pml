@@ -70,7 +70,7 @@ proctype Parent()
 	ended = ended + 1 + FORKS - forks
 }
 
-/* Registry::Attach, then UnlinkSetLocked, RetireUnlinkedLocked, InternLocked for another. */
+/* Registry::Attach, then SetLinks::Unlink, LeavingSets::Retire, SetLinks::Intern for another. */
 proctype Boss()
 {
 	HOOK_LOCALS;
@@ -84,7 +84,7 @@ proctype Boss()
 		if
 		:: corral_word_alive(expected) && corral_word_set(expected) != to ->
 			if
-			:: to != 1 -> JudgeLocked()
+			:: to != 1 -> Judge()
 			:: else
 			fi;
 			corral_move(1, expected, to);
@@ -92,7 +92,7 @@ proctype Boss()
 			:: was == expected ->
 				if
 				:: to != 1 -> populated = true
-				:: else -> JudgeLocked()
+				:: else -> Judge()
 				fi
 			:: else
 			fi
@@ -108,7 +108,7 @@ proctype Boss()
 	CORRAL_LOAD(counter[2], expected);
 	if
 	:: COUNT(expected) == 0 ->
-		JudgeLocked();
+		Judge();
 #ifndef BROKEN_NO_FOLD
 		unjudged = unjudged || LEAVES(expected) != judged2;
 #endif

@@ -17,6 +17,7 @@
 
 #include "control/dialect.h"
 #include "control/machine.h"
+#include "core/foreign_calls.h"
 #include "core/registry.h"
 
 namespace corral {

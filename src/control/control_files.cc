@@ -10,6 +10,7 @@
 #include "control/control_file.h"
 #include "control/kill.h"
 #include "control/parse.h"
+#include "core/foreign_calls.h"
 
 namespace corral {
 namespace {

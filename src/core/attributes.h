@@ -15,12 +15,9 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 namespace corral {
-
-class RowReader;
 
 // What chmod, chown and utimes may change; unset members stay.
 struct AttrChange {
@@ -61,10 +58,38 @@ struct Attributes {
   // The directory's entries changed.
   void TouchEntries();
 
-  std::string Row() const;
-  static Attributes FromRow(RowReader& row);
+  // Its row, written and read (rows.h).
+  template <typename IO>
+  static void Fields(IO& io, auto& attributes) {
+    AttrChange made{.mode = 0,
+                    .uid = attributes.uid,
+                    .gid = attributes.gid,
+                    .atime = attributes.made,
+                    .mtime = attributes.made,
+                    .ctime = attributes.made};
+    ChangeFields(io, made);
+    if constexpr (IO::kReads) {
+      attributes.uid = made.uid.value_or(0);
+      attributes.gid = made.gid.value_or(0);
+      attributes.made = made.ctime.value_or(attributes.made);
+    }
+    io.List(attributes.changed_, [&](auto& changed) {
+      io.Number(changed.slot);
+      ChangeFields(io, changed.to);
+    });
+  }
 
  private:
+  template <typename IO>
+  static void ChangeFields(IO& io, auto& change) {
+    io.Optional(change.mode);
+    io.Optional(change.uid);
+    io.Optional(change.gid);
+    io.Optional(change.atime);
+    io.Optional(change.mtime);
+    io.Optional(change.ctime);
+  }
+
   struct Changed {
     unsigned slot;
     AttrChange to;

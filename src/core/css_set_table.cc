@@ -51,15 +51,14 @@ Result<CssSetTable::Interned> CssSetTable::Intern(const SetTuple& tuple) {
   }
   CssSetId set{next_fresh_};
   if (!free_.empty()) set = free_.back();
-  const auto created = tracker_.CreateSet(set);  // ENOSPC: beyond the table
-  if (!created) return Fail(created.error());
+  const SetCount created = TRY(tracker_.CreateSet(set));  // ENOSPC: beyond the table
   if (!free_.empty()) {
     free_.pop_back();
   } else {
     ++next_fresh_;
   }
   AddLocked(set, tuple, /*linked=*/true);
-  return Interned{.set = set, .made = true, .leaves = created->leaves};
+  return Interned{.set = set, .made = true, .leaves = created.leaves};
 }
 
 CssList CssSetTable::CssOf(CssSetId set) const {
@@ -99,6 +98,14 @@ void CssSetTable::ForEachTaskIn(HierarchyId hierarchy, const Wanted& wanted,
     }
     if (choice.wanted) fn(tid, place);
   });
+}
+
+std::vector<Tid> CssSetTable::TasksAt(HierarchyId hierarchy, CgroupId place) const {
+  std::vector<Tid> tids;
+  ForEachTaskIn(
+      hierarchy, [&](CgroupId at) { return at == place; },
+      [&](Tid tid, Place) { tids.push_back(tid); });
+  return tids;
 }
 
 void CssSetTable::Unlink(CssSetId set) {

@@ -74,6 +74,9 @@ class CssSetTable {
   void ForEachTaskIn(HierarchyId hierarchy, const Wanted& wanted,
                      const std::function<void(Tid, Place)>& fn) const;
 
+  // The tids of those in one place.
+  std::vector<Tid> TasksAt(HierarchyId hierarchy, CgroupId place) const;
+
   // Takes a set out of the table: nobody can be moved to it again. Its id stays taken
   // until Retire().
   void Unlink(CssSetId set);

@@ -1,6 +1,6 @@
 // Journal: where the registry keeps what must outlive the process (spec 10.9).
 //
-// Rows of bytes under keys of bytes; what they mean is the registry's business (keeping.cc). Each
+// Rows of bytes under keys of bytes; what they mean is the registry's business (rows.h). Each
 // Commit() is one transaction: after a crash all of it is there, or none. Called with the
 // registry's tree lock held, so it is never called twice at once, and it must not call back.
 //

@@ -1,98 +1,131 @@
-// Notifications: from the decision to the start of the agent, and across a removal (spec 2,
-// 10.7, 10.9).
+#include "core/notifications.h"
+
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
-#include "core/registry.h"
+#include "core/core.h"
 
 namespace corral {
+namespace {
 
-// At most one waits to be announced, but where each emptying is told by itself.
-void Registry::DecideNotificationLocked(Cgroup& cgroup) {
-  const bool each = cgroup.hierarchy->rules.per_emptying;
-  if (!each && !cgroup.notify_decided.empty()) return;
-  cgroup.notify_decided.push_back(each ? BuildPath(cgroup, kMostTold + 1) : std::string());
+template <typename Map, typename Id>
+auto* FindIn(const Map& all, const Id& id) {
+  const auto found = all.find(id);
+  return found == all.end() ? nullptr : &found->second;
 }
 
-void Registry::QueueNotificationsLocked(Cgroup& cgroup) {
-  for (std::string& path : std::exchange(cgroup.notify_decided, {})) {
-    if (cgroup.queued && !cgroup.hierarchy->rules.per_emptying) continue;  // spec 10.7
-    cgroup.queued = true;
+}  // namespace
+
+Notifications::Notifications(Core& core) : tree_(core.tree), persistence_(core.persistence) {}
+
+// ---- of cgroups
+
+// At most one waits to be announced, but where each emptying is told by itself.
+void Notifications::Decide(Cgroup& cgroup) {
+  const bool each = cgroup.hierarchy->rules.per_emptying;
+  if (!each && !cgroup.notice.decided.empty()) return;
+  cgroup.notice.decided.push_back(each ? BuildPath(cgroup, kMostTold + 1) : std::string());
+}
+
+void Notifications::Queue(Cgroup& cgroup) {
+  for (std::string& path : std::exchange(cgroup.notice.decided, {})) {
+    if (cgroup.notice.queued && !cgroup.hierarchy->rules.per_emptying) continue;  // spec 10.7
+    cgroup.notice.queued = true;
     ++cgroup.hierarchy->waiting;
     Waiting waiting{.cgroup = cgroup.id,
                     .hierarchy = cgroup.hierarchy->id,
                     .path = std::move(path),
-                    .number = journal_ ? next_notification_++ : 0};
-    if (journal_) {
-      marked_.notifications.push_back(waiting.number);
-      notifications_.emplace(waiting.number, waiting);
+                    .number = persistence_.keeps() ? next_number_++ : 0};
+    if (persistence_.keeps()) {
+      persistence_.MarkNotification(waiting.number);
+      kept_.emplace(waiting.number, waiting);
     }
     queue_.Push(std::move(waiting));
   }
 }
 
-// Takes over a cgroup that was just removed. What was decided for it may still have to wait
-// for tasks on their way out (spec 10.10); it is announced like any other, but nobody finds it.
-void Registry::DepartLocked(std::unique_ptr<Cgroup> cgroup) {
+// ---- across a removal
+
+// What was decided for it may still have to wait for tasks on their way out (spec 10.10); it is
+// announced like any other, but nobody finds it.
+void Notifications::Depart(std::unique_ptr<Cgroup> cgroup) {
   const ReleaseRules& rules = cgroup->hierarchy->rules;
   if (!rules.outlives_removal) return;
-  const auto path = [&] { return BuildPath(*cgroup, kMostTold + 1); };  // it still has its parent
+  const auto path = [&] { return BuildPath(*cgroup, kMostTold + 1); };
   for (const std::uint64_t number : starting_) {  // should a crash have it started again
-    Waiting& waiting = notifications_.at(number);
+    Waiting& waiting = kept_.at(number);
     if (waiting.cgroup != cgroup->id || !waiting.path.empty()) continue;
     waiting.path = path();
-    marked_.notifications.push_back(number);
+    persistence_.MarkNotification(number);
   }
-  if (cgroup->queued && !rules.per_emptying) {  // what waits already is told for all
-    if (journal_) marked_.last_paths.push_back(cgroup->id);
+  if (cgroup->notice.queued && !rules.per_emptying) {  // what waits already is told for all
+    persistence_.MarkLastPath(cgroup->id);
     last_paths_[cgroup->id] = path();
     return;
   }
-  if (cgroup->notify_decided.empty()) return;
-  for (std::string& told : cgroup->notify_decided) {
+  if (cgroup->notice.decided.empty()) return;
+  for (std::string& told : cgroup->notice.decided) {
     if (told.empty()) told = path();
   }
-  cgroup->parent = nullptr;  // it may be removed as well
-  cgroup->settling = true;   // what was decided and not announced is in settling_ still
-  ++cgroup->hierarchy->waiting;
-  departed_.emplace(cgroup->id, std::move(cgroup));
+  cgroup->parent = nullptr;         // it may be removed as well
+  cgroup->release.settling = true;  // what was decided and not announced still settles
+  TakeOverDeparted(std::move(cgroup));
 }
 
-Cgroup* Registry::FindSettlingLocked(CgroupId id) const {
-  if (const auto found = cgroups_.find(id); found != cgroups_.end()) return found->second;
-  const auto departed = departed_.find(id);
-  return departed == departed_.end() ? nullptr : departed->second.get();
+bool Notifications::AnnounceDeparted(Cgroup& cgroup) {
+  const auto departed = departed_.extract(cgroup.id);
+  if (!departed) return false;
+  Queue(cgroup);
+  --cgroup.hierarchy->waiting;
+  return true;
 }
 
-std::optional<Notification> Registry::BeginNotification(const Waiting& waiting) {
-  Operation lock(*this);
-  const auto live = hierarchies_.find(waiting.hierarchy);
-  Hierarchy& hierarchy = live != hierarchies_.end() ? *live->second : *ended_.at(waiting.hierarchy);
+Cgroup* Notifications::FindOrDeparted(CgroupId id) const {
+  if (const auto found = tree_.Find(id, ENOENT)) return *found;
+  const auto* const departed = FindIn(departed_, id);
+  return departed ? departed->get() : nullptr;
+}
+
+void Notifications::Depart(std::unique_ptr<Hierarchy> hierarchy) {
+  if (hierarchy->waiting != 0) TakeOverEnded(std::move(hierarchy));
+}
+
+Hierarchy* Notifications::FindOrEnded(HierarchyId id) const {
+  if (const auto found = tree_.FindHierarchy(id)) return *found;
+  const auto* const ended = FindIn(ended_, id);
+  return ended ? ended->get() : nullptr;
+}
+
+// ---- of the agents' thread
+
+std::optional<Notification> Notifications::Begin(const Waiting& waiting) {
+  Hierarchy& hierarchy = *FindOrEnded(waiting.hierarchy);
   Notification told{.number = waiting.number,
                     .cgroup = waiting.cgroup,
                     .hierarchy_id = hierarchy.id,
-                    .hierarchy = LabelLocked(hierarchy),
+                    .hierarchy = tree_.Label(hierarchy),
                     .path = waiting.path,
                     .agent = hierarchy.release_agent,
                     .agent_user = hierarchy.agent_user,
                     .dialect = hierarchy.dialect};
   if (--hierarchy.waiting == 0) ended_.erase(waiting.hierarchy);
 
-  const auto found = cgroups_.find(waiting.cgroup);
+  const auto found = tree_.Find(waiting.cgroup, ENOENT);
   const auto last = last_paths_.extract(waiting.cgroup);
-  if (found != cgroups_.end()) found->second->queued = false;
-  if (told.path.empty() && found != cgroups_.end()) {
-    told.path = BuildPath(*found->second);
+  if (found) (*found)->notice.queued = false;
+  if (told.path.empty() && found) {
+    told.path = BuildPath(**found);
   } else if (told.path.empty() && last) {
     told.path = last.mapped();
   }
   const bool dropped = told.path.empty();  // removed while it waited (spec 2)
-  if (const auto kept = notifications_.find(waiting.number); kept != notifications_.end()) {
-    marked_.notifications.push_back(waiting.number);
-    if (last) marked_.last_paths.push_back(waiting.cgroup);
+  if (const auto kept = kept_.find(waiting.number); kept != kept_.end()) {
+    persistence_.MarkNotification(waiting.number);
+    if (last) persistence_.MarkLastPath(waiting.cgroup);
     if (last) kept->second.path = told.path;
     if (dropped) {
-      EndNotificationLocked(kept->second);
+      End(kept->second);
     } else {
       starting_.insert(waiting.number);
     }
@@ -100,28 +133,73 @@ std::optional<Notification> Registry::BeginNotification(const Waiting& waiting) 
   return dropped ? std::nullopt : std::optional(std::move(told));
 }
 
-bool Registry::StartsAgent(const Waiting& waiting) const {
-  MutexLock lock(tree_mu_);
-  const auto live = hierarchies_.find(waiting.hierarchy);
-  const Hierarchy& hierarchy =
-      live != hierarchies_.end() ? *live->second : *ended_.at(waiting.hierarchy);
-  return !hierarchy.release_agent.empty();
+void Notifications::Finish(std::uint64_t number) {
+  const auto kept = kept_.find(number);
+  if (kept != kept_.end()) End(kept->second);
 }
 
-void Registry::FinishNotification(std::uint64_t number) {
-  Operation lock(*this);
-  const auto kept = notifications_.find(number);
-  if (kept != notifications_.end()) EndNotificationLocked(kept->second);
-}
-
-void Registry::EndNotificationLocked(const Waiting& waiting) {
+void Notifications::End(const Waiting& waiting) {
   const std::uint64_t number = waiting.number;
-  marked_.notifications.push_back(number);
-  if (!hierarchies_.contains(waiting.hierarchy)) {  // the row of one that ended may go now
-    marked_.hierarchies.push_back(waiting.hierarchy);
+  persistence_.MarkNotification(number);
+  if (!tree_.FindHierarchy(waiting.hierarchy)) {  // the row of one that ended may go now
+    persistence_.MarkHierarchy(waiting.hierarchy);
   }
   starting_.erase(number);
-  notifications_.erase(number);
+  kept_.erase(number);
+}
+
+// ---- what is kept
+
+const Waiting* Notifications::FindKept(std::uint64_t number) const { return FindIn(kept_, number); }
+
+const std::string* Notifications::LastPathOf(CgroupId id) const { return FindIn(last_paths_, id); }
+
+const Hierarchy* Notifications::FindEnded(HierarchyId id) const {
+  const auto* const ended = FindIn(ended_, id);
+  return ended ? ended->get() : nullptr;
+}
+
+const Cgroup* Notifications::FindDeparted(CgroupId id) const {
+  const auto* const departed = FindIn(departed_, id);
+  return departed ? departed->get() : nullptr;
+}
+
+bool Notifications::IsOwed(HierarchyId id) const {
+  return std::ranges::any_of(kept_,
+                             [&](const auto& entry) { return entry.second.hierarchy == id; });
+}
+
+void Notifications::TakeOverEnded(std::unique_ptr<Hierarchy> hierarchy) {
+  const HierarchyId id = hierarchy->id;
+  ended_.emplace(id, std::move(hierarchy));
+}
+
+void Notifications::TakeOverDeparted(std::unique_ptr<Cgroup> cgroup) {
+  ++cgroup->hierarchy->waiting;
+  const CgroupId id = cgroup->id;
+  departed_.emplace(id, std::move(cgroup));
+}
+
+void Notifications::TakeOverLastPath(CgroupId id, std::string_view path) { last_paths_[id] = path; }
+
+// One that was being started when the process died is told again (spec 10.9). Should its cgroup
+// have been queued anew meanwhile, that is one telling (spec 10.7).
+Result<void> Notifications::TakeOver(Waiting waiting) {
+  Hierarchy* const hierarchy = FindOrEnded(waiting.hierarchy);
+  if (!hierarchy) {
+    return Fail(EBADMSG, "it is of hierarchy {}, which is not there", waiting.hierarchy.value);
+  }
+  if (const auto cgroup = tree_.Find(waiting.cgroup, ENOENT)) {
+    const bool again = std::exchange((*cgroup)->notice.queued, true);
+    if (again && !hierarchy->rules.per_emptying) {
+      persistence_.MarkNotification(waiting.number);
+      return {};
+    }
+  }
+  ++hierarchy->waiting;
+  kept_.emplace(waiting.number, waiting);
+  queue_.Push(std::move(waiting));
+  return {};
 }
 
 }  // namespace corral

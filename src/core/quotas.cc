@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/errors.h"
-#include "core/registry.h"
+#include "core/cgroup_tree.h"
 
 namespace corral {
 namespace {
@@ -25,8 +25,8 @@ void ForEachBelow(Cgroup& top, Fn fn) {
 
 }  // namespace
 
-// For one more cgroup there. What the root says of depth is where its children begin (MkdirLocked).
-Result<void> Registry::CheckQuotasLocked(Cgroup& parent) const {
+// For one more cgroup there. What the root says of depth is where its children begin (Mkdir).
+Result<void> CgroupTree::CheckQuotas(Cgroup& parent) const {
   for (const Cgroup* up = parent.nearest_bound(); up; up = up->bound) {
     if (up->parent && parent.level + 1 - up->level > up->quotas.depth) {
       return Fail(EAGAIN, "{} may have {} levels of cgroups below it, and no more", ShownPath(*up),
@@ -40,31 +40,19 @@ Result<void> Registry::CheckQuotasLocked(Cgroup& parent) const {
   return {};
 }
 
-Result<Quotas> Registry::QuotasOf(CgroupId id) const {
-  MutexLock lock(tree_mu_);
-  auto found = TRY(FindLocked(id, ENODEV));
-  return found->quotas;
-}
-
-Result<void> Registry::SetQuota(CgroupId id, std::uint64_t Quotas::*which, std::uint64_t most) {
-  Operation lock(*this);
-  auto found = FindLocked(id, ENODEV);
-  if (!found) return Fail(found.error());
-  Cgroup& cgroup = **found;
+void CgroupTree::SetQuota(Cgroup& cgroup, std::uint64_t Quotas::*which, std::uint64_t most) {
   const Cgroup* const before = cgroup.nearest_bound();
   cgroup.quotas.*which = most;
-  MarkLocked(cgroup);
   Cgroup* const now = cgroup.nearest_bound();
-  if (now == before) return {};
+  if (now == before) return;
   // It is asked from now on, or not any more: who is below it learns that, and is counted.
   ForEachBelow(cgroup, [&](Cgroup& below) {
     below.bound = now;
     return !below.has_quotas();
   });
-  if (now != &cgroup) return {};
+  if (now != &cgroup) return;
   cgroup.descendants = 0;
   ForEachBelow(cgroup, [&](Cgroup&) { return ++cgroup.descendants, true; });
-  return {};
 }
 
 }  // namespace corral

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/errors.h"
 #include "base/log.h"
+#include "core/foreign_calls.h"
 
 namespace corral {
 
@@ -38,13 +40,11 @@ Result<void> SubsystemTable::Register(std::shared_ptr<Subsystem> subsystem, Grou
   }
   if (Find(name)) return Fail(EEXIST, "there is a subsystem '{}' already", name);
   if (slots_.size() == kMost) return Fail(ENOSPC, "more than {} subsystems", kMost);
-  auto started = Guarded(*subsystem, "Start", [&] { return subsystem->Start(groups); });
-  if (!started) return started;
-  auto root = Guarded(*subsystem, "Create", [&] { return subsystem->Create({}); });
-  if (!root) return Fail(root.error());
-  if (!*root) return Fail(EIO, "subsystem {}: no css for the root", name);
-  (*root)->owner_ = &owner;
-  slots_.push_back({.subsystem = std::move(subsystem), .root = std::move(*root), .bound = {}});
+  TRY(Guarded(*subsystem, "Start", [&] { return subsystem->Start(groups); }));
+  auto root = TRY(Guarded(*subsystem, "Create", [&] { return subsystem->Create({}); }));
+  if (!root) return Fail(EIO, "subsystem {}: no css for the root", name);
+  root->owner_ = &owner;
+  slots_.push_back({.subsystem = std::move(subsystem), .root = std::move(root), .bound = {}});
   return {};
 }
 

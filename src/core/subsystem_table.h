@@ -8,13 +8,12 @@
 
 #include <corral/subsystem.h>
 
-#include <cerrno>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
 
+#include "core/tree_lock.h"
 #include "core/types.h"
 
 namespace corral {
@@ -35,64 +34,43 @@ class SubsystemTable {
   };
 
   // EEXIST: the name is taken; EINVAL: it is none; ENOSPC: too many; or what Start or Create say.
-  Result<void> Register(std::shared_ptr<Subsystem> subsystem, Groups& groups, CssOwner& owner);
+  Result<void> Register(std::shared_ptr<Subsystem> subsystem, Groups& groups, CssOwner& owner)
+      REQUIRES(the_tree);
 
-  const std::vector<Slot>& slots() const { return slots_; }
-  std::optional<std::size_t> Find(std::string_view name) const;
-  std::string NamesOf(SubsystemSet set) const;  // comma separated, in their order
-  SubsystemSet All() const { return (SubsystemSet{1} << slots_.size()) - 1; }
+  const std::vector<Slot>& slots() const REQUIRES(the_tree) { return slots_; }
+  std::optional<std::size_t> Find(std::string_view name) const REQUIRES(the_tree);
+  std::string NamesOf(SubsystemSet set) const
+      REQUIRES(the_tree);  // comma separated, in their order
+  SubsystemSet All() const REQUIRES(the_tree) { return (SubsystemSet{1} << slots_.size()) - 1; }
 
   // EBUSY: one of them is bound to another hierarchy.
-  Result<void> CheckFree(SubsystemSet set, HierarchyId hierarchy) const;
+  Result<void> CheckFree(SubsystemSet set, HierarchyId hierarchy) const REQUIRES(the_tree);
   // The roots' css become those of `root` of `hierarchy`, or (both 0) of none.
   // REQUIRES: CheckFree(). All of them or none; EIO when one throws.
-  Result<void> Bind(SubsystemSet set, HierarchyId hierarchy, CgroupId root);
-  CssList Roots(SubsystemSet set) const;
+  Result<void> Bind(SubsystemSet set, HierarchyId hierarchy, CgroupId root) REQUIRES(the_tree);
+  CssList Roots(SubsystemSet set) const REQUIRES(the_tree);
 
   // ---- the life of a cgroup. On failure nothing is left.
-  Result<CssList> Create(const CssList& parent, CgroupId cgroup, bool inherits, bool clone);
+  Result<CssList> Create(const CssList& parent, CgroupId cgroup, bool inherits, bool clone)
+      REQUIRES(the_tree);
   // EBUSY: somebody holds a reference.
-  Result<void> CloseToReferences(const CssList& all);
-  void Destroy(const CssList& all);
+  Result<void> CloseToReferences(const CssList& all) REQUIRES(the_tree);
+  void Destroy(const CssList& all) REQUIRES(the_tree);
   static bool AnyReference(const CssList& all);
   // Css::task_limit() is `max` from here on; what it was.
   static std::uint64_t ExchangeTaskLimit(Css& css, std::uint64_t max);
 
   // ---- moves (spec 13.2)
-  Result<void> CanAttach(const CssList& to, const CssList& from, Tid task);
-  void Attach(const CssList& to, const CssList& from, Tid task);
-  void Cancel(const CssList& to, const CssList& from, Tid task);
+  Result<void> CanAttach(const CssList& to, const CssList& from, Tid task) REQUIRES(the_tree);
+  void Attach(const CssList& to, const CssList& from, Tid task) REQUIRES(the_tree);
+  void Cancel(const CssList& to, const CssList& from, Tid task) REQUIRES(the_tree);
 
  private:
-  void CancelFirst(std::size_t count, const CssList& to, const CssList& from, Tid task);
+  void CancelFirst(std::size_t count, const CssList& to, const CssList& from, Tid task)
+      REQUIRES(the_tree);
 
-  std::vector<Slot> slots_;
+  std::vector<Slot> slots_ GUARDED_BY(the_tree);
 };
-
-// `fn`'s answer; an exception becomes EIO, with what it says. `who` names what was called, for
-// that message only.
-template <typename Who, typename Fn>
-auto CallForeign(Who who, Fn fn) -> decltype(fn()) {
-  try {
-    return fn();
-  } catch (const std::exception& thrown) {
-    return Fail(EIO, "{} failed: {}", who(), thrown.what());
-  } catch (...) {
-    return Fail(EIO, "{} failed", who());
-  }
-}
-
-template <typename Fn>
-auto Guarded(const Subsystem& subsystem, std::string_view what, Fn fn) -> decltype(fn()) {
-  return CallForeign([&] { return fmt::format("subsystem {}: {}", subsystem.name(), what); }, fn);
-}
-
-// The same where nobody can be answered: it is logged. False: it threw.
-bool GuardedTell(const Subsystem& subsystem, std::string_view what,
-                 const std::function<void()>& fn);
-
-// Its files; none where Files() throws, which is logged.
-std::vector<SubsystemFile> FilesOf(Subsystem& subsystem);
 
 }  // namespace corral
 

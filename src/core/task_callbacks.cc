@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "base/errors.h"
+#include "core/foreign_calls.h"
+
 namespace corral {
 namespace {
 
@@ -53,8 +56,7 @@ Result<void> TaskCallbacks::CanFork(Tid parent, CssSetId set) {
   const CssList css = Wanted(sets_.CssOf(set));
   for (std::size_t i = 0; i < wanting_.size(); ++i) {
     Subsystem& subsystem = *wanting_[i].subsystem;
-    auto agreed = Guarded(subsystem, "CanFork", [&] { return subsystem.CanFork(*css[i], parent); });
-    if (!agreed) return agreed;
+    TRY(Guarded(subsystem, "CanFork", [&] { return subsystem.CanFork(*css[i], parent); }));
   }
   return {};
 }

@@ -11,7 +11,7 @@
 
 #include "base/errors.h"
 #include "base/trusted_file.h"
-#include "core/subsystem_table.h"
+#include "core/foreign_calls.h"
 
 namespace corral {
 namespace {

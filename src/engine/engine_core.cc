@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "core/foreign_calls.h"
 
 namespace corral {
 EngineCore::EngineCore(const EngineOptions& options, Fd wake)

@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "base/event_fd.h"
+#include "core/foreign_calls.h"
 #include "engine/engine_core.h"
 
 namespace corral {
