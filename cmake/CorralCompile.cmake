@@ -34,5 +34,3 @@ function(corral_precompiled target name)
     target_compile_options(${target} PRIVATE -fpch-preprocess)  # for ccache
   endif()
 endfunction()
-
-corral_precompile(corral_headers precompiled.h fmt::fmt)
