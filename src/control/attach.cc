@@ -31,7 +31,7 @@ struct Moved {
   Result<Tgid> (Registry::*live)(Tid) const;  // ESRCH: there is nothing to move
 };
 constexpr Moved kTask{&Registry::Attach, &Registry::ProcessOfLive};
-constexpr Moved kProcess{&Registry::AttachProcess, &Registry::ProcessOf};
+constexpr Moved kWholeProcess{&Registry::AttachProcess, &Registry::ProcessOf};
 
 // One write's task, and whether `0` named it.
 struct Named {
@@ -142,7 +142,7 @@ Result<void> WriteTasks(const ControlContext& context, const Caller& caller,
 
 Result<void> WriteProcesses(const ControlContext& context, const Caller& caller,
                             std::string_view bytes) {
-  return WriteTask(context, caller, bytes, kProcess);
+  return WriteTask(context, caller, bytes, kWholeProcess);
 }
 
 }  // namespace corral

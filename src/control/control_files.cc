@@ -56,7 +56,7 @@ Result<std::string> ReadSane(const ControlContext&) { return "0\n"; }
 
 Result<HierarchyId> HierarchyOf(const ControlContext& context) {
   const auto facts = context.registry.Facts(context.cgroup);
-  if (!facts) return Fail(ENODEV, "cgroup {} is gone", context.cgroup.value);
+  if (!facts) return Fail(ENODEV, "group {} is gone", context.cgroup.value);
   return facts->hierarchy;
 }
 
@@ -160,7 +160,7 @@ constexpr ControlFile kFiles[] = {
 // ---- what subsystems add (spec 13.4)
 
 Result<std::string> ReadAdded(const ControlContext& context) {
-  if (context.use->css->removed()) return Fail(ENODEV, "its cgroup is gone");
+  if (context.use->css->removed()) return Fail(ENODEV, "its group is gone");
   return HandleAdded(context, [&]() -> Result<std::string> {
     if (context.file->read) return context.file->read(*context.use);
     return Map(context.file->number(*context.use),

@@ -47,7 +47,7 @@ Result<Handles> OpenBatch(const Machine& machine, const std::set<Tgid>& processe
 }  // namespace
 
 Result<std::vector<Tgid>> KillSubtree(Registry& registry, const Machine& machine, CgroupId cgroup) {
-  if (registry.IsRoot(cgroup)) return Fail(EPERM, "a top cgroup cannot be killed");
+  if (registry.IsRoot(cgroup)) return Fail(EPERM, "a top group cannot be killed");
 
   std::set<Tgid> signalled;
   bool found_new = true;

@@ -109,7 +109,7 @@ Result<void> OpenFile::PrepareLocked(Tid reader, std::uint64_t offset, std::uint
   if (row_.list) return {};
   if (!in_order) return LoadLocked();
   const bool at_end = offset >= snapshot_.size();
-  if (at_end && removed()) return Fail(ENODEV, "cgroup {} is gone", context_.cgroup.value);
+  if (at_end && removed()) return Fail(ENODEV, "group {} is gone", context_.cgroup.value);
   return {};
 }
 
@@ -134,7 +134,7 @@ Result<void> OpenFile::Write(const Caller& caller, std::string_view bytes) {
     return Fail(E2BIG, "a write of {} bytes to '{}'", bytes.size(), row_.name);
   }
   if (!context_.registry.Exists(context_.cgroup)) {
-    return Fail(ENODEV, "cgroup {} is gone", context_.cgroup.value);
+    return Fail(ENODEV, "group {} is gone", context_.cgroup.value);
   }
   if (!row_.write) return Fail(EINVAL, "'{}' cannot be written", row_.name);
   return row_.write(context_, caller, bytes);

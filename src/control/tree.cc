@@ -160,7 +160,7 @@ Result<CgroupId> Tree::Rmdir(Inode parent, std::string_view name) {
 Result<void> Tree::Unlink(Inode parent, std::string_view name) {
   const auto node = TRY(TRY(LocateEntry(parent, name)).node);
   if (!node.row) return Fail(EISDIR, "'{}' is a directory", name);
-  return Fail(EPERM, "control files go with their cgroup only");
+  return Fail(EPERM, "control files go with their group only");
 }
 
 // Spec 5.5: directories only, to a name that is free, in the same directory.
@@ -250,13 +250,13 @@ std::vector<DirEntry> Tree::SubsystemFiles(CgroupId cgroup) const {
 Result<std::unique_ptr<OpenFile>> Tree::Open(const Caller& opener, Inode inode, bool readable) {
   if (inode.is_directory()) return Fail(EISDIR, "inode {:#x} is a directory", inode.number);
   auto cgroup = registry_.View(inode.cgroup());
-  if (!cgroup) return Fail(ENODEV, "cgroup {} is gone", inode.cgroup().value);
+  if (!cgroup) return Fail(ENODEV, "group {} is gone", inode.cgroup().value);
   const auto node = TRY(NodeIn(*std::move(cgroup), inode));
   const ControlFiles::Row& row = *node.row;
   std::shared_ptr<Css> css;
   if (row.subsystem) {
     css = registry_.CssOf(inode.cgroup(), *row.subsystem);
-    if (!css) return Fail(ENODEV, "cgroup {} is gone", inode.cgroup().value);
+    if (!css) return Fail(ENODEV, "group {} is gone", inode.cgroup().value);
   }
   auto file = std::make_unique<OpenFile>(ControlContext{.registry = registry_,
                                                         .machine = machine_,

@@ -118,7 +118,7 @@ Result<std::uint32_t> BirthLimits::NumberOf(Cgroup& cgroup) {
   } else if (next_number_ < tracker_.set_capacity()) {
     limit.number = next_number_++;
   } else {
-    return Fail(ENOSPC, "more than {} cgroups have a limit of tasks", next_number_ - 1);
+    return Fail(ENOSPC, "more than {} groups have a limit of tasks", next_number_ - 1);
   }
   ++numbered_;
   limit.refused_before = tracker_.RefusedBirths(limit.number);

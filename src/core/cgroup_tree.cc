@@ -96,14 +96,14 @@ HierarchyInfo CgroupTree::InfoOf(const Hierarchy& hierarchy) const {
 
 Result<Cgroup*> CgroupTree::Find(CgroupId id, int missing) const {
   const auto found = cgroups_.find(id);
-  if (found == cgroups_.end()) return Fail(missing, "cgroup {} is gone", id.value);
+  if (found == cgroups_.end()) return Fail(missing, "group {} is gone", id.value);
   return found->second;
 }
 
 Result<Cgroup*> CgroupTree::FindChild(Cgroup& parent, std::string_view name) const {
   const auto child = parent.children.find(name);
   if (child == parent.children.end()) {
-    return Fail(ENOENT, "no cgroup '{}' in {}", Printable(name), ShownPath(parent));
+    return Fail(ENOENT, "no group '{}' in {}", Printable(name), ShownPath(parent));
   }
   return child->second.get();
 }
@@ -117,7 +117,7 @@ Result<Cgroup*> CgroupTree::Resolve(Hierarchy& hierarchy, std::string_view path)
     if (name.empty()) continue;
     const auto child = at->children.find(name);
     if (child == at->children.end()) {
-      return Fail(ENOENT, "no cgroup '{}' in {}:{}", Printable(name), hierarchy.name,
+      return Fail(ENOENT, "no group '{}' in {}:{}", Printable(name), hierarchy.name,
                   ShownPath(*at));
     }
     at = child->second.get();

@@ -26,7 +26,7 @@ void Moves::KeepInRoots(std::set<Tgid> processes) { kept_in_roots_ = std::move(p
 
 Result<void> Moves::CheckMayGo(const Cgroup& to, Tgid process) const {
   if (!to.parent || !kept_in_roots_.contains(process)) return {};
-  return Fail(EPERM, "process {} is corral's own and stays in the top cgroups", process.value);
+  return Fail(EPERM, "process {} is corral's own and stays in the top groups", process.value);
 }
 
 // A leader that died before its threads, or that is inside an exec by one of them (I6), has no

@@ -29,11 +29,11 @@ void ForEachBelow(Cgroup& top, Fn fn) {
 Result<void> CgroupTree::CheckQuotas(Cgroup& parent) const {
   for (const Cgroup* up = parent.nearest_bound(); up; up = up->bound) {
     if (up->parent && parent.level + 1 - up->level > up->quotas.depth) {
-      return Fail(EAGAIN, "{} may have {} levels of cgroups below it, and no more", ShownPath(*up),
+      return Fail(EAGAIN, "{} may have {} levels of groups below it, and no more", ShownPath(*up),
                   up->quotas.depth);
     }
     if (up->descendants >= up->quotas.descendants) {
-      return Fail(EAGAIN, "{} may have {} cgroups below it, and has {}", ShownPath(*up),
+      return Fail(EAGAIN, "{} may have {} groups below it, and has {}", ShownPath(*up),
                   up->quotas.descendants, up->descendants);
     }
   }

@@ -137,7 +137,7 @@ Result<void> Persistence::TakeChild(std::unique_ptr<Cgroup> cgroup, CgroupId par
   const auto found = core_.tree.Find(parent_id, EBADMSG);
   if (!found || (*found)->hierarchy != cgroup->hierarchy ||
       (*found)->children.contains(cgroup->name)) {
-    return Fail(EBADMSG, "it cannot be in cgroup {}", parent_id.value);
+    return Fail(EBADMSG, "it cannot be in group {}", parent_id.value);
   }
   Cgroup& parent = **found;
   cgroup->css = TRY(core_.subsystems.Create(parent.css, cgroup->id, cgroup->hierarchy->css_inherit,

@@ -67,7 +67,7 @@ Result<Hierarchy*> TreeChanges::CreateHierarchy(const HierarchyOptions& options)
 Result<void> TreeChanges::DestroyHierarchy(Hierarchy& hierarchy) {
   if (hierarchy.built_in) return Fail(EBUSY, "hierarchy '{}' is built in", hierarchy.name);
   if (!hierarchy.root.children.empty()) {
-    return Fail(EBUSY, "hierarchy '{}' has child cgroups", hierarchy.name);
+    return Fail(EBUSY, "hierarchy '{}' has child groups", hierarchy.name);
   }
   TakeOut(hierarchy);
   return {};
@@ -83,7 +83,7 @@ void TreeChanges::TakeOut(Hierarchy& hierarchy) {
 Result<void> TreeChanges::Rebind(Hierarchy& hierarchy, SubsystemSet subsystems) {
   if (subsystems == hierarchy.subsystems) return {};
   if (!hierarchy.root.children.empty()) {
-    return Fail(EBUSY, "hierarchy '{}' has child cgroups", tree_.Label(hierarchy));
+    return Fail(EBUSY, "hierarchy '{}' has child groups", tree_.Label(hierarchy));
   }
   TRY(subsystems_.CheckFree(subsystems, hierarchy.id));
   const SubsystemSet added = subsystems & ~hierarchy.subsystems;
@@ -148,7 +148,7 @@ Result<void> TreeChanges::Rename(Cgroup& parent, std::string_view name, Cgroup& 
 // with count 0 (I5), and moves need the lock we hold.
 Result<void> TreeChanges::Remove(Cgroup& child) {
   Cgroup& parent = *child.parent;
-  if (!child.children.empty()) return Fail(EBUSY, "{} has child cgroups", ShownPath(child));
+  if (!child.children.empty()) return Fail(EBUSY, "{} has child groups", ShownPath(child));
   releases_.Judge(parent);
   releases_.Judge(child);
   if (releases_.HasLiveTask(child)) return Fail(EBUSY, "{} has tasks", ShownPath(child));

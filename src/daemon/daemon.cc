@@ -175,7 +175,7 @@ Result<void> Daemon::StartRegistry(const Plugins& plugins) {
   if (tracker_->taken_over()) {
     std::size_t cgroups = 0;
     for (const HierarchyInfo& info : registry_->Hierarchies()) cgroups += info.cgroups - 1;
-    log::Info("took over {} cgroups from an earlier daemon", cgroups);
+    log::Info("took over {} groups from an earlier daemon", cgroups);
     return {};
   }
   return tracker_->CommitPins();  // from here on a successor takes over
@@ -348,7 +348,7 @@ Result<void> Daemon::CheckShutdown(bool force) {
   }
   for (const HierarchyInfo& info : registry_->Hierarchies()) {
     if (info.cgroups > 1) {
-      return Fail(EBUSY, "hierarchy '{}' has {} cgroups; remove them first, or use --force",
+      return Fail(EBUSY, "hierarchy '{}' has {} groups; remove them first, or use --force",
                   info.label, info.cgroups - 1);
     }
   }

@@ -95,7 +95,7 @@ AnswerOf<wire::Kill> Kill(Request& rq, const wire::Kill& ask) {
   const CgroupId id = TRY(CgroupOf(rq, ask.group));
   const auto info = rq.instance.registry().Info(id);
   if (info && info->parent.value == 0) {
-    return Fail(EPERM, "{} holds every task of the machine; kill a cgroup below it",
+    return Fail(EPERM, "{} holds every task of the machine; kill a group below it",
                 FullPath(*info));
   }
   wire::Kill::Answer answer;

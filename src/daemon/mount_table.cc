@@ -181,7 +181,7 @@ Result<MountOptions> MountTable::Remount(dev_t device, std::string_view text) {
     return Fail(EINVAL, "'noprefix' cannot be changed while a hierarchy is there");
   }
   if (info->cgroups > 1) {
-    return Fail(EBUSY, "hierarchy '{}' has child cgroups; only one without can be remounted",
+    return Fail(EBUSY, "hierarchy '{}' has child groups; only one without can be remounted",
                 info->label);
   }
   TRY(CheckAgent(*options, *info));
@@ -204,7 +204,7 @@ void MountTable::SweepLocked() {
     });
     if (mounted || info.built_in || info.cgroups > 1 || bereft_.contains(info.id)) continue;
     if (registry.DestroyHierarchy(info.id)) {
-      log::Info("hierarchy '{}' ended: unmounted and without cgroups", info.label);
+      log::Info("hierarchy '{}' ended: unmounted and without groups", info.label);
     }
   }
 }

@@ -35,8 +35,8 @@ Result<CgroupId> ByInode(Instance& instance, std::uint64_t device, Inode inode) 
   if (!root) {
     return Fail(ENOENT, "the directory is not inside a mount of instance '{}'", instance.name());
   }
-  if (!inode.is_directory()) return Fail(ENOTDIR, "this is a control file, not a cgroup");
-  if (!instance.registry().Exists(inode.cgroup())) return Fail(ENOENT, "the cgroup is gone");
+  if (!inode.is_directory()) return Fail(ENOTDIR, "this is a control file, not a group");
+  if (!instance.registry().Exists(inode.cgroup())) return Fail(ENOENT, "the group is gone");
   return inode.cgroup();
 }
 
@@ -47,7 +47,7 @@ Result<CgroupId> CgroupOf(Request& rq, const wire::GroupName& name) {
   if (name.dev && !name.ino) return Fail(EPROTO, "malformed request: 'ino' is missing");
   if (name.dev) return ByInode(rq.instance, *name.dev, Inode{*name.ino});
   if (name.id) return CgroupId{*name.id};
-  return Fail(EINVAL, "the request names no cgroup");
+  return Fail(EINVAL, "the request names no group");
 }
 
 std::string FullPath(const CgroupInfo& info) { return info.hierarchy_name + ":" + info.path; }

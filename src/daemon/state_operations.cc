@@ -30,7 +30,7 @@ AnswerOf<wire::Wait> Wait(Request& rq, const wire::Wait& ask) {
   const CgroupInfo info = TRY(registry.Info(id));
   if (info.parent.value == 0) {
     return Fail(EINVAL,
-                "{} holds the machine's own tasks and is never empty; wait for a cgroup "
+                "{} holds the machine's own tasks and is never empty; wait for a group "
                 "below it",
                 FullPath(info));
   }

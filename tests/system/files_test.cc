@@ -402,13 +402,13 @@ TEST_F(Depth, AQuotaIsToldWithASentence) {
   EXPECT_EQ(Sh("corral mkdir files:/a/b").status, 0);
   const Outcome mkdir = Sh("corral mkdir files:/a/c");
   EXPECT_NE(mkdir.status, 0);
-  EXPECT_NE(mkdir.out.find("/a may have 1 cgroups below it, and has 1"), std::string::npos)
+  EXPECT_NE(mkdir.out.find("/a may have 1 groups below it, and has 1"), std::string::npos)
       << mkdir.out;
   ASSERT_EQ(
       Sh("echo 0 > $MNT/a/b/cgroup.max.depth; echo max > $MNT/a/cgroup.max.descendants").status, 0);
   const Outcome run = Sh("corral run -g $MNT/a/b/c -- true");
   EXPECT_NE(run.status, 0);
-  EXPECT_NE(run.out.find("/a/b may have 0 levels of cgroups below it"), std::string::npos)
+  EXPECT_NE(run.out.find("/a/b may have 0 levels of groups below it"), std::string::npos)
       << run.out;
 }
 

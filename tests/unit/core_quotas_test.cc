@@ -56,7 +56,7 @@ TEST_F(Quota, OfEachOneAboveHolds) {
   EXPECT_EQ(MkdirError("/a/b/c"), 0);
   const auto over = registry_.Mkdir(At("/a/b"), "d", {});
   ASSERT_FALSE(over);
-  EXPECT_EQ(over.error().message, "/a may have 2 cgroups below it, and has 2");
+  EXPECT_EQ(over.error().message, "/a may have 2 groups below it, and has 2");
 }
 
 TEST_F(Quota, HoldsForAClone) {

@@ -102,7 +102,7 @@ Result<void> Cpuset::CanAttach(Css& to, Css& /*from*/, Tid task) {
     MutexLock lock(mu_);
     const CpusetSettings& settings = Of(to).settings;
     if (settings.cpus.empty() || settings.mems.empty()) {
-      return Fail(ENOSPC, "the cgroup has no {}: set cpuset.cpus and cpuset.mems first",
+      return Fail(ENOSPC, "the group has no {}: set cpuset.cpus and cpuset.mems first",
                   settings.cpus.empty() ? "CPUs" : "memory nodes");
     }
   }
@@ -284,7 +284,7 @@ SubsystemFile Cpuset::FlagFile(std::string name, bool CpusetSettings::*flag) {
 Result<CpusetSettings> Cpuset::Change(CpusetCss& css,
                                       const std::function<void(CpusetSettings&)>& change) {
   const auto hold = groups_->HoldTree();
-  if (css.removed()) return Fail(ENODEV, "its cgroup is gone");
+  if (css.removed()) return Fail(ENODEV, "its group is gone");
   const bool has_tasks = !css.is_root() && !hold->Tasks(css).empty();
   MutexLock lock(mu_);
   CpusetSettings wanted = css.settings;

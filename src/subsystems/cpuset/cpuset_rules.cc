@@ -40,7 +40,7 @@ Result<void> CheckCpuset(const CpusetCss& css, const CpusetSettings& wanted, boo
   }
   const bool emptied = (!css.settings.cpus.empty() && wanted.cpus.empty()) ||
                        (!css.settings.mems.empty() && wanted.mems.empty());
-  if (has_tasks && emptied) return Fail(ENOSPC, "nothing would be left for the cgroup's tasks");
+  if (has_tasks && emptied) return Fail(ENOSPC, "nothing would be left for the group's tasks");
   return {};
 }
 

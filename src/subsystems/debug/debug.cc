@@ -44,7 +44,7 @@ class State final : public Css {
   Result<void> Hold(bool on) {
     MutexLock lock(mu_);
     if (held_ == on) return {};
-    if (on && !Get()) return Fail(ENODEV, "the cgroup is gone");
+    if (on && !Get()) return Fail(ENODEV, "the group is gone");
     held_ = on;
     if (!on) Put();
     return {};

@@ -147,7 +147,7 @@ Result<void> Freezer::WriteState(FreezerCss& css, std::string_view text) {
   }
   {
     const auto hold = groups_->HoldTree();
-    if (css.removed()) return Fail(ENODEV, "its cgroup is gone");
+    if (css.removed()) return Fail(ENODEV, "its group is gone");
     MutexLock lock(mu_);
     const bool was = css.freezing();
     css.self = text == "FROZEN";

@@ -38,7 +38,7 @@ Result<void> CountingNumtasks::CanFork(Css& css, Tid parent) {
   for (Account* at = &AccountOf(css); at; at = at->up()) {
     if (at->current < at->max) continue;
     ++at->failures;
-    return Fail(EAGAIN, "task {} may not fork: its cgroup, or one above it, has {} tasks of {}",
+    return Fail(EAGAIN, "task {} may not fork: its group, or one above it, has {} tasks of {}",
                 parent.value, at->current, at->max);
   }
   return {};
