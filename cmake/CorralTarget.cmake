@@ -63,7 +63,8 @@ function(corral_binary name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
 endfunction()
 
-# Tests are compiled without optimisation, in half the time; what they test is compiled as ever.
+# Tests are compiled without optimisation, in half the time. What they test is not, but for inline
+# functions that are called out of line: the linker may take the test's copy of one.
 if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   set(CORRAL_TEST_OPTIONS -O0)
 endif()

@@ -15,7 +15,7 @@ Result<Fd> OpenPidfd(pid_t process) {
   Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
   if (pidfd) return pidfd;
   if (errno == EINVAL || errno == ENOENT) errno = ESRCH;
-  return FailErrno("process {}", process);
+  return FailErrno("cannot hold process {} by a descriptor", process);
 }
 
 Result<void> SendSignal(const Fd& pidfd, int signal) {

@@ -46,11 +46,10 @@ Result<typename Ask::Answer> CallOn(Client& client, Ask ask, const std::string& 
   return answer;
 }
 
-// The same for what answers with a listing. No text: of everything.
+// The same for what answers with a listing.
 template <Operation Ask>
 Result<Client::Listed<typename Ask::Answer>> ListOn(Client& client, Ask ask,
                                                     const std::string& text) {
-  if (text.empty()) return client.List(ask);
   auto group = GroupNamed(text);
   if (!group) return Fail(group.error());
   ask.group = *std::move(group);

@@ -39,7 +39,8 @@ struct Row {
 };
 
 Result<Looked> Look(Client& client, const std::string& path) {
-  auto answer = TRY(ListOn(client, wire::Top(), path));
+  const wire::Top ask;
+  auto answer = TRY(path.empty() ? client.List(ask) : ListOn(client, ask, path));
   return Looked{std::move(answer.listing), answer.more.time_ns};
 }
 

@@ -37,7 +37,8 @@ const Lines& LinesOfTerminal() {
 Result<Listing> Fetch(const Context& context, const std::string& path,
                       std::optional<std::uint64_t> depth) {
   auto client = TRY(Client::ConnectOrRecover(context.instance));
-  return TRY(ListOn(client, wire::Tree{.depth = depth}, path)).listing;
+  const wire::Tree ask{.depth = depth};
+  return TRY(path.empty() ? client.List(ask) : ListOn(client, ask, path)).listing;
 }
 
 std::string About(const Listing::Group& group) {

@@ -247,7 +247,8 @@ Result<void> Join(json& whole, json& piece) {
 Result<void> Understand(const json& answer, wire::AnyMessage message) {
   auto read = wire::Read(answer, message);
   if (read) return read;
-  return Fail(EPROTO, "the daemon's answer is not in the protocol of this version: {}",
+  // Not EPROTO: the connection is not lost by it.
+  return Fail(EBADMSG, "the daemon's answer is not in the protocol of this version: {}",
               read.error().message);
 }
 

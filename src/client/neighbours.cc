@@ -50,8 +50,10 @@ std::string AnswerOf(const Neighbour& neighbour, Clock::time_point end) {
   const timeval rest = {.tv_sec = kTogether.count(), .tv_usec = 0};
   (void)::setsockopt(neighbour.socket.get(), SOL_SOCKET, SO_RCVTIMEO, &rest, sizeof rest);
   auto frame = RecvFrame(neighbour.socket.get());
+  // It ended, in order or not, as those have that nobody can connect to.
+  if (!frame && frame.error().code == ECONNRESET) return "";
   if (!frame) return frame.error().message;
-  if (!*frame) return "";  // it ended: there are no groups any more
+  if (!*frame) return "";
   auto answer = wire::ParseAnswer((*frame)->payload);
   return answer ? "" : answer.error().message;
 }

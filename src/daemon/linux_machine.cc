@@ -105,7 +105,11 @@ class PidfdProcess final : public ProcessHandle {
  public:
   explicit PidfdProcess(Fd pidfd) : pidfd_(std::move(pidfd)) {}
 
-  Result<void> Kill() const override { return SendSignal(pidfd_, SIGKILL); }
+  Result<void> Kill() const override {
+    auto done = SendSignal(pidfd_, SIGKILL);
+    if (!done) return Fail(done.error().code, "cannot kill the process: {}", done.error().message);
+    return done;
+  }
 
  private:
   const Fd pidfd_;

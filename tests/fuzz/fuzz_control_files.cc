@@ -83,7 +83,8 @@ class ControlFuzz : public World {
   std::string Everything() {
     std::string all;
     for (const CgroupId group : groups) {
-      for (const DirEntry& entry : tree.ReadDir(Inode::Directory(group)).value()) {
+      const auto entries = tree.ReadDir(Inode::Directory(group)).value();
+      for (const DirEntry& entry : entries) {
         all += entry.name + '\n';
         if (entry.is_directory) continue;
         auto file = tree.Open(kRoot, Inode{entry.ino}, true);

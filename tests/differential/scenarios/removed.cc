@@ -52,7 +52,8 @@ void RemovedCgroups(Stage& stage) {
   const Fd& file = files.front();
   const int fd = file.get(), dir = directory.get();
   struct stat st;
-  stage.Note("fstat", Outcome(::fstat(fd, &st)) + fmt::format(" {} links", st.st_nlink));
+  const std::string done = Outcome(::fstat(fd, &st));  // before what it says is read
+  stage.Note("fstat", done + fmt::format(" {} links", st.st_nlink));
   stage.Note("fstat of the directory", Outcome(::fstat(dir, &st)));
   stage.Note("fchmod", Outcome(::fchmod(fd, 0600)));
   stage.Note("fchmod of the directory", Outcome(::fchmod(dir, 0700)));
