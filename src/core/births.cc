@@ -20,12 +20,8 @@ Result<void> Births::Listen() {
 
 void Births::StopIfUnused() {
   if (!callbacks_->empty()) return;
-  Stop();
+  (void)tracker_.Listen(nullptr);
   callbacks_.reset();
-}
-
-void Births::Stop() {
-  if (callbacks_) (void)tracker_.Listen(nullptr);
 }
 
 Result<void> Births::Tell() {

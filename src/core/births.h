@@ -28,7 +28,6 @@ class Births {
   Result<void> Listen() REQUIRES(the_tree);
   // Not any more, if nobody was added since Listen().
   void StopIfUnused() REQUIRES(the_tree);
-  void Stop() REQUIRES(the_tree);
 
   // A subsystem that wants them, by its number, and those that Tell() has not told yet.
   void Want(std::size_t number) REQUIRES(the_tree) { untold_.push_back(number); }

@@ -30,8 +30,8 @@ bool CpuLedger::IsPaid(CssSetId set) const { return !meter_ || meter_->Owed(set)
 
 void CpuLedger::SetRetired(CssSetId set) {
   const auto payees = payees_.extract(set);
-  if (!meter_ || !payees) return;
   const auto base = base_.extract(set);
+  if (!meter_ || !payees) return;
   const CpuTime ran = meter_->Charged(set) - (base ? base.mapped() : CpuTime{});
   for (const Payee& payee : payees.mapped()) {
     auto cgroup = tree_.Find(payee.cgroup, ENODEV);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <thread>
 
 #include "base/check.h"
@@ -108,11 +109,11 @@ void Moves::Introduce(Tid tid, const Place& place) {
 //
 // Once it was seen and is not any more, it has ended, or is inside exec (I6). The latter is soon
 // over, and what has been moved may have to be undone: so it is waited for with the tree locked,
-// without sleeping.
+// for some 10 ms at most, without sleeping.
 Result<Moves::Seen> Moves::MoveProcess(Cgroup& to, Tgid tgid, std::vector<Moved>* moved) {
   constexpr int kCleanPasses = 2;
   constexpr int kEmptyPasses = 20;
-  constexpr int kYields = 1000;  // about half a millisecond
+  constexpr std::chrono::microseconds kBetweenPasses{500};
   bool ever_seen = false;
   for (int clean = 0, empty = 0; empty < kEmptyPasses;) {
     const Pass pass = LookFor(tgid, to);
@@ -120,7 +121,9 @@ Result<Moves::Seen> Moves::MoveProcess(Cgroup& to, Tgid tgid, std::vector<Moved>
       if (!ever_seen) return Seen::kNobody;
       clean = 0;
       ++empty;
-      for (int i = 0; i < kYields; ++i) std::this_thread::yield();
+      // By the clock: a yield can cost nothing, or the time slice of somebody else.
+      const auto end = std::chrono::steady_clock::now() + kBetweenPasses;
+      while (std::chrono::steady_clock::now() < end) std::this_thread::yield();
       continue;
     }
     ever_seen = true;

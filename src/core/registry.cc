@@ -22,8 +22,12 @@ Registry::~Registry() {
   for (std::size_t i = 0; const auto subsystem = SubsystemAt(i); ++i) {
     GuardedTell(*subsystem, "Stop", [&] { subsystem->Stop(); });
   }
-  TreeLock lock(core_->tree_mu);
-  core_->births.Stop();
+  const bool listens = [&] {
+    TreeLock lock(core_->tree_mu);
+    return core_->births.callbacks() != nullptr;
+  }();
+  // Not with the tree locked: it waits for a subsystem that is being told, and that may ask us.
+  if (listens) (void)core_->tracker.Listen(nullptr);
 }
 
 Tracker& Registry::tracker() { return core_->tracker; }

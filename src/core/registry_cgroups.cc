@@ -14,7 +14,8 @@ Result<CgroupId> Registry::Mkdir(CgroupId parent_id, std::string_view name, Mkdi
   Cgroup& parent = *TRY(core_->tree.Find(parent_id, ENOENT));
   Cgroup& made = *TRY(core_->tree_changes.Mkdir(parent, name, options, /*clone=*/false));
   if (auto kept = core_->persistence.Commit(); !kept) {  // nobody has seen it
-    (void)core_->tree_changes.TakeBack(made);
+    // Also from a subsystem that has a reference: who hears of an error must not find it there.
+    (void)core_->tree_changes.TakeBack(made, TreeChanges::References::kDoNotKeepIt);
     return Fail(kept.error());
   }
   return made.id;

@@ -91,7 +91,7 @@ Result<CgroupId> Registry::Clone(HierarchyId id, Tid tid) {
   done = core_->moves.Finish(made, std::move(done), moved, {});
   if (done) return made.id;
   // Nothing of it stays, and nobody is told: it never was there for anybody, nor had a task.
-  TRY(core_->tree_changes.TakeBack(made));
+  TRY(core_->tree_changes.TakeBack(made, TreeChanges::References::kKeepIt));
   return Fail(done.error());
 }
 

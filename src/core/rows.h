@@ -1,7 +1,8 @@
 // Rows of the journal. Each kind is described once, by a function that serves for writing and for
 // reading: a field that is written is read, for it is the same line. The order of the lines is the
-// format. Rows need no version: a store belongs to one build of the hooks, and what another build
-// finds it begins anew.
+// format, and kRowFormat its number: raise it with every change of a line. A store of another
+// format is refused by name; most are given up before that, since a store belongs to one build of
+// the hooks.
 //
 //   RowWriter writer;          RowReader reader(bytes);
 //   SetFields(writer, row);    SetFields(reader, row);
@@ -36,8 +37,11 @@ inline std::string RowKey(RowKind kind, std::uint64_t number) {
   return static_cast<char>(kind) + key.Take();
 }
 
-// The next of each to be given.
+inline constexpr std::uint32_t kRowFormat = 1;
+
+// The format of all rows, and the next of each number to be given.
 struct MetaRow {
+  std::uint32_t format = kRowFormat;
   std::uint64_t cgroup = 1;
   std::uint32_t hierarchy = 1;
   std::uint64_t notification = 1;
@@ -45,6 +49,7 @@ struct MetaRow {
 
 template <typename IO>
 void MetaFields(IO& io, auto& meta) {
+  io.Number(meta.format);
   io.Number(meta.cgroup);
   io.Number(meta.hierarchy);
   io.Number(meta.notification);

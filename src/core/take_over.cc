@@ -57,6 +57,10 @@ Result<void> Persistence::TakeRow(std::string_view key, std::string_view value) 
 Result<void> Persistence::TakeMeta(RowReader& row) {
   MetaRow meta;
   MetaFields(row, meta);
+  if (meta.format != kRowFormat) {
+    return Fail(EBADMSG, "the store's rows are of format {}, this program's of format {}",
+                meta.format, kRowFormat);
+  }
   TRY(CheckComplete(row));
   core_.tree.next_ids() = {.cgroup = meta.cgroup, .hierarchy = meta.hierarchy};
   core_.notifications.next_number() = meta.notification;

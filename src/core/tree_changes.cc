@@ -175,8 +175,9 @@ Result<void> TreeChanges::Remove(Cgroup& child) {
   return {};
 }
 
-Result<void> TreeChanges::TakeBack(Cgroup& made) {
-  TRY(Close(made));
+Result<void> TreeChanges::TakeBack(Cgroup& made, References references) {
+  auto closed = Close(made);
+  if (!closed && references == References::kKeepIt) return closed;
   for (const CssSetId ghost : made.ghosts) leaving_sets_.AddGhost(*made.parent, ghost);
   (void)TakeOut(made);
   wake_();

@@ -45,8 +45,10 @@ class TreeChanges {
                       std::string_view new_name) REQUIRES(the_tree);
   // EBUSY.
   Result<void> Remove(Cgroup& child) REQUIRES(the_tree);
-  // Takes back a Mkdir() of which nobody has heard. EBUSY: a subsystem holds a reference.
-  Result<void> TakeBack(Cgroup& made) REQUIRES(the_tree);
+  // Takes back a Mkdir() of which nobody has heard. EBUSY: a subsystem has a reference, and that
+  // keeps it.
+  enum class References { kKeepIt, kDoNotKeepIt };
+  Result<void> TakeBack(Cgroup& made, References references) REQUIRES(the_tree);
 
  private:
   Result<void> Close(Cgroup& child) REQUIRES(the_tree);

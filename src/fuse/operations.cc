@@ -54,6 +54,7 @@ struct stat RemovedNode(Inode inode) {
   struct stat out {};
   out.st_ino = inode.number;
   out.st_mode = inode.is_directory() ? S_IFDIR | 0755 : S_IFREG | 0644;
+  out.st_nlink = inode.is_directory() ? 0 : 1;
   return out;
 }
 

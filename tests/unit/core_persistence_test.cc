@@ -8,6 +8,7 @@
 
 #include "core/looker.h"
 #include "core/registry.h"
+#include "core/rows.h"
 #include "support/census.h"
 #include "support/matchers.h"
 #include "support/memory_journal.h"
@@ -17,6 +18,7 @@ namespace corral {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
@@ -330,6 +332,47 @@ TEST_F(Keeping, AFullJournalRefusesWhatIsNewAndKeepsTheRestForLater) {
   Restart();
   EXPECT_THAT(Reg().Resolve(jobs, "/z"), IsOkAndHolds(a));
   EXPECT_THAT(Reg().Attach(a, task, {}), IsOk());
+}
+
+// Takes a reference to each css that is cloned, before anybody knows whether it can be kept.
+struct Holder final : Subsystem {
+  std::string_view name() const override { return "holder"; }
+  Result<std::unique_ptr<Css>> Create(const NewCss&) override {
+    struct Plain final : Css {};
+    return std::make_unique<Plain>();
+  }
+  void PostClone(Css& css) override { (void)css.Get(); }
+};
+
+TEST(KeepingReferences, DoNotKeepWhatCouldNotBeKept) {
+  InprocTracker machine({.tids = 1024, .sets = 64});
+  MemoryJournal journal;
+  Registry registry(machine, [] {});
+  ASSERT_THAT(registry.Register(std::make_shared<Holder>(), Registry::Births::kToldLater), IsOk());
+  ASSERT_THAT(registry.Keep(journal, {[](const Dialect&) { return std::string(); },
+                                      [](std::string_view) -> const Dialect* { return nullptr; }}),
+              IsOk());
+  const auto jobs =
+      registry.CreateHierarchy({.name = "jobs", .subsystems = 1, .clone_children = true});
+  const CgroupId root = registry.Root(jobs.value()).value();
+  journal.fail = ENOSPC;
+  EXPECT_THAT(registry.Mkdir(root, "a", {}), FailsWith(ENOSPC));
+  EXPECT_THAT(registry.Child(root, "a"), FailsWith(ENOENT));
+  journal.fail = 0;
+  EXPECT_THAT(registry.Mkdir(root, "a", {}), IsOk());
+}
+
+TEST_F(Keeping, RowsOfAnotherFormatAreRefusedByName) {
+  Mkdir(Hierarchy("jobs"), "a");
+  life_.reset();
+  RowWriter row;
+  MetaRow other{.format = kRowFormat + 1, .cgroup = 7, .hierarchy = 7};
+  MetaFields(row, other);
+  kept_.rows[RowKey(RowKind::kMeta, 0)] = row.Take();
+  Registry registry(machine_, [] {});
+  const auto kept = registry.Keep(kept_, {});
+  EXPECT_THAT(kept, FailsWith(EBADMSG));
+  EXPECT_THAT(kept.error().message, HasSubstr(fmt::format("format {}", kRowFormat + 1)));
 }
 
 TEST_F(Keeping, ADamagedRowIsAnErrorThatNamesIt) {
