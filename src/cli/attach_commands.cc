@@ -111,7 +111,8 @@ int CannotExec(const std::string& name, int error) {
 }
 
 // Moves this very process and becomes the command: same pid, same parent, same terminal.
-int Exec(const Context& context, const std::string& path, const std::vector<std::string>& command) {
+int Exec(const Context& context, const std::string& path) {
+  const std::vector<std::string>& command = context.command;
   if (command.empty()) {
     Say("exec: no command; usage: corral exec PATH -- COMMAND [ARGUMENT...]");
     return kUsage;
@@ -137,21 +138,14 @@ int Exec(const Context& context, const std::string& path, const std::vector<std:
 
 }  // namespace
 
-Action SetUpAttach(CLI::App& parser) {
+Form AttachForm() {
   auto options = std::make_shared<AttachOptions>();
-  parser.add_flag("-p,--process", options->process, "All threads of the process a TID belongs to");
-  parser.add_option("PATH", options->path, kPathHelp)->required();
-  parser.add_option("TID", options->tids, "Numbers of tasks (threads)")->required();
-  return [options](const Context& context) { return Attach(context, *options); };
+  return {{{"-p,--process", &options->process, "All threads of the process a TID belongs to"},
+           PathArgument(options->path),
+           {"TID", &options->tids, "Numbers of tasks (threads)", {.required = true}}},
+          [options](const Context& context) { return Attach(context, *options); }};
 }
 
-Action SetUpExec(CLI::App& parser) {
-  auto path = std::make_shared<std::string>();
-  parser.add_option("PATH", *path, kPathHelp)->required();
-  parser.prefix_command();
-  return [path, &parser](const Context& context) {
-    return Exec(context, *path, CommandWords(parser, context));
-  };
-}
+Form ExecForm() { return FormWithPath(Exec); }
 
 }  // namespace corral::cli

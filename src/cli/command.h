@@ -1,15 +1,16 @@
-// The commands of `corral`: each adds its options to the parser and says what runs.
+// The commands of `corral`: each says what words it takes, and what runs.
 //
-// A new command is a function in the file of its group and a line in the table.
+// A new command is a function in the file of its group and a line in the table (commands.cc).
 #ifndef CORRAL_CLI_COMMAND_H_
 #define CORRAL_CLI_COMMAND_H_
 
-#include <CLI/CLI.hpp>
 #include <functional>
-#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "cli/argument.h"
 
 namespace corral::cli {
 
@@ -17,69 +18,83 @@ namespace corral::cli {
 struct Context {
   std::string instance;
   bool json = false;
-  // `run` and `exec` only: what follows `--`, word for word. The parser never sees it.
-  std::optional<std::vector<std::string>> after_dashes;
+  std::vector<std::string> command;  // of `run` and `exec`: what follows their own words
 };
 
-// How a user names a group (target.h).
-inline constexpr char kPathHelp[] = "A directory inside a mount, or HIERARCHY:/path";
-
-// Runs after parsing; returns the exit code.
+// Returns the exit code.
 using Action = std::function<int(const Context&)>;
+
+// A command's words, and what runs once they are read. The action owns what the arguments name.
+struct Form {
+  std::vector<Argument> arguments;
+  Action run;
+};
 
 struct Command {
   const char* name;
   const char* usage;  // what follows the name
   const char* summary;
   const char* example;  // lines: what is typed, and what it does
-  Action (*set_up)(CLI::App& parser);
+  Form (*form)();
   bool takes_command = false;  // what follows its own words is a command line
 };
 
 // All of them, in the order of `corral --help`. commands.cc
 std::span<const Command> Commands();
+// nullptr: there is none.
+const Command* FindCommand(std::string_view name);
 
-// The command line that follows a command's own words. REQUIRES: the parser is prefix_command().
-std::vector<std::string> CommandWords(const CLI::App& parser, const Context& context);
+// What stands before a command's name.
+std::vector<Argument> GlobalArguments(Context& context);
+// A command's form, and in it what every command takes.
+Form FormOf(const Command& command, Context& context);
 
-// complete.cc: `corral __complete WORD...`, which the shells' completions call: what the last
-// word may become. The first line says what else the shell may offer (none, dirs, files,
-// commands), then a line for each candidate: the word, a tab, what it is.
-int Complete(CLI::App& app, const std::vector<std::string>& words);
+// How a user names a group (target.h).
+inline constexpr char kPathHelp[] = "A directory inside a mount, or HIERARCHY:/path";
+// The same, of a command that takes all groups where none is named.
+inline constexpr char kPathOrAllHelp[] =
+    "This group and those below it: a directory inside a mount, or HIERARCHY:/path "
+    "(default: every hierarchy)";
+
+Argument PathArgument(std::string& path, const char* help = kPathHelp);
+Argument OptionalPathArgument(std::string& path, const char* help = kPathHelp);
+// Of a command that takes a group, and nothing else.
+Form FormWithPath(int (*run)(const Context&, const std::string& path),
+                  const char* help = kPathHelp);
 
 // attach_commands.cc
-Action SetUpAttach(CLI::App& parser);
-Action SetUpExec(CLI::App& parser);
+Form AttachForm();
+Form ExecForm();
 // group_commands.cc
-Action SetUpMkdir(CLI::App& parser);
-Action SetUpKill(CLI::App& parser);
-Action SetUpRm(CLI::App& parser);
+Form MkdirForm();
+Form KillForm();
+Form RmForm();
 // events_command.cc
-Action SetUpEvents(CLI::App& parser);
+Form EventsForm();
 // why_command.cc
-Action SetUpWhy(CLI::App& parser);
+Form WhyForm();
 // mount_commands.cc
-Action SetUpMount(CLI::App& parser);
-Action SetUpUmount(CLI::App& parser);
+Form MountForm();
+Form UmountForm();
 // run_command.cc
-Action SetUpRun(CLI::App& parser);
+Form RunForm();
 // stat_command.cc
-Action SetUpStat(CLI::App& parser);
+Form StatForm();
 // top_command.cc
-Action SetUpTop(CLI::App& parser);
+Form TopForm();
 // tree_commands.cc
-Action SetUpTree(CLI::App& parser);
-Action SetUpLs(CLI::App& parser);
+Form TreeForm();
+Form LsForm();
 // task_commands.cc
-Action SetUpPs(CLI::App& parser);
-Action SetUpWait(CLI::App& parser);
+Form PsForm();
+Form WaitForm();
 // daemon_commands.cc
-Action SetUpStart(CLI::App& parser);
-Action SetUpStatus(CLI::App& parser);
-Action SetUpAudit(CLI::App& parser);
-Action SetUpShutdown(CLI::App& parser);
+Form StartForm();
+Form StatusForm();
+Form AuditForm();
+Form ShutdownForm();
 // doctor.cc
-Action SetUpDoctor(CLI::App& parser);
+Form DoctorForm();
 
 }  // namespace corral::cli
 

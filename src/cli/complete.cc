@@ -1,9 +1,13 @@
-// What the word under the cursor may become: from the parser itself, so that a new command or
-// option is completed without anybody thinking of it.
+// What the word under the cursor may become: from what the commands say of their words, so that
+// a new command or option is completed without anybody thinking of it.
+#include "cli/complete.h"
+
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <utility>
 
 #include "base/text.h"
 #include "cli/command.h"
@@ -39,54 +43,70 @@ class Candidates {
 // The words before the one that is completed.
 struct Before {
   std::string instance;
-  CLI::App* command = nullptr;
-  std::size_t positionals = 0;
-  CLI::Option* wants_value = nullptr;  // the last word is an option whose value comes now
-  bool in_command_line = false;        // of `run` or `exec`
-  bool command_named = false;          // its first word is there
+  const Command* command = nullptr;
+  std::vector<Argument> arguments;        // corral's, then the command's; nothing is read into them
+  std::size_t operands = 0;               // how many of the command's are there
+  const Argument* wants_value = nullptr;  // the last word is an option whose value comes now
+  bool in_command_line = false;           // of `run` or `exec`
+  bool command_named = false;             // its first word is there
+
+  bool TakesCommand() const { return command && command->takes_command; }
+  const Argument* OptionNamed(const std::string& word) const;
+  // Whose turn it is; nullptr: all are there.
+  const Argument* NextOperand() const;
 };
 
-bool TakesCommand(const std::string& name) {
-  for (const Command& command : Commands()) {
-    if (command.name == name) return command.takes_command;
+// "-a,--all": `--all`, then `-a`.
+std::vector<std::string> NamesOf(const Argument& option) {
+  const std::string names = option.name;
+  const std::size_t comma = names.find(',');
+  if (comma == std::string::npos) return {names};
+  return {names.substr(comma + 1), names.substr(0, comma)};
+}
+
+const Argument* Before::OptionNamed(const std::string& word) const {
+  for (const Argument& argument : arguments) {
+    if (argument.IsOption() && std::ranges::count(NamesOf(argument), word)) return &argument;
   }
-  return false;
+  return nullptr;
 }
 
-std::vector<CLI::Option*> PositionalsOf(CLI::App& parser) {
-  return parser.get_options([](const CLI::Option* option) { return option->get_positional(); });
+const Argument* Before::NextOperand() const {
+  std::size_t skip = operands;
+  for (const Argument& argument : arguments) {
+    if (!argument.IsOption() && skip-- == 0) return &argument;
+  }
+  return nullptr;
 }
 
-void ReadPositional(CLI::App& app, const std::string& word, Before& before) {
+// A word that is neither an option nor its value.
+void ReadPlainWord(const std::string& word, Context& context, Before& before) {
   if (!before.command) {
-    for (CLI::App* one : app.get_subcommands([](const CLI::App*) { return true; })) {
-      if (one->get_name() == word) before.command = one;
-    }
+    before.command = FindCommand(word);
+    if (before.command) before.arguments = FormOf(*before.command, context).arguments;
     return;
   }
-  const bool own = before.positionals < PositionalsOf(*before.command).size();
-  if (TakesCommand(before.command->get_name()) && !own) {
+  if (before.TakesCommand() && !before.NextOperand()) {
     before.in_command_line = before.command_named = true;
   }
-  ++before.positionals;
+  ++before.operands;
 }
 
-Before Read(CLI::App& app, const std::vector<std::string>& words) {
-  Before before;
+Before Read(const std::vector<std::string>& words, Context& context) {
+  Before before{.arguments = GlobalArguments(context)};
   for (std::size_t i = 0; i + 1 < words.size() && !before.in_command_line; ++i) {
     const std::string& word = words[i];
     if (before.wants_value) {
       if (!before.command) before.instance = word;
       before.wants_value = nullptr;
     } else if (word == "--") {
-      before.in_command_line = before.command && TakesCommand(before.command->get_name());
+      before.in_command_line = before.TakesCommand();
       before.command_named = i + 2 < words.size();
     } else if (word.starts_with('-')) {
-      const CLI::App& parser = before.command ? *before.command : app;
-      auto* option = const_cast<CLI::Option*>(parser.get_option_no_throw(word));
-      if (option && option->get_items_expected_max() > 0) before.wants_value = option;
+      const Argument* option = before.OptionNamed(word);
+      if (option && !option->IsFlag()) before.wants_value = option;
     } else {
-      ReadPositional(app, word, before);
+      ReadPlainWord(word, context, before);
     }
   }
   return before;
@@ -139,29 +159,21 @@ void OfferInstances(Candidates& candidates) {
   }
 }
 
-void OfferValue(const CLI::Option& option, const std::string& instance, Candidates& candidates) {
-  const std::string name = option.get_name();
-  if (name == "PATH" || name == "--group") {
-    OfferGroups(instance, candidates);
-  } else if (name == "DIR") {
-    candidates.Also("dirs");
-  } else if (name == "--plugin") {
-    candidates.Also("files");
-  } else if (name == "--options") {
-    OfferMountOptions(candidates);
-  } else if (name == "--instance") {
-    OfferInstances(candidates);
+void OfferValue(const Argument& argument, const std::string& instance, Candidates& candidates) {
+  switch (argument.traits.offer) {
+    case Offer::kNothing: break;
+    case Offer::kGroups: OfferGroups(instance, candidates); break;
+    case Offer::kDirectories: candidates.Also("dirs"); break;
+    case Offer::kFiles: candidates.Also("files"); break;
+    case Offer::kMountOptions: OfferMountOptions(candidates); break;
+    case Offer::kInstances: OfferInstances(candidates); break;
   }
 }
 
-void OfferOptions(const CLI::App& parser, Candidates& candidates) {
-  for (const CLI::Option* option : parser.get_options()) {
-    for (const std::string& name : option->get_lnames()) {
-      candidates.Offer("--" + name, option->get_description());
-    }
-    for (const std::string& name : option->get_snames()) {
-      candidates.Offer("-" + name, option->get_description());
-    }
+void OfferOptions(const std::vector<Argument>& arguments, Candidates& candidates) {
+  for (const Argument& argument : arguments) {
+    if (!argument.IsOption()) continue;
+    for (const std::string& name : NamesOf(argument)) candidates.Offer(name, argument.help);
   }
 }
 
@@ -172,25 +184,23 @@ std::string InstanceOf(const Before& before) {
 
 }  // namespace
 
-int Complete(CLI::App& app, const std::vector<std::string>& words) {
+int Complete(const std::vector<std::string>& words) {
   ::alarm(2);  // a daemon that does not answer must not hold the prompt
   Candidates candidates(words.empty() ? "" : words.back());
-  const Before before = Read(app, words);
+  Context context;
+  const Before before = Read(words, context);
   if (before.wants_value) {
     OfferValue(*before.wants_value, InstanceOf(before), candidates);
   } else if (before.in_command_line) {
     candidates.Also(before.command_named ? "files" : "commands");
   } else if (candidates.word().starts_with('-')) {
-    OfferOptions(before.command ? *before.command : app, candidates);
+    OfferOptions(before.arguments, candidates);
   } else if (!before.command) {
     for (const Command& command : Commands()) candidates.Offer(command.name, command.summary);
-  } else {
-    const auto positionals = PositionalsOf(*before.command);
-    if (before.positionals < positionals.size()) {
-      OfferValue(*positionals[before.positionals], InstanceOf(before), candidates);
-    } else if (TakesCommand(before.command->get_name())) {
-      candidates.Also("commands");
-    }
+  } else if (const Argument* operand = before.NextOperand()) {
+    OfferValue(*operand, InstanceOf(before), candidates);
+  } else if (before.TakesCommand()) {
+    candidates.Also("commands");
   }
   candidates.Print();
   return kOk;

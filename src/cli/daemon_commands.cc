@@ -47,6 +47,22 @@ std::string AgentsLine(const wire::Status::Agents& agents) {
   return fmt::format("{}; {} of at most {} run now", NonZero(counts), agents.running, agents.limit);
 }
 
+struct StartOptions {
+  std::vector<std::string> plugins;
+  std::optional<unsigned> max_agents;
+};
+
+std::vector<std::string> WordsForDaemon(const StartOptions& options) {
+  std::vector<std::string> words;
+  for (const std::string& file : options.plugins) {
+    words.insert(words.end(), {"--plugin", std::filesystem::absolute(file)});
+  }
+  if (options.max_agents) {
+    words.insert(words.end(), {"--max-agents", std::to_string(*options.max_agents)});
+  }
+  return words;
+}
+
 // That one runs already is as good, unless it would have to load something.
 int Start(const Context& context, const std::vector<std::string>& options) {
   auto other = Client::Connect(context.instance);
@@ -146,39 +162,32 @@ int Shutdown(const Context& context, bool force) {
 
 }  // namespace
 
-Action SetUpStart(CLI::App& parser) {
-  auto plugins = std::make_shared<std::vector<std::string>>();
-  parser.add_option("--plugin", *plugins, "A shared object with a subsystem; may be repeated")
-      ->type_name("FILE")
-      ->allow_extra_args(false);
-  auto max_agents = std::make_shared<std::optional<unsigned>>();
-  parser
-      .add_option("--max-agents", *max_agents,
-                  "How many release agents may run at once; the rest wait (default: 32)")
-      ->type_name("N")
-      ->check(CLI::Range(1u, 10000u));  // as corrald
-  return [plugins, max_agents](const Context& context) {
-    std::vector<std::string> options;
-    for (const std::string& file : *plugins) {
-      options.insert(options.end(), {"--plugin", std::filesystem::absolute(file)});
-    }
-    if (*max_agents) options.insert(options.end(), {"--max-agents", std::to_string(**max_agents)});
-    return Start(context, options);
-  };
+Form StartForm() {
+  auto options = std::make_shared<StartOptions>();
+  return {{{"--plugin",
+            &options->plugins,
+            "A shared object with a subsystem; may be repeated",
+            {.offer = Offer::kFiles, .shown_as = "FILE"}},
+           {"--max-agents",
+            WholeNumber{&options->max_agents, 1, 10000},  // as corrald
+            "How many release agents may run at once; the rest wait (default: 32)",
+            {.shown_as = "N"}}},
+          [options](const Context& context) { return Start(context, WordsForDaemon(*options)); }};
 }
 
-Action SetUpStatus(CLI::App& parser) {
+Form StatusForm() {
   auto acknowledge = std::make_shared<bool>(false);
-  parser.add_flag("--acknowledge", *acknowledge,
-                  "What happened before now is known, and is not told again");
-  return [acknowledge](const Context& context) { return Status(context, *acknowledge); };
+  return {{{"--acknowledge", acknowledge.get(),
+            "What happened before now is known, and is not told again"}},
+          [acknowledge](const Context& context) { return Status(context, *acknowledge); }};
 }
-Action SetUpAudit(CLI::App&) { return Audit; }
 
-Action SetUpShutdown(CLI::App& parser) {
+Form AuditForm() { return {{}, Audit}; }
+
+Form ShutdownForm() {
   auto force = std::make_shared<bool>(false);
-  parser.add_flag("--force", *force, "Even with mounts and groups in use");
-  return [force](const Context& context) { return Shutdown(context, *force); };
+  return {{{"--force", force.get(), "Even with mounts and groups in use"}},
+          [force](const Context& context) { return Shutdown(context, *force); }};
 }
 
 }  // namespace corral::cli

@@ -56,6 +56,6 @@ int Doctor(const Context& context) {
 
 }  // namespace
 
-Action SetUpDoctor(CLI::App&) { return Doctor; }
+Form DoctorForm() { return {{}, Doctor}; }
 
 }  // namespace corral::cli

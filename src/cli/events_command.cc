@@ -113,14 +113,11 @@ int Events(const Context& context, const EventsOptions& options) {
 
 }  // namespace
 
-Action SetUpEvents(CLI::App& parser) {
+Form EventsForm() {
   auto options = std::make_shared<EventsOptions>();
-  parser.add_option("-n,--count", options->count, "End after so many events")
-      ->check(CLI::PositiveNumber);
-  parser.add_option("PATH", options->path,
-                    "This group and those below it: a directory inside a mount, or "
-                    "HIERARCHY:/path (default: every hierarchy)");
-  return [options](const Context& context) { return Events(context, *options); };
+  return {{{"-n,--count", AtLeastOne{&options->count}, "End after so many events"},
+           OptionalPathArgument(options->path, kPathOrAllHelp)},
+          [options](const Context& context) { return Events(context, *options); }};
 }
 
 }  // namespace corral::cli

@@ -139,29 +139,22 @@ int Mkdir(const Context& context, const std::string& text) {
 
 }  // namespace
 
-Action SetUpMkdir(CLI::App& parser) {
-  auto path = std::make_shared<std::string>();
-  parser.add_option("PATH", *path, "HIERARCHY:/path; missing groups on the way are made, too")
-      ->required();
-  return [path](const Context& context) { return Mkdir(context, *path); };
+Form MkdirForm() {
+  return FormWithPath(Mkdir, "HIERARCHY:/path; missing groups on the way are made, too");
 }
 
-Action SetUpKill(CLI::App& parser) {
-  auto path = std::make_shared<std::string>();
-  parser.add_option("PATH", *path, kPathHelp)->required();
-  return [path](const Context& context) { return Kill(context, *path); };
-}
+Form KillForm() { return FormWithPath(Kill); }
 
-Action SetUpRm(CLI::App& parser) {
+Form RmForm() {
   struct Options {
     std::string path;
     bool recursive = false;
   };
   auto options = std::make_shared<Options>();
-  parser.add_flag("-r,--recursive", options->recursive, "Also the groups below");
-  parser.add_option("PATH", options->path, kPathHelp)->required();
-  return
-      [options](const Context& context) { return Rm(context, options->path, options->recursive); };
+  return {
+      {{"-r,--recursive", &options->recursive, "Also the groups below"},
+       PathArgument(options->path)},
+      [options](const Context& context) { return Rm(context, options->path, options->recursive); }};
 }
 
 }  // namespace corral::cli

@@ -57,24 +57,31 @@ int Umount(const Context& context, const std::string& dir, bool lazy) {
 
 }  // namespace
 
-Action SetUpMount(CLI::App& parser) {
+Form MountForm() {
   auto request = std::make_shared<MountRequest>();
-  parser.add_option("-o,--options", request->options,
-                    "Options, comma separated; see mount.container(8)");
-  parser.add_option("SOURCE", request->source, "Any text, shown in /proc/mounts")->required();
-  parser.add_option("DIR", request->dir, "Where to mount")->required();
-  return [request](const Context& context) { return Mount(context, *request); };
+  return {
+      {{"-o,--options",
+        &request->options,
+        "Options, comma separated; see mount.container(8)",
+        {.offer = Offer::kMountOptions}},
+       {"SOURCE", &request->source, "Any text, shown in /proc/mounts", {.required = true}},
+       {"DIR", &request->dir, "Where to mount", {.required = true, .offer = Offer::kDirectories}}},
+      [request](const Context& context) { return Mount(context, *request); }};
 }
 
-Action SetUpUmount(CLI::App& parser) {
+Form UmountForm() {
   struct Options {
     std::string dir;
     bool lazy = false;
   };
   auto options = std::make_shared<Options>();
-  parser.add_flag("-l,--lazy", options->lazy, "Detach it even while it is in use");
-  parser.add_option("DIR", options->dir, "Where it is mounted")->required();
-  return [options](const Context& context) { return Umount(context, options->dir, options->lazy); };
+  return {
+      {{"-l,--lazy", &options->lazy, "Detach it even while it is in use"},
+       {"DIR",
+        &options->dir,
+        "Where it is mounted",
+        {.required = true, .offer = Offer::kDirectories}}},
+      [options](const Context& context) { return Umount(context, options->dir, options->lazy); }};
 }
 
 }  // namespace corral::cli

@@ -279,30 +279,32 @@ int SetOut(const Context& context, const RunOptions& options) {
 
 }  // namespace
 
-Action SetUpRun(CLI::App& parser) {
+// The first word that is no option of ours begins the command.
+Form RunForm() {
   auto options = std::make_shared<RunOptions>();
-  parser.add_option(
-      "-g,--group", options->group,
-      "Run in this group, made if missing: a directory inside a mount, or HIERARCHY:/path");
-  auto* wait =
-      parser.add_flag("--wait", options->wait, "Wait until the whole group is empty (the default)");
-  auto* kill = parser.add_flag("--kill", options->kill,
-                               "When the command ends, kill what is left in the group");
-  auto* detach = parser.add_flag("--detach", options->detach,
-                                 "Start it away from the terminal, print the group and return");
-  parser
-      .add_flag("--bill", options->bill, "At the end, say what CPU time the whole group has used")
-      ->excludes(detach);
-  wait->excludes(kill, detach);
-  kill->excludes(detach);
-  // The first word that is no option of ours begins the command.
-  parser.prefix_command();
-  return [options, &parser](const Context& context) {
-    options->command = CommandWords(parser, context);
-    const char* const always = std::getenv("CORRAL_BILL");
-    if (always && *always != '\0' && std::string_view(always) != "0") options->bill = true;
-    return SetOut(context, *options);
-  };
+  return {{{"-g,--group",
+            &options->group,
+            "Run in this group, made if missing: a directory inside a mount, or HIERARCHY:/path",
+            {.offer = Offer::kGroups}},
+           {"--wait",
+            &options->wait,
+            "Wait until the whole group is empty (the default)",
+            {.excludes = {"--kill", "--detach"}}},
+           {"--kill",
+            &options->kill,
+            "When the command ends, kill what is left in the group",
+            {.excludes = {"--detach"}}},
+           {"--detach",
+            &options->detach,
+            "Start it away from the terminal, print the group and return",
+            {.excludes = {"--bill"}}},
+           {"--bill", &options->bill, "At the end, say what CPU time the whole group has used"}},
+          [options](const Context& context) {
+            options->command = context.command;
+            const char* const always = std::getenv("CORRAL_BILL");
+            if (always && *always != '\0' && std::string_view(always) != "0") options->bill = true;
+            return SetOut(context, *options);
+          }};
 }
 
 }  // namespace corral::cli

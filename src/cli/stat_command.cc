@@ -1,6 +1,5 @@
 // corral stat: what one group holds and has used.
 #include <algorithm>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -62,10 +61,6 @@ int Stat(const Context& context, const std::string& path) {
 
 }  // namespace
 
-Action SetUpStat(CLI::App& parser) {
-  auto path = std::make_shared<std::string>();
-  parser.add_option("PATH", *path, kPathHelp)->required();
-  return [path](const Context& context) { return Stat(context, *path); };
-}
+Form StatForm() { return FormWithPath(Stat); }
 
 }  // namespace corral::cli

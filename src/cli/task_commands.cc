@@ -62,21 +62,17 @@ int Wait(const Context& context, const std::string& path) {
 
 }  // namespace
 
-Action SetUpPs(CLI::App& parser) {
+Form PsForm() {
   struct Options {
     std::string path;
     bool subtree = false;
   };
   auto options = std::make_shared<Options>();
-  parser.add_flag("-r,--recursive", options->subtree, "Also the groups below");
-  parser.add_option("PATH", options->path, kPathHelp)->required();
-  return [options](const Context& context) { return Ps(context, options->path, options->subtree); };
+  return {
+      {{"-r,--recursive", &options->subtree, "Also the groups below"}, PathArgument(options->path)},
+      [options](const Context& context) { return Ps(context, options->path, options->subtree); }};
 }
 
-Action SetUpWait(CLI::App& parser) {
-  auto path = std::make_shared<std::string>();
-  parser.add_option("PATH", *path, kPathHelp)->required();
-  return [path](const Context& context) { return Wait(context, *path); };
-}
+Form WaitForm() { return FormWithPath(Wait); }
 
 }  // namespace corral::cli

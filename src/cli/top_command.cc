@@ -133,17 +133,15 @@ int Top(const Context& context, const TopOptions& options) {
 
 }  // namespace
 
-Action SetUpTop(CLI::App& parser) {
+Form TopForm() {
   auto options = std::make_shared<TopOptions>();
-  parser.add_flag("--once", options->once, "Show one interval and end");
-  parser.add_option("--sort", options->sort, "path (the default), cpu or tasks")
-      ->check(CLI::IsMember({"path", "cpu", "tasks"}));
-  parser.add_option("--interval", options->interval, "Seconds between two looks (default: 1)")
-      ->check(CLI::Range(0.1, 3600.0));
-  parser.add_option("PATH", options->path,
-                    "This group and those below it: a directory inside a mount, or "
-                    "HIERARCHY:/path (default: every hierarchy)");
-  return [options](const Context& context) { return Top(context, *options); };
+  return {{{"--once", &options->once, "Show one interval and end"},
+           {"--sort", OneOf{&options->sort, {"path", "cpu", "tasks"}},
+            "path (the default), cpu or tasks"},
+           {"--interval", Fraction{&options->interval, 0.1, 3600},
+            "Seconds between two looks (default: 1)"},
+           OptionalPathArgument(options->path, kPathOrAllHelp)},
+          [options](const Context& context) { return Top(context, *options); }};
 }
 
 }  // namespace corral::cli

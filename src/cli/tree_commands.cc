@@ -156,15 +156,15 @@ int Ls(const Context& context, const std::string& path) {
   return kOk;
 }
 
-Action WithPath(CLI::App& parser, int (*run)(const Context&, const std::string&)) {
+Form WithOptionalPath(int (*run)(const Context&, const std::string&)) {
   auto path = std::make_shared<std::string>();
-  parser.add_option("PATH", *path, kPathHelp);
-  return [path, run](const Context& context) { return run(context, *path); };
+  return {{OptionalPathArgument(*path)},
+          [path, run](const Context& context) { return run(context, *path); }};
 }
 
 }  // namespace
 
-Action SetUpTree(CLI::App& parser) { return WithPath(parser, Tree); }
-Action SetUpLs(CLI::App& parser) { return WithPath(parser, Ls); }
+Form TreeForm() { return WithOptionalPath(Tree); }
+Form LsForm() { return WithOptionalPath(Ls); }
 
 }  // namespace corral::cli

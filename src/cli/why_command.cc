@@ -274,15 +274,15 @@ int Why(const Context& context, const std::string& path, bool all) {
 
 }  // namespace
 
-Action SetUpWhy(CLI::App& parser) {
+Form WhyForm() {
   struct Options {
     std::string path;
     bool all = false;
   };
   auto options = std::make_shared<Options>();
-  parser.add_flag("-a,--all", options->all, "Show all tasks and groups, not only the first 20");
-  parser.add_option("PATH", options->path, kPathHelp)->required();
-  return [options](const Context& context) { return Why(context, options->path, options->all); };
+  return {{{"-a,--all", &options->all, "Show all tasks and groups, not only the first 20"},
+           PathArgument(options->path)},
+          [options](const Context& context) { return Why(context, options->path, options->all); }};
 }
 
 }  // namespace corral::cli
