@@ -36,7 +36,7 @@ void Table::Add(std::vector<std::string> row) {
   rows_.push_back(std::move(row));
 }
 
-void Table::AddLine(std::string line) {
+void Table::AddLine(const std::string& line) {
   lines_.insert(rows_.size());
   rows_.push_back({Harmless(line)});
 }

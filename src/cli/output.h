@@ -36,7 +36,7 @@ class Table {
   explicit Table(std::vector<std::string> header) { Add(std::move(header)); }
   void Add(std::vector<std::string> row);
   // A line of its own after the rows so far; no column is wider for it.
-  void AddLine(std::string line);
+  void AddLine(const std::string& line);
   void Print() const;
 
  private:

@@ -61,12 +61,13 @@ Result<ForkedCommand> ForkedCommand::Fork(const std::vector<std::string>& comman
     BecomeCommand(argv.data(), setup, go_read.get(), error_write.get());
   }
   auto pidfd = OpenPidfd(pid);
-  const bool opened = pidfd.has_value();
-  ForkedCommand child(pid, opened ? *std::move(pidfd) : Fd(), std::move(go_write),
-                      std::move(error_read));
-  if (opened) return child;
-  child.Abandon();
-  return Fail(pidfd.error());
+  ForkedCommand child(pid, Fd(), std::move(go_write), std::move(error_read));
+  if (!pidfd) {
+    child.Abandon();
+    return Fail(pidfd.error());
+  }
+  child.pidfd_ = *std::move(pidfd);
+  return child;
 }
 
 int ForkedCommand::Release() {

@@ -5,8 +5,6 @@
 
 #include <corral/result.h>
 
-#include <string>
-
 #include <optional>
 #include <string>
 

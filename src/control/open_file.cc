@@ -123,8 +123,7 @@ Result<std::string> OpenFile::Read(Tid reader, std::size_t size, std::uint64_t o
                                : offset != 0 && offset < snapshot_.size();
     if (ready.error().code != ENODEV || !served_on) return Fail(ready.error());
   }
-  const std::string bytes =
-      offset >= snapshot_.size() ? std::string() : snapshot_.substr(offset, size);
+  std::string bytes = offset >= snapshot_.size() ? std::string() : snapshot_.substr(offset, size);
   next_offset_ = offset + bytes.size();
   return bytes;
 }

@@ -39,8 +39,8 @@ void Open(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
   const auto size = (*file)->kept_size();
   if (size) mounted.kept_sizes.Add(node, *size);
   if (fuse_reply_open(req, info) == 0) {
-    file->release();
-  } else if (size) {  // the opener was interrupted
+    (void)file->release();  // Release() takes it back
+  } else if (size) {        // the opener was interrupted
     mounted.kept_sizes.Remove(node, *size);
   }
 }

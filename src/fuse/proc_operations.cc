@@ -58,7 +58,8 @@ void Open(fuse_req_t req, fuse_ino_t number, fuse_file_info* info) {
   info->direct_io = 1;
   info->noflush = 1;
   info->fh = reinterpret_cast<std::uint64_t>(file->get());
-  if (fuse_reply_open(req, info) == 0) file->release();
+  if (fuse_reply_open(req, info) != 0) return;
+  (void)file->release();  // Release() takes it back
 }
 
 void Release(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {

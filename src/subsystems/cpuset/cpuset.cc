@@ -290,7 +290,7 @@ Result<CpusetSettings> Cpuset::Change(CpusetCss& css,
   CpusetSettings wanted = css.settings;
   change(wanted);
   TRY(CheckCpuset(css, wanted, has_tasks));
-  const CpusetSettings before = css.settings;
+  CpusetSettings before = css.settings;
   if (css.up) {
     SetCpuset(css, wanted);
   } else {
