@@ -1,5 +1,5 @@
-// Core: the parts behind the Registry, which is their only user. Each has a header that says what
-// it is about, fields of its own, and a piece of `Cgroup` (cgroup.h) that only it changes. They
+// Core: the parts behind the Registry; nothing outside src/core sees them. Each has a header that
+// says what it is about, fields of its own, and most a piece of `Cgroup` that only it changes. They
 // know each other by reference; the fields of a part say whom it uses.
 //
 //   tree           hierarchies and cgroups: by id, by name, below each other
@@ -14,6 +14,8 @@
 //   birth_limits   limits on births, as the tracker is told them
 //   cpu_ledger     CPU time
 //   puts           references to css that somebody let go of
+//   groups         what subsystems may ask
+//   sets           css_sets: tuples and numbers, interning, listing (own lock)
 //   subsystems     the registered subsystems, and every call of one
 //   persistence    what outlives the process
 //

@@ -1,5 +1,5 @@
 // CssSetTable: interns "one cgroup per hierarchy" (spec 1.6). The way back, from a cgroup to
-// its sets, is Cgroup::judged.
+// its sets, is ReleaseState::judged.
 //
 // A css_set is the sorted tuple of the *non-root* cgroups of a task; a hierarchy that is
 // not in the tuple means its root. So the initial css_set is the empty tuple, and making

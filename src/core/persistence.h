@@ -4,7 +4,7 @@
 //
 // Parts mark what they change; the rows are written as they are when the operation ends, before
 // the tree is unlocked, all in one transaction. So nobody can be told what is not kept. What can
-// be derived is not kept: which sets are in use, who is populated, how many are settling below.
+// be derived is not kept: which sets are in use, how many children are populated.
 //
 //   cgroup.releasable = true;
 //   persistence.Mark(cgroup);      // nothing, where nothing is kept

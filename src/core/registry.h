@@ -16,12 +16,12 @@
 //   2. tree_mu_   (tree_lock.h) topology: hierarchies, cgroups, flags, verdicts; serialises moves
 //   3. births and deaths held (Tracker::HoldTasks), where a subsystem wants to be told of them
 //   4. set_mu_    (in CssSetTable) interning and listing
-//   leaves: ReleaseQueue, the event list. Forks and exits take none of them; told in line to
-//   subsystems that want them, 3 and 4.
-// Decide under the lock, act after it: agents, replies, pollers. Two kinds of callback run with
-// the tree locked: AttachGuard, which may look at the task it was made for and nothing else, and
-// those that subsystem.h lists; none of them may call back. The locks of subsystems come after
-// ours.
+//   leaves: ReleaseQueue, the event list. Forks and exits take none of them; where a subsystem is
+//   told of them in line (inproc), they take 3 and 4.
+// Decide under the lock, act after it: agents, replies, pollers. Called with the tree locked:
+// AttachGuard (looks at its own task only), the callbacks that subsystem.h lists, the Journal, and
+// `wake`; none of them may call back. A subsystem's lock that those callbacks take comes after
+// ours; one that it holds while it calls Groups comes before.
 //
 //   auto id = registry.CreateHierarchy({.name = "jobs"});
 //   auto job = registry.Mkdir(registry.Root(*id).value(), "job1", {});
@@ -111,11 +111,13 @@ class Registry {
   // EEXIST; names are checked by `control`. EAGAIN: a quota of a cgroup above. Inherits
   // notify_on_release (spec 5.2).
   Result<CgroupId> Mkdir(CgroupId parent, std::string_view name, MkdirOptions options);
-  // EBUSY: tasks or children. Answers EBUSY only on a live task (I2).
+  // EBUSY: children, a live task (a count alone is looked at again, I2), or a subsystem's reference
+  // (spec 13.5).
   Result<CgroupId> Rmdir(CgroupId parent, std::string_view name);
   // The same by id: ENOENT, EBUSY; EPERM for a root.
   Result<void> Remove(CgroupId id);
-  // A child of the task's cgroup under a generated name with the task in it, or nothing (13.7).
+  // A child of the task's cgroup under a generated name with the task in it, or nothing
+  // (spec 13.7).
   Result<CgroupId> Clone(HierarchyId hierarchy, Tid tid);
   // Spec 5.5: EEXIST before EIO (another parent).
   Result<void> Rename(CgroupId parent, std::string_view name, CgroupId new_parent,
@@ -166,7 +168,8 @@ class Registry {
   Result<Tgid> ProcessOfLive(Tid tid) const;
   // Every live task of the machine.
   void ForEachTask(const std::function<void(Tid, Tgid)>& fn) const;
-  // Own tasks, ascending (spec 7). A root lists every task not placed elsewhere.
+  // Own tasks, ascending (spec 7). A root lists every task not placed elsewhere. ENODEV, as for the
+  // next two.
   Result<std::vector<Tid>> Tasks(CgroupId id) const;
   Result<std::vector<Tgid>> Processes(CgroupId id) const;
   // Tasks of the cgroup and all below it, tids ascending.
@@ -179,7 +182,8 @@ class Registry {
   // A css_set's cgroup in a hierarchy, the root included; id 0 when the hierarchy is gone.
   CgroupId CgroupOfSet(CssSetId set, HierarchyId hierarchy) const;
 
-  // ---- flags and events. ENODEV: the cgroup is gone. Each passes the verdict first (I7).
+  // ---- flags and events. ENODEV: the cgroup is gone. SetNotifyOnRelease, Releasable and Events
+  // pass the verdict first (I7).
   Result<bool> NotifyOnRelease(CgroupId id);
   Result<void> SetNotifyOnRelease(CgroupId id, bool on);  // clears `releasable` (spec 9.3)
   Result<bool> Releasable(CgroupId id);
@@ -199,7 +203,7 @@ class Registry {
   std::uint64_t CpuUncharged(CgroupId id);
 
   // ---- releases
-  // A hint from the tracker: judge the cgroups of this set.
+  // A hint from the tracker: this css_set may be empty; judges its cgroups.
   void SetMayBeEmpty(CssSetId set);
   // Announces what was decided and whose leavers are through; retires css_sets. Returns
   // true while something still waits for a task on its way out (call again soon).

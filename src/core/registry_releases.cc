@@ -7,7 +7,7 @@
 
 namespace corral {
 
-// ---- flags; each passes the verdict under the old state first (I7)
+// ---- flags; what a verdict depends on is set after one under the old state (I7)
 
 Result<bool> Registry::NotifyOnRelease(CgroupId id) {
   Operation operation(*core_);

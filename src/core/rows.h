@@ -4,11 +4,12 @@
 // format is refused by name; most are given up before that, since a store belongs to one build of
 // the hooks.
 //
-//   RowWriter writer;          RowReader reader(bytes);
-//   SetFields(writer, row);    SetFields(reader, row);
+//   RowWriter writer;            RowReader reader(bytes);
+//   MetaFields(writer, meta);    MetaFields(reader, meta);
 #ifndef CORRAL_CORE_ROWS_H_
 #define CORRAL_CORE_ROWS_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -27,8 +28,8 @@ enum class RowKind : char {
   kCgroup = 'c',
   kSet = 'd',
   kNotification = 'e',
-  kLastPath = 'f',  // the path is the row
-  kAttributes = 'g',
+  kLastPath = 'f',    // the path is the row
+  kAttributes = 'g',  // Attributes::Fields (attributes.h)
 };
 
 inline std::string RowKey(RowKind kind, std::uint64_t number) {

@@ -1,8 +1,9 @@
-// The tree's lock: one for each registry, taken in two ways.
+// The tree's lock: one for each registry, taken in three ways. A look that passes a verdict is a
+// change.
 //
 //   TreeLock lock(core.tree_mu);  // to look
-//   Operation operation(core);    // to change (operation.h): what changed is kept and told at its
-//   end
+//   Operation operation(core);    // to change; what changed is kept and told (operation.h)
+//   groups.HoldTree();            // by a subsystem (groups.cc); clang does not check this one
 //
 // The parts of the core are in classes of their own, and all work under this one lock. `the_tree`
 // is its name in annotations: a field of a part is GUARDED_BY(the_tree), a method that uses one
@@ -20,11 +21,11 @@ inline TreeCapability the_tree;
 
 class TreeMutex {
  public:
-  void Lock() ACQUIRE(the_tree) NO_THREAD_SAFETY_ANALYSIS { tree_mu_.Lock(); }
-  void Unlock() RELEASE(the_tree) NO_THREAD_SAFETY_ANALYSIS { tree_mu_.Unlock(); }
+  void Lock() ACQUIRE(the_tree) NO_THREAD_SAFETY_ANALYSIS { mu_.Lock(); }
+  void Unlock() RELEASE(the_tree) NO_THREAD_SAFETY_ANALYSIS { mu_.Unlock(); }
 
  private:
-  Mutex tree_mu_;
+  Mutex mu_;
 };
 
 class SCOPED_CAPABILITY TreeLock {

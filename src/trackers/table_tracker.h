@@ -21,7 +21,7 @@ namespace corral {
 class TableTracker : public Tracker {
  public:
   std::uint32_t tid_capacity() const { return tables_.tid_capacity; }
-  CssSetId highest_set() const { return CssSetId{highest_set_}; }  // that was ever created
+  CssSetId highest_set() const { return CssSetId{highest_set_}; }  // of CreateSet() in this process
 
   std::uint32_t set_capacity() const final { return tables_.set_capacity; }
   Result<Place> Describe(Tid tid) const final { return DescribeTask(tables_, tid); }
@@ -41,21 +41,22 @@ class TableTracker : public Tracker {
   Tables tables_;  // constant once the tracker is made
 
  private:
-  // ---- how a word is changed, if it is still `word`: 0, or a negative errno
+  // ---- If the word of `tid` is still `word`: moves it to `to`; clears it, with a leave. 0, or a
+  // negative errno.
   virtual int MoveWord(Tid tid, std::uint64_t word, CssSetId to) = 0;
   virtual int BuryWord(Tid tid, std::uint64_t word) = 0;
 
   // ---- bells, by the thread that drains
   virtual std::vector<corral_bell> TakeBells() = 0;
-  // What the hooks missed since the last Drain(), if anything, goes to the log. Whether it calls
-  // for a resync.
+  // Whether what the hooks missed since the last Drain() calls for a resync; may log it.
   virtual bool TellMisses(const MissCounts& before, const MissCounts& now) { return now != before; }
 
   // ---- the machine's tasks
   virtual bool KnowsTasks() const { return true; }  // false: only counters can be compared
   virtual std::vector<corral_task_record> ListTasks() const = 0;
   virtual bool IsGone(Tid tid, Tgid tgid) const = 0;
-  // Processes whose tasks' ends no hook is told of.
+  // Processes whose tasks' ends no hook is told of: Audit() tolerates their words, Resync() clears
+  // them.
   virtual std::vector<Tgid> Unheard() const { return {}; }
   // Gives live tasks that have no place the initial one; how many of those that `audit` found,
   // or that sit on the tid of a phantom, have one now.

@@ -1,6 +1,7 @@
 // The messages of the socket protocol (docs/protocol.md): what is asked, with the answer it gets as
 // its Answer. The daemon, the command line and the library share them, so that a field is neither
-// written under one name and read under another, nor read unchecked.
+// written under one name and read under another, nor read unchecked. The names are in messages.cc
+// (Visit).
 //
 //   auto made = TRY(client.Call(wire::Mkdir{.group = GroupName::Path("jobs:/"), .name = "a"}));
 //   if (made.created) ...
@@ -20,7 +21,8 @@
 
 namespace corral::wire {
 
-// How a request names a group: by one of the three.
+// How a request names a group: by a path, by dev and ino together, or by an id; the first that is
+// there counts.
 struct GroupName {
   std::optional<std::string> path;   // HIERARCHY:/a/b
   std::optional<std::uint64_t> dev;  // with `ino`: what stat(2) says of its directory
@@ -111,7 +113,7 @@ struct Status {
     void Visit(Fields& f);
   };
   struct BirthsBeyondLimits {
-    std::string are;
+    std::string are;  // refused, killed, allowed
     std::uint64_t let_through = 0;
     void Visit(Fields& f);
   };
@@ -125,7 +127,7 @@ struct Status {
     std::uint64_t tid_capacity = 0;
     std::vector<std::uint64_t> hidden_processes;
     BirthsBeyondLimits births_beyond_limits;
-    std::string not_kept;
+    std::string not_kept;  // why nothing outlives the daemon; empty: it does
     std::uint64_t css_sets = 0;
     std::vector<Hierarchy> hierarchies;
     std::vector<Plugin> plugins;
@@ -136,6 +138,7 @@ struct Status {
   };
 };
 
+// What happened once (Health::since) is known, and not told any more.
 struct Acknowledge {
   static constexpr char kOp[] = "acknowledge";
   void Visit(Fields&) {}
@@ -191,9 +194,9 @@ struct Shutdown {
 
 struct Mkdir {
   static constexpr char kOp[] = "mkdir";
-  GroupName group;   // the one it is made in
-  std::string name;  // may be a/b
-  bool fresh = false;
+  GroupName group;     // the one it is made in
+  std::string name;    // may be a/b
+  bool fresh = false;  // the name, or the first of name-2, name-3, ... that is free
   bool auto_remove = false;
   void Visit(Fields& f);
   struct Answer {
@@ -220,6 +223,7 @@ struct Attach {
   using Answer = Done;
 };
 
+// The whole process of `tid` goes to the root of each hierarchy.
 struct Leave {
   static constexpr char kOp[] = "leave";
   std::uint64_t tid = 0;
