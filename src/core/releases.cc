@@ -111,6 +111,16 @@ void Releases::JudgeAll() {
   }
 }
 
+void Releases::JudgeBelow(Cgroup& top) {
+  std::vector<Cgroup*> left{&top};
+  while (!left.empty()) {
+    Cgroup& cgroup = *left.back();
+    left.pop_back();
+    Judge(cgroup);
+    for (const auto& [name, child] : cgroup.children) left.push_back(child.get());
+  }
+}
+
 void Releases::JudgePuts() {
   for (const CgroupId id : puts_.TakeToJudge()) {
     if (auto cgroup = tree_.Find(id, ENODEV)) Judge(**cgroup);

@@ -48,6 +48,8 @@ class Releases {
   void JudgeSet(CssSetId set) REQUIRES(the_tree);
   // Believes nothing: looks at every set of every cgroup.
   void JudgeAll() REQUIRES(the_tree);
+  // It and all below it.
+  void JudgeBelow(Cgroup& top) REQUIRES(the_tree);
   // Those that lost a reference (puts.h).
   void JudgePuts() REQUIRES(the_tree);
   // Judges it and, as long as it has no task itself, what is populated below it. Whether a look

@@ -136,6 +136,8 @@ Result<void> TreeChanges::Rename(Cgroup& parent, std::string_view name, Cgroup& 
   if (&parent != &new_parent) {
     return Fail(EIO, "{} cannot go to another directory", ShownPath(child));
   }
+  // Whoever emptied under the old name is told of with that (spec 2.16).
+  if (child.hierarchy->rules.per_emptying) releases_.JudgeBelow(child);
   tree_.Rename(child, new_name);
   child.attributes.Change(Attributes::kDirectory, {});
   persistence_.Mark(child);

@@ -246,6 +246,17 @@ TEST_F(OutlivingRelease, IsToldForEachEmptyingWithThePathOfThatMoment) {
   EXPECT_THAT(Told(), ElementsAre("/job", "/late"));
 }
 
+TEST_F(OutlivingRelease, IsToldWithThePathOfItsEmptyingThoughNobodyHasLookedYet) {
+  Create({.per_emptying = true, .outlives_removal = true});
+  const CgroupId job = MkdirIn("/job");
+  const CgroupId below = MkdirIn("/job/below");
+  const Tid task = StartIn(below);
+  Exit(task);  // the looker is late
+  ASSERT_THAT(registry_.Rename(At("/", other_), "job", At("/", other_), "late"), IsOk());
+  EXPECT_THAT(Told(), ElementsAre("/job/below"));
+  EXPECT_THAT(registry_.PathOf(job), IsOkAndHolds("/late"));
+}
+
 TEST_F(Release, IsToldWithThePathAndAgentOfTheMomentItStarts) {
   const CgroupId job = MkdirNotifying("/job");
   Exit(StartIn(job));
