@@ -225,8 +225,11 @@ TEST_F(CpuMeterTest, BillsAThousandShortCommandsToTheLastNanosecond) {
       siginfo_t info;
       ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT);
       shared->before_reaping += RanBy(child);
-      // It may have some steps left to do, perhaps without a processor.
-      for (std::uint64_t ran = 0; ran != RanBy(child);) {
+      // It may have some steps left to do, perhaps without a processor, which an emulator can take
+      // away for long.
+      std::uint64_t ran = 0;
+      for (int same = 0; same < 10; ++same) {
+        if (ran != RanBy(child)) same = 0;
         ran = RanBy(child);
         ::usleep(300);
       }
