@@ -1,9 +1,11 @@
 # corral_library(NAME SOURCES... DEPS...): one static library for one folder of src/.
 # corral_binary(NAME SOURCES... DEPS...): one executable, into build/bin.
-# corral_test(NAME SOURCES... DEPS... [LABELS ...] [BESIDE]): one GoogleTest program, known to ctest.
+# corral_test(NAME SOURCES... DEPS... [LABELS ...] [BESIDE] [MOUNTS]): one GoogleTest program, known to ctest.
 # Those that need root run alone: they compare tables with the machine's tasks, or storm it.
 # BESIDE: what it does goes on in groups and an instance of its own, and it mostly waits; it runs
 # beside others.
+# MOUNTS: it makes mount namespaces, or says when a mount ends: a new namespace has every mount of the
+# machine in it, and none of them ends before it. One of these at a time.
 # corral_apart(FILES...): sources that a unity build (presets) must not join with others, because
 # they use the same names for their own things.
 # corral_test_code(TARGET): settings of what only tests are made of.
@@ -82,7 +84,7 @@ function(corral_test_code target)
 endfunction()
 
 function(corral_test name)
-  cmake_parse_arguments(ARG "BESIDE" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "BESIDE;MOUNTS" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
@@ -96,5 +98,8 @@ function(corral_test name)
     set_tests_properties(${name} PROPERTIES COST 50)  # first: they take longest
   elseif("root" IN_LIST ARG_LABELS)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
+  endif()
+  if(ARG_MOUNTS)
+    set_tests_properties(${name} PROPERTIES RESOURCE_LOCK mounts)
   endif()
 endfunction()

@@ -24,4 +24,4 @@ add_dependencies(plugin_test marking_plugin)
 corral_test(linux_machine_test
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/linux_machine_test.cc
   DEPS corral_daemon corral_tracker_inproc
-  LABELS unit)
+  LABELS unit MOUNTS)
