@@ -73,6 +73,7 @@ class Machine {
   bool WipeHierarchy(const std::string& name);
   void EndTasks();
   bool AwaitQuietAgents();
+  bool OnlyTheBuiltInIsLeft();
   // A list's numbers as names. The root's: those that have one.
   static std::string Named(const std::string& list, bool root, const Names& names);
 

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
@@ -84,6 +85,15 @@ bool Machine::AwaitQuietAgents() {
   return false;
 }
 
+// A mount namespace that somebody else made meanwhile has our mounts in it, and none ends before
+// it.
+bool Machine::OnlyTheBuiltInIsLeft() {
+  const auto status = client_->Call({{"op", "status"}});
+  return status && std::ranges::all_of(status->at("hierarchies"), [](const auto& hierarchy) {
+           return hierarchy.at("built_in").template get<bool>();
+         });
+}
+
 bool Machine::Wipe() {
   open_.clear();
   for (const char* point : {"m1", "m2", "m3", "m4"}) ::umount2(Under(point, "").c_str(), 0);
@@ -95,7 +105,7 @@ bool Machine::Wipe() {
     if (!WipeHierarchy(hierarchy.at("name").get<std::string>())) return false;
   }
   EndTasks();
-  if (!AwaitQuietAgents()) return false;
+  if (!AwaitQuietAgents() || !OnlyTheBuiltInIsLeft()) return false;
   TakeCalls();
   return true;
 }
