@@ -159,7 +159,8 @@ class Group {
   Result<std::size_t> Kill(const std::function<void(TaskId)>& end) const;
 
   // Returns when neither the group nor one below it has a task. ETIMEDOUT; ENODEV: it is removed
-  // meanwhile; EDEADLK: called from on_release. A root is never empty: EINVAL.
+  // meanwhile; EDEADLK: called from on_release; EMFILE: no descriptor is left to wait with. A root
+  // is never empty: EINVAL.
   Result<void> WaitEmpty(
       std::chrono::milliseconds timeout = std::chrono::milliseconds::max()) const;
 

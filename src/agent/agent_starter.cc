@@ -89,6 +89,7 @@ Starter::~Starter() {
 }
 
 Result<void> Starter::Serve(AgentOwner owner) {
+  if (wake_.fd() < 0) return Fail(EMFILE, "no descriptor is left to start release agents with");
   owner_ = std::move(owner);
   auto thread = StartThreadWithoutSignals([this] { Run(); });
   if (!thread) return Fail(thread.error().code, "release agents: {}", thread.error().message);

@@ -66,7 +66,7 @@ class AgentStarter {
   // settled. Agents that run go on.
   virtual ~AgentStarter() = default;
 
-  // Once, before Start(). EAGAIN: no thread can be made.
+  // Once, before Start(). EAGAIN: no thread can be made; EMFILE: no descriptor is left to wake it.
   virtual Result<void> Serve(AgentOwner owner) = 0;
 
   // Whether one more may run now; if not, `room` is called when it may. Never waits for a lock.

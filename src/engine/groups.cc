@@ -113,6 +113,7 @@ Result<void> EngineCore::WaitEmpty(CgroupId group, std::chrono::milliseconds tim
     if (!events->populated) return {};
     const auto left = std::chrono::ceil<milliseconds>(end - Clock::now()).count();
     if (!for_ever && left <= 0) return Fail(ETIMEDOUT, "the group still has tasks");
+    if (changed.fd() < 0) return Fail(EMFILE, "no descriptor is left to wait with");
     pollfd fds[] = {{.fd = changed.fd(), .events = POLLIN, .revents = 0}};
     constexpr std::int64_t kMost = 1'000'000'000;
     (void)::poll(fds, 1, for_ever ? -1 : static_cast<int>(std::min<std::int64_t>(left, kMost)));

@@ -1,6 +1,8 @@
 // The engine (corral/engine.h) as a program sees it, one step after the other.
 #include "unit/engine_fixture.h"
 
+#include <sys/resource.h>
+
 #include <thread>
 
 namespace corral {
@@ -169,6 +171,21 @@ TEST_F(EngineTest, WaitsUntilNobodyIsBelowEither) {
   EXPECT_FALSE(b.Tasks().value().size());
   ends.join();
   EXPECT_THAT(jobs().WaitEmpty(), FailsWith(EINVAL));
+}
+
+TEST_F(EngineTest, WaitsOnlyWithADescriptorToBeWokenBy) {
+  Group a = Make("a");
+  Task task = Begin(a);
+  Group empty = Make("empty");
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit none{0, before.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  const auto waited = a.WaitEmpty();
+  const auto nothing_to_wait_for = empty.WaitEmpty();
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_THAT(waited, FailsWith(EMFILE));
+  EXPECT_THAT(nothing_to_wait_for, IsOk());
 }
 
 TEST_F(EngineTest, OnReleaseMayCallTheEngineButNotWaitForIt) {
