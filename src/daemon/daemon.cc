@@ -280,9 +280,12 @@ void Daemon::PersistAgents() {
       return RunAgents();
     } catch (...) {
       ::usleep(100'000);
-      static log::Limit once_a_minute(1);
-      std::uint64_t left_out;
-      if (once_a_minute.Allow(&left_out)) log::Error("agents: {}", std::strerror(CaughtErrno()));
+      try {
+        static log::Limit once_a_minute(1);
+        std::uint64_t left_out;
+        if (once_a_minute.Allow(&left_out)) log::Error("agents: {}", std::strerror(CaughtErrno()));
+      } catch (...) {  // not even the line
+      }
     }
   }
 }
