@@ -1,7 +1,6 @@
 #include "agent/spawner.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -20,6 +19,7 @@
 #include "agent/agent_child.h"
 #include "agent/wire.h"
 #include "base/check.h"
+#include "base/poll.h"
 #include "base/process.h"
 
 namespace corral {
@@ -111,7 +111,7 @@ void Spawner::Run() {
   while (!closed_ || waiting_) {
     pollfd polled[] = {{signals_, POLLIN, 0},
                        {closed_ || waiting_ ? -1 : wire::kSocket, POLLIN, 0}};
-    if (::poll(polled, 2, waiting_ ? kForkPauseMs : -1) < 0) continue;
+    if (PollAll(polled, waiting_ ? kForkPauseMs : -1) < 0) continue;
     if (polled[0].revents != 0) Reap();
     if (polled[1].revents != 0) TakeJob();
     StartWaiting();

@@ -1,4 +1,4 @@
-// EventFd: wakes a thread that waits in poll(2).
+// EventFd: wakes a thread that waits in poll(2). It is moved before anybody waits or wakes.
 //
 //   EventFd wake;                       // fd() is -1 if no descriptor was left
 //   poll({.fd = wake.fd(), .events = POLLIN}) ...  // until another thread calls wake.Wake()
@@ -25,7 +25,7 @@ class EventFd final : public Wakeable {
   }
 
  private:
-  const Fd fd_;
+  Fd fd_;
 };
 
 }  // namespace corral

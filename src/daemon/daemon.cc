@@ -1,6 +1,5 @@
 #include "daemon/daemon.h"
 
-#include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,10 +31,7 @@ Error LockedByAnother(const std::string& instance, Error error) {
 }  // namespace
 
 Daemon::Daemon(std::string instance, std::unique_ptr<AgentStarter> agents)
-    : instance_(std::move(instance)),
-      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      shutdown_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      agents_(std::move(agents)) {}
+    : instance_(std::move(instance)), agents_(std::move(agents)) {}
 
 Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
                                                std::unique_ptr<AgentStarter> agents,
@@ -47,7 +43,9 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   }
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(instance), std::move(agents)));
   Daemon& d = *daemon;
-  if (!d.wake_ || !d.shutdown_) return Fail(EMFILE, "no descriptors are left to start with");
+  if (d.wake_.fd() < 0 || d.shutdown_.fd() < 0) {
+    return Fail(EMFILE, "no descriptors are left to start with");
+  }
   TRY(d.StartTracking());
   TRY(d.StartRegistry(loaded));
   auto built_in = d.registry_->FindByLabel(kBuiltInHierarchy);
@@ -64,7 +62,7 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   d.feed_ = std::make_unique<EventFeed>(*d.registry_);
   d.billing_ = std::make_unique<Billing>(*d.registry_, *d.meter_);
   d.lookers_ = std::make_unique<LookerThreads>(*d.registry_, *d.tree_, *d.mounts_, d.waiters_,
-                                               *d.feed_, *d.billing_, d.wake_.get());
+                                               *d.feed_, *d.billing_, d.wake_);
   TRY(d.lookers_->Start());
   if (d.tracker_->taken_over()) d.lookers_->AskForResync();
   d.TellLostSettings();
@@ -156,8 +154,7 @@ Result<void> Daemon::OpenStore() {
 }
 
 Result<void> Daemon::StartRegistry(const Plugins& plugins) {
-  registry_ = std::make_unique<Registry>(*tracker_,
-                                         [wake = wake_.get()] { (void)::eventfd_write(wake, 1); });
+  registry_ = std::make_unique<Registry>(*tracker_, [this] { wake_.Wake(); });
   meter_ = std::make_unique<BpfCpuMeter>(*tracker_);
   registry_->UseMeter(meter_.get());
   if (auto ok = RegisterSubsystems(plugins); !ok) return ok;
@@ -365,7 +362,7 @@ TrackingLimits Daemon::tracking_limits() const {
           .births_let_through = tracker_->births_let_through()};
 }
 
-void Daemon::StopServing() { (void)::eventfd_write(shutdown_.get(), 1); }
+void Daemon::StopServing() { shutdown_.Wake(); }
 
 void Daemon::RequestShutdown() {
   shutdown_requested_ = true;

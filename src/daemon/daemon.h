@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "agent/agent_starter.h"
-#include "base/fd.h"
+#include "base/event_fd.h"
 #include "control/proc_view.h"
 #include "control/tree.h"
 #include "core/registry.h"
@@ -64,7 +64,7 @@ class Daemon final : public Instance {
   AgentCounts agent_counts() const override { return agents_->counts(); }
   Result<void> CheckShutdown(bool force) override;
   void RequestShutdown() override;
-  int shutdown_fd() const override { return shutdown_.get(); }
+  int shutdown_fd() const override { return shutdown_.fd(); }
 
   std::string AgentTrouble() const { return agents_->trouble(); }
   // What main could not leave of its starter's; set before the server runs.
@@ -111,8 +111,8 @@ class Daemon final : public Instance {
   int lock_ = -1;
   std::vector<NotLeft> surroundings_;  // constant once the server runs
   Incidents incidents_;
-  const Fd wake_;
-  const Fd shutdown_;
+  EventFd wake_;  // the looker's
+  EventFd shutdown_;
   std::vector<LoadedPlugin> plugins_;  // constant after Create()
   LinuxMachine machine_;
   Waiters waiters_;

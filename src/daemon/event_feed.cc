@@ -1,7 +1,5 @@
 #include "daemon/event_feed.h"
 
-#include <sys/eventfd.h>
-
 #include <algorithm>
 
 namespace corral {
@@ -32,10 +30,7 @@ FeedEntry::Kind KindOf(Event::Kind kind) {
 // ---- one subscriber
 
 EventFeed::Subscriber::Subscriber(EventFeed& feed, std::optional<Scope> scope, std::size_t most)
-    : feed_(feed),
-      most_(most),
-      signal_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      scope_(std::move(scope)) {
+    : feed_(feed), most_(most), scope_(std::move(scope)) {
   MutexLock lock(feed_.publish_mu_);
   feed_.registry_.TellPaths(true);
   feed_.PublishLocked();  // what happened before is not ours, and may have no paths
@@ -78,13 +73,13 @@ void EventFeed::Subscriber::Push(FeedEntry entry) {
   }
   bytes_ += SizeOf(entry);
   queue_.push_back(std::move(entry));
-  (void)::eventfd_write(signal_.get(), 1);
+  signal_.Wake();
 }
 
 void EventFeed::Subscriber::Lose() {
   MutexLock lock(queue_mu_);
   ++lost_;
-  (void)::eventfd_write(signal_.get(), 1);
+  signal_.Wake();
 }
 
 std::vector<FeedEntry> EventFeed::Subscriber::Take() {
@@ -103,8 +98,7 @@ std::vector<FeedEntry> EventFeed::Subscriber::Take() {
                      .time = std::chrono::system_clock::now(),
                      .lost = std::exchange(lost_, 0)});
   }
-  eventfd_t told;
-  (void)::eventfd_read(signal_.get(), &told);
+  signal_.Reset();
   return taken;
 }
 

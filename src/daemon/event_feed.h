@@ -22,7 +22,7 @@
 #include <string>
 #include <vector>
 
-#include "base/fd.h"
+#include "base/event_fd.h"
 #include "base/mutex.h"
 #include "core/registry.h"
 
@@ -69,7 +69,7 @@ class EventFeed {
     Subscriber(const Subscriber&) = delete;
     Subscriber& operator=(const Subscriber&) = delete;
 
-    int fd() const { return signal_.get(); }  // readable when Take() has something
+    int fd() const { return signal_.fd(); }  // readable when Take() has something
     // The next entries, oldest first: at most 1,024, or 4 MiB of names.
     std::vector<FeedEntry> Take();
 
@@ -83,7 +83,7 @@ class EventFeed {
 
     EventFeed& feed_;
     const std::size_t most_;
-    const Fd signal_;
+    EventFd signal_;
     // Guarded by the feed's publish_mu_.
     std::optional<Scope> scope_;
     std::string former_path_;  // of the scope, before it was renamed; empty: it was not

@@ -1,13 +1,11 @@
 #include "daemon/looker_threads.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
-
 #include <algorithm>
 #include <chrono>
 
 #include "base/errors.h"
 #include "base/log.h"
+#include "base/poll.h"
 #include "base/thread.h"
 
 namespace corral {
@@ -21,7 +19,7 @@ constexpr auto kLongestResyncPause = std::chrono::milliseconds(1600);
 }  // namespace
 
 LookerThreads::LookerThreads(Registry& registry, Tree& tree, MountTable& mounts, Waiters& waiters,
-                             EventFeed& feed, const Billing& billing, int wake)
+                             EventFeed& feed, const Billing& billing, EventFd& wake)
     : registry_(registry),
       tree_(tree),
       mounts_(mounts),
@@ -46,7 +44,7 @@ void LookerThreads::Persist(const char* name, void (LookerThreads::*work)()) {
         std::this_thread::sleep_for(kPauseAfterFailure);
         AskForResync();
         registry_.JudgeAll();
-        (void)::eventfd_write(wake_, 1);
+        wake_.Wake();
       }
       (this->*work)();
     } catch (...) {
@@ -62,7 +60,7 @@ void LookerThreads::Persist(const char* name, void (LookerThreads::*work)()) {
 
 void LookerThreads::Stop() {
   stopping_ = true;
-  (void)::eventfd_write(wake_, 1);
+  wake_.Wake();
   {
     MutexLock lock(resync_mu_);
     resync_asked_.NotifyAll();
@@ -74,12 +72,9 @@ void LookerThreads::Stop() {
 void LookerThreads::RunLooker() {
   while (!stopping_) {
     pollfd fds[] = {{.fd = registry_.tracker().bell_fd(), .events = POLLIN, .revents = 0},
-                    {.fd = wake_, .events = POLLIN, .revents = 0}};
-    const int ready = ::poll(fds, 2, static_cast<int>(looker_.pause().count()));
-    if (fds[1].revents) {
-      eventfd_t value;
-      (void)::eventfd_read(wake_, &value);
-    }
+                    {.fd = wake_.fd(), .events = POLLIN, .revents = 0}};
+    const int ready = PollAll(fds, static_cast<int>(looker_.pause().count()));
+    if (fds[1].revents) wake_.Reset();
     looker_.Look(ready > 0);
   }
 }

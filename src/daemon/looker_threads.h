@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/event_fd.h"
 #include "base/mutex.h"
 #include "core/looker.h"
 #include "core/registry.h"
@@ -22,9 +23,9 @@ namespace corral {
 
 class LookerThreads final : private Looker::Owner {
  public:
-  // `wake` is the eventfd that the registry's wake callback writes.
+  // `wake` is what the registry's wake callback wakes.
   LookerThreads(Registry& registry, Tree& tree, MountTable& mounts, Waiters& waiters,
-                EventFeed& feed, const Billing& billing, int wake);
+                EventFeed& feed, const Billing& billing, EventFd& wake);
   ~LookerThreads() override;
 
   Result<void> Start();  // EAGAIN: no thread can be started
@@ -52,7 +53,7 @@ class LookerThreads final : private Looker::Owner {
   Waiters& waiters_;
   EventFeed& feed_;
   const Billing& billing_;
-  const int wake_;
+  EventFd& wake_;
 
   Looker looker_;  // the looker's own
   std::atomic<bool> stopping_ = false;

@@ -1,11 +1,10 @@
 #include "daemon/operations.h"
 
-#include <poll.h>
-
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
 #include "base/errors.h"
+#include "base/poll.h"
 #include "base/thread.h"
 #include "daemon/handlers.h"
 #include "wire/codec.h"
@@ -56,7 +55,7 @@ Result<void> AwaitReadable(Request& rq, int fd) {
   pollfd fds[] = {{.fd = fd, .events = POLLIN, .revents = 0},
                   {.fd = rq.connection, .events = POLLRDHUP, .revents = 0},
                   {.fd = rq.instance.shutdown_fd(), .events = POLLIN, .revents = 0}};
-  ::poll(fds, 3, -1);
+  (void)PollAll(fds, -1);
   // In this order: at the end of the daemon connections are shut down as well.
   if (fds[2].revents) return Fail(ESHUTDOWN, "the daemon ends");
   if (fds[1].revents) return Fail(ECANCELED, "the peer does not wait any more");

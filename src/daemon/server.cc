@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -45,7 +44,7 @@ void LogRefusal(const Error& error) {
 
 }  // namespace
 
-Server::Server(Daemon& daemon, std::string path, Fd socket, Fd left, Fd spare)
+Server::Server(Daemon& daemon, std::string path, Fd socket, EventFd left, Fd spare)
     : daemon_(daemon),
       path_(std::move(path)),
       socket_(std::move(socket)),
@@ -60,11 +59,11 @@ Result<std::unique_ptr<Server>> Server::Listen(Daemon& daemon, const std::string
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  Fd left(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  EventFd left;
   Fd spare = SpareDescriptor();
   ::unlink(path.c_str());
   // bind() gives the file the socket's own mode: without a moment at which others may connect.
-  if (!left || !spare || ::fchmod(socket.get(), 0600) != 0 ||
+  if (left.fd() < 0 || !spare || ::fchmod(socket.get(), 0600) != 0 ||
       ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
       ::listen(socket.get(), 128) != 0) {
     return FailErrno("cannot listen on {}", path);
@@ -90,13 +89,12 @@ void Server::Reap() {
 std::vector<Fd> Server::Run(int signals, bool (*ends)(int)) {
   for (;;) {
     pollfd fds[] = {{.fd = socket_.get(), .events = POLLIN, .revents = 0},
-                    {.fd = left_.get(), .events = POLLIN, .revents = 0},
+                    {.fd = left_.fd(), .events = POLLIN, .revents = 0},
                     {.fd = daemon_.shutdown_fd(), .events = POLLIN, .revents = 0},
                     {.fd = signals, .events = POLLIN, .revents = 0}};
     if (PollAll(fds, -1) < 0) continue;
     if (fds[2].revents || (fds[3].revents && ends(signals))) break;
-    eventfd_t count;
-    (void)::eventfd_read(left_.get(), &count);
+    left_.Reset();
     try {
       Reap();  // before accepting: what they held may be what is missing
       if (fds[0].revents) Accept();
@@ -226,7 +224,7 @@ void Server::Serve(Connection& connection) {
   // it sees the end of the process.
   pollfd ending = {.fd = daemon_.shutdown_fd(), .events = POLLIN, .revents = 0};
   if (::poll(&ending, 1, 0) == 0) ::shutdown(socket, SHUT_RDWR);
-  (void)::eventfd_write(left_.get(), 1);
+  left_.Wake();
 }
 
 }  // namespace corral

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/event_fd.h"
 #include "base/fd.h"
 #include "base/mutex.h"
 #include "daemon/daemon.h"
@@ -41,7 +42,7 @@ class Server {
     bool done = false;
   };
 
-  Server(Daemon& daemon, std::string path, Fd socket, Fd left, Fd spare);
+  Server(Daemon& daemon, std::string path, Fd socket, EventFd left, Fd spare);
   void Accept();
   Result<void> Welcome(Fd& accepted);
   void Serve(Connection& connection);
@@ -52,8 +53,8 @@ class Server {
   Daemon& daemon_;
   const std::string path_;
   const Fd socket_;
-  const Fd left_;  // an eventfd: a connection ended, and is to be reaped
-  Fd spare_;       // the accepting thread's only
+  EventFd left_;  // a connection ended, and is to be reaped
+  Fd spare_;      // the accepting thread's only
   Mutex connections_mu_;
   std::list<Connection> connections_ GUARDED_BY(connections_mu_);
 };

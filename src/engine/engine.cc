@@ -1,6 +1,5 @@
 // Engine, Group and Task over their EngineCore.
 #include <corral/engine.h>
-#include <sys/eventfd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -108,8 +107,8 @@ Result<std::unique_ptr<Engine>> Engine::Create(EngineOptions options) {
     return Fail(EINVAL, "{} tasks: from 1 to {} are possible", options.tasks, kMostTasks);
   }
   if (options.places == 0) return Fail(EINVAL, "no places for tasks");
-  Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wake) return FailErrno("eventfd");
+  EventFd wake;
+  if (wake.fd() < 0) return FailErrno("eventfd");
   try {
     return std::unique_ptr<Engine>(
         new Engine(std::make_unique<EngineCore>(options, std::move(wake))));

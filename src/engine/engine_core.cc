@@ -1,17 +1,16 @@
 // The thread that looks: what happened is judged, announced and told.
 #include "engine/engine_core.h"
 
-#include <poll.h>
-
 #include <cerrno>
 #include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/poll.h"
 #include "core/foreign_calls.h"
 
 namespace corral {
-EngineCore::EngineCore(const EngineOptions& options, Fd wake)
+EngineCore::EngineCore(const EngineOptions& options, EventFd wake)
     : wake_(std::move(wake)),
       tasks_(Tid{TidOf(kProgram).value + 1}, options.tasks),
       tracker_({.tids = TidOf(kProgram).value + 1 + options.tasks,
@@ -44,10 +43,9 @@ EngineCore::~EngineCore() {
 void EngineCore::Run() {
   std::vector<HierarchyId> ended;
   while (!stopping_) {
-    pollfd fds[] = {{.fd = wake_.get(), .events = POLLIN, .revents = 0}};
-    const int ready = ::poll(fds, 1, static_cast<int>(looker_.pause().count()));
-    eventfd_t rings;
-    (void)::eventfd_read(wake_.get(), &rings);
+    pollfd fds[] = {{.fd = wake_.fd(), .events = POLLIN, .revents = 0}};
+    const int ready = PollAll(fds, static_cast<int>(looker_.pause().count()));
+    wake_.Reset();
     std::uint64_t asked;
     {
       MutexLock lock(rounds_mu_);

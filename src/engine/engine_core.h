@@ -8,14 +8,13 @@
 #define CORRAL_ENGINE_ENGINE_CORE_H_
 
 #include <corral/engine.h>
-#include <sys/eventfd.h>
 
 #include <atomic>
 #include <map>
 #include <set>
 #include <thread>
 
-#include "base/fd.h"
+#include "base/event_fd.h"
 #include "base/mutex.h"
 #include "core/looker.h"
 #include "core/registry.h"
@@ -27,7 +26,7 @@ namespace corral {
 
 class EngineCore final : private Looker::Owner {
  public:
-  EngineCore(const EngineOptions& options, Fd wake);
+  EngineCore(const EngineOptions& options, EventFd wake);
   ~EngineCore() override;
 
   // ---- tasks
@@ -73,7 +72,7 @@ class EngineCore final : private Looker::Owner {
   class AtWork;
   bool IsBeingKilled(Tid tid);
 
-  void Wake() { (void)::eventfd_write(wake_.get(), 1); }
+  void Wake() { wake_.Wake(); }
   void Run();
   void Dispatch(const Event& event) override;
   void TellReleases();
@@ -81,7 +80,7 @@ class EngineCore final : private Looker::Owner {
   void ForgetCallbacks(const std::vector<HierarchyId>& ended);
   void RemoveIfDropped(CgroupId group);
 
-  const Fd wake_;
+  EventFd wake_;
   TaskSlots tasks_;
   InprocTracker tracker_;
   Registry registry_;

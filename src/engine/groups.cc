@@ -1,12 +1,11 @@
 // Hierarchies, subsystems, their files, and waiting.
-#include <poll.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 
 #include "base/errors.h"
 #include "base/event_fd.h"
+#include "base/poll.h"
 #include "core/foreign_calls.h"
 #include "engine/engine_core.h"
 
@@ -116,7 +115,7 @@ Result<void> EngineCore::WaitEmpty(CgroupId group, std::chrono::milliseconds tim
     if (changed.fd() < 0) return Fail(EMFILE, "no descriptor is left to wait with");
     pollfd fds[] = {{.fd = changed.fd(), .events = POLLIN, .revents = 0}};
     constexpr std::int64_t kMost = 1'000'000'000;
-    (void)::poll(fds, 1, for_ever ? -1 : static_cast<int>(std::min<std::int64_t>(left, kMost)));
+    (void)PollAll(fds, for_ever ? -1 : static_cast<int>(std::min<std::int64_t>(left, kMost)));
   }
 }
 

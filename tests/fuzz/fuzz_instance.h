@@ -3,13 +3,11 @@
 #ifndef CORRAL_TESTS_FUZZ_FUZZ_INSTANCE_H_
 #define CORRAL_TESTS_FUZZ_FUZZ_INSTANCE_H_
 
-#include <sys/eventfd.h>
-
 #include <cerrno>
 #include <string>
 #include <vector>
 
-#include "base/fd.h"
+#include "base/event_fd.h"
 #include "daemon/instance.h"
 #include "fuzz/world.h"
 #include "support/still_meter.h"
@@ -45,8 +43,7 @@ class OneMount final : public Mounts {
 
 class FuzzInstance final : public Instance {
  public:
-  explicit FuzzInstance(World& world)
-      : world_(world), mounts_(world.root), shutdown_(::eventfd(0, EFD_CLOEXEC)) {
+  explicit FuzzInstance(World& world) : world_(world), mounts_(world.root) {
     world_.registry.UseMeter(&meter_);
   }
   ~FuzzInstance() { world_.registry.UseMeter(nullptr); }
@@ -70,8 +67,8 @@ class FuzzInstance final : public Instance {
     if (force) return {};
     return Fail(EBUSY, "cgroups are there");
   }
-  void RequestShutdown() override { (void)::eventfd_write(shutdown_.get(), 1); }
-  int shutdown_fd() const override { return shutdown_.get(); }
+  void RequestShutdown() override { shutdown_.Wake(); }
+  int shutdown_fd() const override { return shutdown_.fd(); }
 
  private:
   const std::string name_ = "fuzz";
@@ -85,7 +82,7 @@ class FuzzInstance final : public Instance {
   const std::vector<NotLeft> surroundings_;
   const std::string why_not_kept_ = "nothing is kept here";
   const std::vector<LoadedPlugin> plugins_ = {{"/plugin.so", "plugin"}};
-  const Fd shutdown_;
+  EventFd shutdown_;
 };
 
 }  // namespace corral

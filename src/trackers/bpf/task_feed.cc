@@ -2,13 +2,11 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <poll.h>
-#include <sys/eventfd.h>
 
 #include <chrono>
 
 #include "base/errors.h"
-#include "base/log.h"
+#include "base/poll.h"
 #include "base/thread.h"
 #include "task_feed.skel.h"
 
@@ -29,10 +27,7 @@ int Collect(void* came, void* data, std::size_t size) {
 }  // namespace
 
 TaskFeed::TaskFeed(const Tables& tables, Walk walk, TaskListener& listener)
-    : tables_(tables),
-      walk_(std::move(walk)),
-      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      listener_(listener) {}
+    : tables_(tables), walk_(std::move(walk)), listener_(listener) {}
 
 Result<std::unique_ptr<TaskFeed>> TaskFeed::Create(int words, const Tables& tables, Walk walk,
                                                    std::uint32_t ring_bytes,
@@ -48,7 +43,7 @@ Result<std::unique_ptr<TaskFeed>> TaskFeed::Create(int words, const Tables& tabl
 }
 
 Result<void> TaskFeed::Load(int words, std::uint32_t ring_bytes) {
-  if (!wake_) return FailErrno("eventfd");
+  if (wake_.fd() < 0) return FailErrno("eventfd");
   skeleton_ = TRY(OpenSkeleton<task_feed_bpf>("the feed's"));
   bpf_map__set_max_entries(skeleton_->maps.feed, ring_bytes);
   int error = bpf_map__reuse_fd(skeleton_->maps.words, words);
@@ -64,13 +59,13 @@ Result<void> TaskFeed::Load(int words, std::uint32_t ring_bytes) {
 
 TaskFeed::~TaskFeed() {
   stopping_ = true;
-  (void)::eventfd_write(wake_.get(), 1);
+  wake_.Wake();
   if (teller_.joinable()) teller_.join();
 }
 
 void TaskFeed::LookAgain() {
   doubt_ = true;
-  (void)::eventfd_write(wake_.get(), 1);
+  wake_.Wake();
 }
 
 // What flies out is a lack of memory or descriptors: everything is compared when it is over.
@@ -90,12 +85,9 @@ void TaskFeed::Run() {
   auto compare_anyway = Clock::now() + kCompareAnyway;
   while (!stopping_) {
     pollfd fds[] = {{.fd = ring_buffer__epoll_fd(ring_.get()), .events = POLLIN, .revents = 0},
-                    {.fd = wake_.get(), .events = POLLIN, .revents = 0}};
-    (void)::poll(fds, 2, std::chrono::milliseconds(kCompareAnyway).count());
-    if (fds[1].revents) {
-      eventfd_t value;
-      (void)::eventfd_read(wake_.get(), &value);
-    }
+                    {.fd = wake_.fd(), .events = POLLIN, .revents = 0}};
+    (void)PollAll(fds, std::chrono::milliseconds(kCompareAnyway).count());
+    if (fds[1].revents) wake_.Reset();
     MutexLock lock(mu_);
     TellWhatCame();
     const bool due = Clock::now() >= compare_anyway;

@@ -23,7 +23,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/fd.h"
+#include "base/event_fd.h"
 #include "base/mutex.h"
 #include "trackers/bpf/bpf_object.h"
 #include "trackers/tables.h"
@@ -63,7 +63,7 @@ class TaskFeed {
   Skeleton<task_feed_bpf> skeleton_;
   Ring ring_;
   Mapping<const std::uint64_t> lost_;
-  const Fd wake_;
+  EventFd wake_;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> doubt_ = false;
   std::thread teller_;
