@@ -1,6 +1,4 @@
 // corral doctor: works without a daemon.
-#include <cerrno>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
@@ -48,8 +46,9 @@ int Doctor(const Context& context) {
     PrintJson({{"works", works}, {"checks", rows}});
   } else {
     table.Print();
-    std::puts(works ? "\ncorral can work here."
-                    : "\ncorral cannot work here: see the rows that say missing.");
+    Print("");
+    Print(works ? "corral can work here."
+                : "corral cannot work here: see the rows that say missing.");
   }
   return works ? kOk : kFailed;
 }
