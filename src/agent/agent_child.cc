@@ -19,6 +19,7 @@
 #include "agent/wire.h"
 #include "base/errors.h"
 #include "base/fd.h"
+#include "base/process.h"
 
 namespace corral {
 namespace {
@@ -105,7 +106,7 @@ bool MayGo(std::uint64_t id, int socket) {
   const Fd answer(ends[0]);
   Fd go(ends[1]);
   // With the process itself, so that its end can be seen without the spawner.
-  const Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+  const Fd self = OpenPidfd(::getpid()).value_or(Fd());
   if (!wire::SendReport(socket, id, ReportKind::kReady, ::getpid(), {}, go.get(), self.get())) {
     return false;
   }

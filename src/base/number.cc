@@ -1,5 +1,6 @@
 #include "base/number.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 
@@ -73,6 +74,13 @@ std::string_view Trim(std::string_view text) {
   const std::size_t first = text.find_first_not_of(kSpace);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+}
+
+std::string_view TakeWord(std::string_view& text, std::string_view between) {
+  text.remove_prefix(std::min(text.find_first_not_of(between), text.size()));
+  const std::string_view word = text.substr(0, text.find_first_of(between));
+  text.remove_prefix(word.size());
+  return word;
 }
 
 }  // namespace corral

@@ -28,6 +28,9 @@ std::uint64_t LeadingNumber(std::string_view text, int base = 10);
 // White space, and the no-break space of Latin-1, cut off at both ends.
 std::string_view Trim(std::string_view text);
 
+// The next word of `text`, which it takes away; empty at the end.
+std::string_view TakeWord(std::string_view& text, std::string_view between = " \t\n");
+
 // What a file that is written to takes for the end of the text.
 inline std::string_view UpToNul(std::string_view text) { return text.substr(0, text.find('\0')); }
 

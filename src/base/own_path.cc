@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "base/errors.h"
 
@@ -74,6 +73,12 @@ Result<Fd> OpenOwnDirectory(const std::string& path, mode_t mode) {
 Result<Fd> OpenOwnFile(const std::string& path, int flags, mode_t mode) {
   Fd file(::open(path.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode));
   return Checked(path, std::move(file), S_IFREG, mode);
+}
+
+bool StillNamed(int fd, const std::string& path) {
+  struct stat ours, named;
+  return ::fstat(fd, &ours) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
 }
 
 }  // namespace corral

@@ -24,6 +24,9 @@ Result<Fd> OpenOwnDirectory(const std::string& path, mode_t mode);
 // A regular file, likewise; made if `flags` has O_CREAT. ENOENT: there is none.
 Result<Fd> OpenOwnFile(const std::string& path, int flags, mode_t mode);
 
+// Whether `path` still names what `fd` is open on: nobody has removed it, or put another there.
+bool StillNamed(int fd, const std::string& path);
+
 }  // namespace corral
 
 #endif  // CORRAL_BASE_OWN_PATH_H_

@@ -31,19 +31,6 @@ void ForEachTaskInProc(const std::function<bool(std::uint32_t, std::uint32_t)>& 
   }
 }
 
-namespace {
-
-// The next word of `text`, which it takes away; empty at the end.
-std::string_view TakeWord(std::string_view& text) {
-  constexpr std::string_view kBetween = " \t\n";
-  text.remove_prefix(std::min(text.find_first_not_of(kBetween), text.size()));
-  const std::string_view word = text.substr(0, text.find_first_of(kBetween));
-  text.remove_prefix(word.size());
-  return word;
-}
-
-}  // namespace
-
 // "TID (NAME) STATE PARENT ...": the last bracket ends the name. Fields have proc(5)'s numbers.
 std::optional<ProcStat> ParseProcStat(std::string_view text) {
   constexpr int kState = 3, kParent = 4, kFlags = 9, kStarted = 22;

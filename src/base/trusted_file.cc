@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <cstring>
 #include <list>
 #include <sstream>
 #include <utility>
@@ -150,13 +149,12 @@ Result<void> Walk::CheckEntry(const Place& entry) const {
 Result<TrustedFile> Walk::To(const std::string& path) {
   std::list<std::string> names = Components(path);
   if (path.empty()) return Fail(ENOENT, "an empty path");
-  auto at = TopDirectory();
-  if (!at) return Fail(at.error());
+  Place at = TRY(TopDirectory());
   Place last;  // the directory that `at` was found in
   for (int links = 0; !names.empty();) {
-    const bool shared = SharedByRoot(at->status);
-    TRY(shared ? Result<void>() : CheckNotWritten(*at));
-    auto next = TRY(Open(*at, names.front()));
+    const bool shared = SharedByRoot(at.status);
+    TRY(shared ? Result<void>() : CheckNotWritten(at));
+    auto next = TRY(Open(at, names.front()));
     names.pop_front();
     TRY(shared ? CheckEntry(next) : Result<void>());
     if (S_ISLNK(next.status.st_mode)) {
@@ -166,18 +164,17 @@ Result<TrustedFile> Walk::To(const std::string& path) {
       if (size < 0) return FailErrno("{}", next.path);
       const std::string to(target, static_cast<std::size_t>(size));
       names.splice(names.begin(), Components(to));
-      if (to.starts_with('/')) at = TopDirectory();
-      if (!at) return Fail(at.error());
+      if (to.starts_with('/')) at = TRY(TopDirectory());
       continue;
     }
     TRY(CheckOwner(next));
-    last = std::exchange(*at, std::move(next));
+    last = std::exchange(at, std::move(next));
   }
-  TRY(CheckNotWritten(*at));
-  return TrustedFile{.file = std::move(at->fd),
+  TRY(CheckNotWritten(at));
+  return TrustedFile{.file = std::move(at.fd),
                      .directory = std::move(last.fd),
-                     .path = std::move(at->path),
-                     .status = at->status};
+                     .path = std::move(at.path),
+                     .status = at.status};
 }
 
 }  // namespace

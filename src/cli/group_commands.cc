@@ -103,11 +103,7 @@ int Rm(const Context& context, const std::string& path, bool recursive) {
   if (!context.json) return kOk;
   JsonWriter out;
   out.Begin("removed");
-  for (const std::size_t i : order) {
-    auto its = groups.PathOf(i);
-    if (its) its->insert(0, groups.HierarchyOf(i) + ":");
-    out.Item(JsonOf(its));
-  }
+  for (const std::size_t i : order) out.Item(JsonOf(groups.PathOf(i, /*with_hierarchy=*/true)));
   out.End();
   return kOk;
 }

@@ -6,6 +6,7 @@
 #ifndef CORRAL_CLI_HANG_WATCH_H_
 #define CORRAL_CLI_HANG_WATCH_H_
 
+#include "base/errors.h"
 #include "client/client.h"
 
 namespace corral::cli {
@@ -30,7 +31,7 @@ void AwaitAnswer(Client& client);
 // Sends one and takes the answer, however long it takes.
 template <Operation Ask>
 Result<typename Ask::Answer> CallAndWait(Client& client, const Ask& ask) {
-  if (auto sent = client.Send(ask); !sent) return Fail(sent.error());
+  TRY(client.Send(ask));
   AwaitAnswer(client);
   return client.Answer<Ask>();
 }

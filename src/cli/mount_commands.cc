@@ -16,8 +16,6 @@
 namespace corral::cli {
 namespace {
 
-constexpr std::string_view kMountType = "fuse.container";
-
 int Mount(const Context& context, const MountRequest& request) {
   auto client = Client::ConnectOrStart(context.instance);
   if (!client) return Complain(client.error());

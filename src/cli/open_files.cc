@@ -12,11 +12,10 @@
 #include "base/number.h"
 #include "base/proc.h"
 #include "base/read_file.h"
+#include "client/place_mount.h"
 
 namespace corral::cli {
 namespace {
-
-constexpr std::string_view kMountType = "fuse.container";
 
 // The hierarchies mounted in one mount namespace.
 struct Mounts {

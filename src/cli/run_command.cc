@@ -1,7 +1,6 @@
 // corral run: a command in a group, from before its first instruction until the whole group
 // is empty.
 #include <poll.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cerrno>
@@ -108,7 +107,7 @@ int Run::Detached(const ForkedCommand& child) {
 int Run::WaitForCommand(ForkedCommand& child) {
   bool ended = false;
   while (!ended) {
-    pollfd ready[] = {{child.pidfd(), POLLIN, 0}, {signals_->fd(), POLLIN, 0}};
+    pollfd ready[] = {{child.pidfd().get(), POLLIN, 0}, {signals_->fd(), POLLIN, 0}};
     if (::poll(ready, 2, -1) < 0) continue;
     ended = ready[0].revents != 0;
     // Also after the end: a Ctrl-C that ended the command is not one that ends our waiting.

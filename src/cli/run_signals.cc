@@ -1,7 +1,8 @@
 #include "cli/run_signals.h"
 
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/process.h"
 
 namespace corral::cli {
 
@@ -24,12 +25,12 @@ std::optional<signalfd_siginfo> RunSignals::Next() {
   return signal;
 }
 
-void PassOn(const signalfd_siginfo& signal, pid_t command, int command_pidfd) {
+void PassOn(const signalfd_siginfo& signal, pid_t command, const Fd& command_pidfd) {
   // SI_KERNEL: Ctrl-C and the like, or a hang-up, sent to the whole foreground process group.
   // A command that left our group (an interactive shell) did not get it from there.
   const bool from_terminal = signal.ssi_code == SI_KERNEL;
   if (from_terminal && ::getpgid(command) == ::getpgrp()) return;
-  ::syscall(SYS_pidfd_send_signal, command_pidfd, static_cast<int>(signal.ssi_signo), nullptr, 0);
+  (void)SendSignal(command_pidfd, static_cast<int>(signal.ssi_signo));  // it may have ended
 }
 
 }  // namespace corral::cli

@@ -32,7 +32,7 @@ class RunSignals {
 };
 
 // Sends the signal on to the command, unless the terminal gave it to the command as well.
-void PassOn(const signalfd_siginfo& signal, pid_t command, int command_pidfd);
+void PassOn(const signalfd_siginfo& signal, pid_t command, const Fd& command_pidfd);
 
 }  // namespace corral::cli
 

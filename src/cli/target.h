@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/errors.h"
 #include "client/client.h"
 #include "wire/messages.h"
 
@@ -38,9 +39,7 @@ Error Named(Error error, const wire::GroupName& group, const std::string& text);
 // Asks the daemon about the group that `text` names; an error names it, too.
 template <Operation Ask>
 Result<typename Ask::Answer> CallOn(Client& client, Ask ask, const std::string& text) {
-  auto group = GroupNamed(text);
-  if (!group) return Fail(group.error());
-  ask.group = *std::move(group);
+  ask.group = TRY(GroupNamed(text));
   auto answer = client.Call(ask);
   if (!answer) return Fail(Named(answer.error(), ask.group, text));
   return answer;
@@ -50,9 +49,7 @@ Result<typename Ask::Answer> CallOn(Client& client, Ask ask, const std::string& 
 template <Operation Ask>
 Result<Client::Listed<typename Ask::Answer>> ListOn(Client& client, Ask ask,
                                                     const std::string& text) {
-  auto group = GroupNamed(text);
-  if (!group) return Fail(group.error());
-  ask.group = *std::move(group);
+  ask.group = TRY(GroupNamed(text));
   auto answer = client.List(ask);
   if (!answer) return Fail(Named(answer.error(), ask.group, text));
   return answer;

@@ -91,10 +91,8 @@ void PrintFrame(const std::vector<Row>& rows, const Listing& listing, double sec
   json groups = json::array();
   for (const Row& row : rows) {
     const Listing::Group& group = listing[row.group];
-    auto path = listing.PathOf(row.group);
-    if (path) path->insert(0, listing.HierarchyOf(row.group) + ":");
     groups.push_back({{"id", group.id},
-                      {"path", JsonOf(path)},
+                      {"path", JsonOf(listing.PathOf(row.group, /*with_hierarchy=*/true))},
                       {"tasks", group.tasks},
                       {"own_ns", group.own_ns},
                       {"subtree_ns", group.subtree_ns},

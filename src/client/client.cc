@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -260,11 +259,15 @@ Result<json> Client::Answer(Fd* fd) {
   return answer;
 }
 
-Result<json> Client::Call(const json& request, Fd* fd) {
+Result<json> Client::CallText(const std::string& request, Fd* fd) {
   json answer;
   const auto join = [&](json& piece) { return Join(answer, piece); };
-  TRY(Exchange(wire::TextOf(request), join, fd));
+  TRY(Exchange(request, join, fd));
   return answer;
+}
+
+Result<json> Client::Call(const json& request, Fd* fd) {
+  return CallText(wire::TextOf(request), fd);
 }
 
 // ---- messages
@@ -279,10 +282,7 @@ Result<void> Client::TakeAnswer(wire::AnyMessage answer, Fd* fd) {
 
 Result<void> Client::CallMessage(const char* op, wire::AnyMessage ask, wire::AnyMessage answer,
                                  Fd* fd) {
-  json whole;
-  const auto join = [&](json& piece) { return Join(whole, piece); };
-  TRY(Exchange(wire::RequestText(op, ask), join, fd));
-  return Understand(whole, answer);
+  return Understand(TRY(CallText(wire::RequestText(op, ask), fd)), answer);
 }
 
 Result<void> Client::ListMessage(const char* op, wire::AnyMessage ask, Listing& listing,
@@ -326,7 +326,7 @@ Result<void> Client::CheckAlive() const {
   if (!second && second.error().code != ETIMEDOUT) return {};
   if (second) {
     SetTimeouts(second->get(), kPatience);
-    auto answered = SendFrame(second->get(), R"({"op":"ping"})");
+    auto answered = SendFrame(second->get(), wire::RequestText(wire::Ping::kOp, wire::Ping()));
     if (answered) {
       if (auto frame = RecvFrame(second->get()); !frame) answered = Fail(frame.error());
     }

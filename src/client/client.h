@@ -117,6 +117,7 @@ class Client {
   using TakePiece = std::function<Result<void>(nlohmann::json& piece)>;
   Result<void> Exchange(const std::string& request, const TakePiece& take, Fd* fd);
   Result<void> SendText(const std::string& request);
+  Result<nlohmann::json> CallText(const std::string& request, Fd* fd);
   Result<nlohmann::json> Piece(Fd* fd);
   Result<void> EachPiece(const TakePiece& take, Fd* fd);
   Result<void> CheckNotStopped() const;

@@ -34,7 +34,7 @@ class ForkedCommand {
 
   pid_t pid() const { return pid_; }
   // Readable when the command has ended.
-  int pidfd() const { return pidfd_.get(); }
+  const Fd& pidfd() const { return pidfd_; }
 
   // Lets it exec. 0, or the errno of exec; then the child is reaped already. 0 as well for one
   // that a signal ended before: it is a command that ended.

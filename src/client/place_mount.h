@@ -7,10 +7,14 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "client/client.h"
 
 namespace corral {
+
+// The type of our mounts, as the kernel names it.
+inline constexpr std::string_view kMountType = "fuse.container";
 
 struct MountRequest {
   std::string source;   // any string (spec 3.1)

@@ -97,8 +97,7 @@ Result<std::string> ReadLine(int fd) {
 
 Result<std::string> StartDaemon(const std::string& instance,
                                 const std::vector<std::string>& options) {
-  auto daemon = FindDaemon();
-  if (!daemon) return Fail(daemon.error());
+  const std::string daemon = TRY(FindDaemon());
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return FailErrno("pipe");
   Fd reading(ends[0]);
@@ -106,7 +105,7 @@ Result<std::string> StartDaemon(const std::string& instance,
   const pid_t child = ::fork();
   if (child < 0) return FailErrno("cannot fork");
   if (child == 0) {
-    if (::fork() == 0) BecomeDaemon(*daemon, instance, options, writing.get());
+    if (::fork() == 0) BecomeDaemon(daemon, instance, options, writing.get());
     ::_exit(0);
   }
   writing.reset();

@@ -31,17 +31,13 @@ Billing::Bill::~Bill() {
 }
 
 Result<CpuTime> Billing::Bill::SoFar() const {
-  auto time = billing_.registry_.CpuTimeOf(cgroup_, /*subtree=*/true);
-  if (!time) return time;
-  return *time - before_;
+  return TRY(billing_.registry_.CpuTimeOf(cgroup_, /*subtree=*/true)) - before_;
 }
 
 Result<std::unique_ptr<Billing::Bill>> Billing::OpenBill(CgroupId cgroup) {
-  auto metering = StartMetering();
-  if (!metering) return Fail(metering.error());
-  std::unique_ptr<Bill> bill(new Bill(*this, cgroup, *std::move(metering)));
-  auto before = TRY(bill->SoFar());
-  bill->before_ = before;
+  auto metering = TRY(StartMetering());
+  std::unique_ptr<Bill> bill(new Bill(*this, cgroup, std::move(metering)));
+  bill->before_ = TRY(bill->SoFar());
   return bill;
 }
 

@@ -38,8 +38,7 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
                                                const std::vector<std::string>& plugins) {
   Plugins loaded;
   for (const std::string& file : plugins) {
-    auto subsystem = TRY(LoadPlugin(file));
-    loaded.emplace_back(file, std::move(subsystem));
+    loaded.emplace_back(file, TRY(LoadPlugin(file)));
   }
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(instance), std::move(agents)));
   Daemon& d = *daemon;
@@ -50,9 +49,8 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
   TRY(d.StartRegistry(loaded));
   auto built_in = d.registry_->FindByLabel(kBuiltInHierarchy);
   if (!built_in) {
-    auto made = TRY(d.registry_->CreateHierarchy(
+    built_in = TRY(d.registry_->CreateHierarchy(
         {.name = kBuiltInHierarchy, .built_in = true, .quotas = kHierarchyQuotas}));
-    built_in = made;
   }
   d.KeepSpawnerInRoots();
   d.LeaveGroups();
@@ -71,8 +69,7 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(std::string instance,
       {.place_spawner = [&d] { d.KeepSpawnerInRoots(); },
        .settled = [&d](const AgentJob& job) { d.registry_->FinishNotification(job.notification); },
        .room = [&d] { d.registry_->queue().Wake(); }}));
-  auto agent_thread = TRY(StartThread([&d] { d.PersistAgents(); }));
-  d.agent_thread_ = std::move(agent_thread);
+  d.agent_thread_ = TRY(StartThread([&d] { d.PersistAgents(); }));
   return daemon;
 }
 
@@ -84,10 +81,8 @@ Result<void> Daemon::StartTracking() {
   if (!pins && pins.error().code == EBUSY) return Fail(LockedByAnother(instance_, pins.error()));
   if (!pins && pins.error().code == EPERM) return Fail(pins.error());
   if (!pins) why_not_kept_ = pins.error().message;
-  auto tracker =
-      BpfTracker::Create({}, pins ? std::optional<Pins>(std::move(*pins)) : std::nullopt);
-  if (!tracker) return Fail(tracker.error());
-  tracker_ = std::move(*tracker);
+  tracker_ =
+      TRY(BpfTracker::Create({}, pins ? std::optional<Pins>(std::move(*pins)) : std::nullopt));
   if (!tracker_->pinned()) {
     if (why_not_kept_.empty()) why_not_kept_ = "the tables and hooks cannot be pinned";
     log::Warn("groups will not survive a crash of the daemon: {}", why_not_kept_);
@@ -147,9 +142,8 @@ void Daemon::TellLostSettings() {
 
 Result<void> Daemon::OpenStore() {
   const std::string directory = StoreDir(instance_);
-  auto store = TRY(tracker_->taken_over() ? Store::Open(directory, tracker_->generation())
-                                          : Store::Create(directory, tracker_->generation()));
-  store_ = std::move(store);
+  store_ = TRY(tracker_->taken_over() ? Store::Open(directory, tracker_->generation())
+                                      : Store::Create(directory, tracker_->generation()));
   return {};
 }
 
@@ -157,7 +151,7 @@ Result<void> Daemon::StartRegistry(const Plugins& plugins) {
   registry_ = std::make_unique<Registry>(*tracker_, [this] { wake_.Wake(); });
   meter_ = std::make_unique<BpfCpuMeter>(*tracker_);
   registry_->UseMeter(meter_.get());
-  if (auto ok = RegisterSubsystems(plugins); !ok) return ok;
+  TRY(RegisterSubsystems(plugins));
   if (!store_) return registry_->TellOfBirths();
   auto kept = registry_->Keep(
       *store_, {.name_of = [](const Dialect& dialect) { return std::string(dialect.name); },
@@ -168,7 +162,7 @@ Result<void> Daemon::StartRegistry(const Plugins& plugins) {
                 "and start again",
                 StoreDir(instance_), kept.error().message);
   }
-  if (auto ok = registry_->TellOfBirths(); !ok) return ok;
+  TRY(registry_->TellOfBirths());
   if (tracker_->taken_over()) {
     std::size_t cgroups = 0;
     for (const HierarchyInfo& info : registry_->Hierarchies()) cgroups += info.cgroups - 1;
@@ -197,10 +191,8 @@ bool Daemon::KeepForNext() {
 void Daemon::EndInstance() { end_ = End::kEndsInstance; }
 
 std::string Daemon::RuntimeTrouble() const {
-  struct stat ours, named;
   const std::string lock = LockPath(instance_);
-  if (lock_ >= 0 && (::fstat(lock_, &ours) != 0 || ::stat(lock.c_str(), &named) != 0 ||
-                     ours.st_ino != named.st_ino || ours.st_dev != named.st_dev)) {
+  if (lock_ >= 0 && !StillNamed(lock_, lock)) {
     return fmt::format("{} was removed: a second daemon could be started beside this one", lock);
   }
   const std::string socket = SocketPath(instance_);
@@ -212,7 +204,7 @@ std::string Daemon::RuntimeTrouble() const {
 
 Result<void> Daemon::RegisterSubsystems(const Plugins& plugins) {
   for (const auto& subsystem : MakeBuiltInSubsystems({.meter = *meter_})) {
-    if (auto ok = registry_->Register(subsystem, Registry::Births::kToldLater); !ok) return ok;
+    TRY(registry_->Register(subsystem, Registry::Births::kToldLater));
   }
   for (const auto& [file, subsystem] : plugins) {
     if (auto ok = registry_->Register(subsystem, Registry::Births::kToldLater); !ok) {

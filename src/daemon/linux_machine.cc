@@ -11,9 +11,6 @@
 #include <future>
 #include <optional>
 #include <sstream>
-#include <system_error>
-#include <thread>
-#include <vector>
 
 #include "agent/agent_starter.h"
 #include "base/errors.h"
@@ -28,6 +25,12 @@
 
 namespace corral {
 namespace {
+
+// Without a descriptor, with errno: nobody has this number, or it cannot be opened.
+Fd DirectoryOf(Tid tid) {
+  const std::string path = fmt::format("/proc/{}", tid.value);
+  return Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
 
 Result<std::string> ReadAt(int directory, const char* name) {
   auto text = ReadFile(name, directory);
@@ -118,8 +121,7 @@ class PidfdProcess final : public ProcessHandle {
 }  // namespace
 
 Result<std::unique_ptr<TaskHandle>> LinuxMachine::OpenTask(Tid tid) const {
-  const std::string path = fmt::format("/proc/{}", tid.value);
-  Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Fd directory = DirectoryOf(tid);
   if (!directory) {
     const bool gone = errno == ENOENT || errno == ESRCH;
     return Fail(gone ? ESRCH : errno, "task {}: {}", tid.value, std::strerror(errno));
@@ -133,8 +135,7 @@ Result<std::unique_ptr<ProcessHandle>> LinuxMachine::OpenProcess(Tgid tgid) cons
 
 Credentials LinuxMachine::CredentialsOf(Tid tid, uid_t uid, gid_t gid) const {
   Credentials who{.uid = uid, .gid = gid, .groups = {}, .capabilities = 0};
-  const Fd directory(
-      ::open(fmt::format("/proc/{}", tid.value).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Fd directory = DirectoryOf(tid);
   const auto status =
       directory ? ReadAt(directory.get(), "status") : Result<std::string>(Fail(ESRCH, "gone"));
   if (!status) return who;
@@ -149,8 +150,7 @@ Credentials LinuxMachine::CredentialsOf(Tid tid, uid_t uid, gid_t gid) const {
 }
 
 bool LinuxMachine::IsSysAdmin(Tid tid) const {
-  const Fd directory(
-      ::open(fmt::format("/proc/{}", tid.value).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Fd directory = DirectoryOf(tid);
   const auto status =
       directory ? ReadAt(directory.get(), "status") : Result<std::string>(Fail(ESRCH, "gone"));
   if (!status) return false;

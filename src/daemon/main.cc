@@ -2,9 +2,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -65,7 +63,7 @@ Result<Fd> LockInstance(const std::string& instance) {
   for (;;) {
     // Anew in each round: a daemon that ends removes them.
     for (const std::string& made : {std::string("/run/corral"), RuntimeDir(instance)}) {
-      if (auto ours = OpenOwnDirectory(made, 0755); !ours) return Fail(ours.error());
+      TRY(OpenOwnDirectory(made, 0755));
     }
     auto lock = OpenOwnFile(path, O_CREAT | O_RDWR, 0600);
     if (!lock && lock.error().code == ENOENT) continue;
@@ -74,11 +72,7 @@ Result<Fd> LockInstance(const std::string& instance) {
       return Fail(EALREADY, "a daemon holds {}", path);
     }
     // What we locked may have no name any more.
-    struct stat ours, named;
-    if (::fstat(lock->get(), &ours) == 0 && ::stat(path.c_str(), &named) == 0 &&
-        ours.st_ino == named.st_ino) {
-      return lock;
-    }
+    if (StillNamed(lock->get(), path)) return lock;
   }
 }
 
@@ -149,9 +143,8 @@ Result<void> Serve(const Arguments& arguments, std::vector<NotLeft> not_left, in
   const Fd signals = Signals();  // before anything is there that must end in order
   RaiseDescriptors();
   const std::string directory = RuntimeDir(arguments.instance);
-  const auto lock = LockOrFindOther(arguments);
-  if (!lock) return Fail(lock.error());
-  if (!*lock) {
+  const auto lock = TRY(LockOrFindOther(arguments));
+  if (!lock) {
     if (!arguments.plugins.empty() || arguments.max_agents) {
       return Fail(EALREADY, "a daemon holds {}; it has its plug-ins and limits from its start",
                   directory + "/lock");
@@ -161,8 +154,7 @@ Result<void> Serve(const Arguments& arguments, std::vector<NotLeft> not_left, in
   }
   const std::string log_file = arguments.foreground ? "" : LogPath(arguments.instance);
   if (!log_file.empty()) {
-    if (auto ours = OpenOwnFile(log_file, O_CREAT | O_WRONLY, 0600); !ours)
-      return Fail(ours.error());
+    TRY(OpenOwnFile(log_file, O_CREAT | O_WRONLY, 0600));
   }
   log::Open(log_file, kLogLevels.at(arguments.log_level));
   for (const NotLeft& left : not_left) {
@@ -190,7 +182,7 @@ Result<void> Serve(const Arguments& arguments, std::vector<NotLeft> not_left, in
     }
     if (!daemon) return Fail(daemon.error());
     (*daemon)->SetSurroundings(std::move(not_left));
-    (*daemon)->WatchLock((*lock)->get());
+    (*daemon)->WatchLock(lock->get());
     auto server = TRY(Server::Listen(**daemon, SocketPath(arguments.instance)));
     // Before anybody can mount what plug-ins bring.
     TRY(Remember(directory, remembered));

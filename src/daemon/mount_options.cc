@@ -65,7 +65,7 @@ std::string DialectNames() {
 
 Result<void> SetName(std::string_view value, MountOptions* options) {
   if (options->name) return Fail(EINVAL, "name= is given twice");
-  if (auto ok = CheckName(value); !ok) return ok;
+  TRY(CheckName(value));
   options->name = value;
   return {};
 }
@@ -210,7 +210,7 @@ Result<MountOptions> ParseMountOptions(std::string_view text, const std::vector<
   MountOptions options;
   for (const std::string_view token : tokens) {
     if (names_mean_nothing && token.starts_with("name=")) continue;
-    if (auto ok = Apply(token, known, &options); !ok) return Fail(ok.error());
+    TRY(Apply(token, known, &options));
   }
   TRY(CheckTogether(present, &options));
   return options;

@@ -73,12 +73,16 @@ struct Operation {
   Result<void> (*run)(Request& rq, const json& asked);  // the answer is added to *rq.rest
 };
 
+Result<void> ReadRequest(const json& asked, wire::AnyMessage message) {
+  const auto read = wire::Read(asked, message);
+  if (!read) return Fail(read.error().code, "malformed request: {}", read.error().message);
+  return {};
+}
+
 template <typename Ask, operation::AnswerOf<Ask> (*handler)(Request&, const Ask&)>
 Result<void> Run(Request& rq, const json& asked) {
   Ask ask;
-  if (auto read = wire::Read(asked, ask); !read) {
-    return Fail(read.error().code, "malformed request: {}", read.error().message);
-  }
+  TRY(ReadRequest(asked, ask));
   const auto answer = TRY(handler(rq, ask));
   wire::Write(answer, *rq.rest);
   return {};
@@ -123,9 +127,7 @@ Result<void> Dispatch(Request& rq, std::string_view text) {
   const json asked = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!asked.is_object()) return Fail(EPROTO, "a request is a JSON object");
   Named named;
-  if (auto read = wire::Read(asked, named); !read) {
-    return Fail(read.error().code, "malformed request: {}", read.error().message);
-  }
+  TRY(ReadRequest(asked, named));
   for (const Operation& operation : kOperations) {
     if (named.op == operation.name) return operation.run(rq, asked);
   }

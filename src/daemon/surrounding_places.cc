@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <optional>
 #include <sstream>
 
 #include "base/fd.h"
@@ -32,12 +31,6 @@ constexpr Namespace kNamespaces[] = {
     {"net", CLONE_NEWNET, "network"},      {"time", 0x80 /* CLONE_NEWTIME */, "time"},
     {"uts", CLONE_NEWUTS, "host name"},    {"mnt", CLONE_NEWNS, "mount"},
 };
-
-bool SameFile(const std::string& a, const std::string& b) {
-  struct stat x, y;
-  return ::stat(a.c_str(), &x) == 0 && ::stat(b.c_str(), &y) == 0 && x.st_ino == y.st_ino &&
-         x.st_dev == y.st_dev;
-}
 
 // The file system "cgroup2", or "cgroup" with these controllers, from its root, mounted nowhere.
 Fd CgroupRoot(const std::string& controllers) {
@@ -68,6 +61,12 @@ int MoveToRoot(const std::string& controllers) {
 }
 
 }  // namespace
+
+bool SameFile(const std::string& a, const std::string& b) {
+  struct stat x, y;
+  return ::stat(a.c_str(), &x) == 0 && ::stat(b.c_str(), &y) == 0 && x.st_ino == y.st_ino &&
+         x.st_dev == y.st_dev;
+}
 
 // Into the mount namespace also where it is the one we are in: that leaves a chroot.
 void Namespaces(Report& report) {

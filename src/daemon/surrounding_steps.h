@@ -26,6 +26,9 @@ class Report {
 // /proc/2 (the kernel's own first thread, in the same namespaces), whichever may be looked into.
 std::string OfInit(const std::string& path);
 
+// Whether both name one file.
+bool SameFile(const std::string& a, const std::string& b);
+
 // surrounding_limits.cc: how much, and when
 void Limits(Report& report);
 void Priority(Report& report);

@@ -77,10 +77,6 @@ void Keyring(Report&) {
   (void)::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr, 0, 0, 0);
 }
 
-std::string StatusOf(const std::string& process, std::string_view key) {
-  return std::string(StatusValue(ReadFileOrNothing("/proc/" + process + "/status"), key));
-}
-
 struct Capability {
   unsigned number;
   const char* name;
@@ -98,18 +94,20 @@ constexpr Capability kCapabilities[] = {
 // What init has as well cannot be had on this machine: nobody's doing.
 void Rights(Report& report) {
   (void)::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  const std::uint64_t lost =
-      LeadingNumber(StatusOf("1", "CapBnd"), 16) & ~LeadingNumber(StatusOf("self", "CapEff"), 16);
+  const std::string inits = ReadFileOrNothing("/proc/1/status");
+  const std::string own = ReadFileOrNothing("/proc/self/status");
+  const std::uint64_t lost = LeadingNumber(StatusValue(inits, "CapBnd"), 16) &
+                             ~LeadingNumber(StatusValue(own, "CapEff"), 16);
   for (const auto& [number, name, what_for] : kCapabilities) {
     if (lost >> number & 1) report.Harmless(fmt::format("it lacks {} ({})", name, what_for));
   }
-  if (StatusOf("self", "NoNewPrivs") == "1") {
+  if (StatusValue(own, "NoNewPrivs") == "1") {
     report.Harmless("no_new_privs is set, for release agents as well");
   }
-  if (const std::string mode = StatusOf("self", "Seccomp"); mode != "0" && !mode.empty()) {
+  if (const auto mode = StatusValue(own, "Seccomp"); mode != "0" && !mode.empty()) {
     report.Harmless("a seccomp filter of its starter decides over its system calls");
   }
-  if (const std::string tracer = StatusOf("self", "TracerPid"); tracer != "0" && !tracer.empty()) {
+  if (const auto tracer = StatusValue(own, "TracerPid"); tracer != "0" && !tracer.empty()) {
     report.Harms(fmt::format("process {} traces it, and may stop it", tracer));
   }
 }
@@ -158,11 +156,7 @@ void CloseDescriptors(int kept) {
 std::string OwnProgram() {
   const char* const self = "/proc/self/exe";
   char name[PATH_MAX + 1] = {};
-  struct stat named, running;
-  const bool same = ::readlink(self, name, PATH_MAX) > 0 && ::stat(name, &named) == 0 &&
-                    ::stat(self, &running) == 0 && named.st_ino == running.st_ino &&
-                    named.st_dev == running.st_dev;
-  return same ? name : self;
+  return ::readlink(self, name, PATH_MAX) > 0 && SameFile(name, self) ? name : self;
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "base/errors.h"
 #include "base/text.h"
@@ -90,7 +89,7 @@ Result<pid_t> GroupCalls::Spawn(const std::string& path, const std::vector<std::
     return Fail(entered.error());
   }
   if (const int error = child.Release(); error != 0) {
-    return Fail(error, "cannot run {}: {}", Printable(command[0]), std::strerror(error));
+    return FailErrno(error, "cannot run {}", Printable(command[0]));
   }
   return child.pid();
 }
@@ -116,7 +115,7 @@ Result<void> GroupCalls::WaitEmpty(const std::string& path, std::chrono::millise
     if (!for_ever && left == 0) return Fail(ETIMEDOUT, "{} was not empty in time", Printable(path));
     // Who set a limit is back in time anyhow, and asking takes its own.
     if (!for_ever) continue;
-    if (auto alive = client.CheckAlive(); !alive) return alive;
+    TRY(client.CheckAlive());
   }
   auto answer = client.Answer<wire::Wait>();
   if (answer) return {};

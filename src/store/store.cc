@@ -7,13 +7,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <utility>
 
 #include "base/errors.h"
 #include "base/fd.h"
-#include "base/log.h"
 #include "base/own_path.h"
 
 namespace corral {
@@ -90,9 +88,7 @@ std::string Store::Trouble() const {
   const std::string data = directory_ + "/data.mdb";
   int fd = -1;
   (void)::mdb_env_get_fd(env_, &fd);
-  struct stat ours, named;
-  if (::fstat(fd, &ours) != 0 || ::stat(data.c_str(), &named) != 0 || ours.st_ino != named.st_ino ||
-      ours.st_dev != named.st_dev) {
+  if (!StillNamed(fd, data)) {
     return fmt::format("{} was removed: groups do not survive an end of the daemon any more", data);
   }
   if (::access(BehindMark(directory_).c_str(), F_OK) != 0) return "";

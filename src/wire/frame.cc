@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdint>
 #include <cstring>
 
 #include "base/errors.h"
@@ -29,7 +28,7 @@ void Attach(msghdr& message, char* control, std::size_t size, int fd) {
 // After a call that failed: whether to try it again.
 Result<void> Again(const char* what, const Silence& silence) {
   if (errno == EINTR) return {};
-  if (errno != EAGAIN) return Fail(errno, "cannot {}: {}", what, std::strerror(errno));
+  if (errno != EAGAIN) return FailErrno("cannot {}", what);
   if (!silence) return Fail(ETIMEDOUT, "cannot {}: the peer does not answer", what);
   return silence();
 }
@@ -38,7 +37,7 @@ Result<void> SendAll(int socket, std::string_view bytes, const Silence& silence)
   while (!bytes.empty()) {
     const ssize_t sent = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent < 0) {
-      if (auto again = Again("send", silence); !again) return again;
+      TRY(Again("send", silence));
       continue;
     }
     bytes.remove_prefix(static_cast<std::size_t>(sent));
@@ -104,13 +103,13 @@ Result<void> SendFrame(int socket, std::string_view payload, int fd, const Silen
 
   ssize_t sent;
   while ((sent = ::sendmsg(socket, &message, MSG_NOSIGNAL)) < 0) {
-    if (auto again = Again("send", silence); !again) return again;
+    TRY(Again("send", silence));
   }
   // The descriptor went with the first bytes; the rest is plain.
   auto done = static_cast<std::size_t>(sent);
   if (done < kHeader) {
     const std::string_view rest(reinterpret_cast<const char*>(header) + done, kHeader - done);
-    if (auto more = SendAll(socket, rest, silence); !more) return more;
+    TRY(SendAll(socket, rest, silence));
     done = kHeader;
   }
   return SendAll(socket, payload.substr(done - kHeader), silence);

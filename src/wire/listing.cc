@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/errors.h"
+#include "base/text.h"
 #include "wire/bytes.h"
 
 namespace corral {
@@ -77,7 +78,7 @@ std::string Listing::HierarchyOf(std::size_t row) const {
   return name.substr(0, name.find(':'));
 }
 
-std::optional<std::string> Listing::PathOf(std::size_t row) const {
+std::optional<std::string> Listing::PathOf(std::size_t row, bool with_hierarchy) const {
   std::vector<std::string_view> names;
   std::size_t size = 0;
   for (; !IsTop(row) && size <= kLongestPath; row = groups_[row].parent) {
@@ -92,14 +93,12 @@ std::optional<std::string> Listing::PathOf(std::size_t row) const {
     path += '/';
     path += *name;
   }
-  return path;
+  return with_hierarchy ? HierarchyOf(row) + ":" + path : path;
 }
 
 std::string Listing::ShownPath(std::size_t row, bool with_hierarchy) const {
   constexpr std::size_t kEnd = 200;
-  if (auto path = PathOf(row)) {
-    return Printable(with_hierarchy ? HierarchyOf(row) + ":" + *path : *path);
-  }
+  if (const auto path = PathOf(row, with_hierarchy)) return Printable(*path);
   std::string end;
   const std::size_t level = groups_[row].level;
   for (; !IsTop(row) && end.size() + groups_[row].name.size() < kEnd; row = groups_[row].parent) {

@@ -52,10 +52,9 @@ class Listing {
 
   // The label of the hierarchy.
   std::string HierarchyOf(std::size_t row) const;
-  // "/a/b". Nothing: it is longer than kLongestPath.
-  std::optional<std::string> PathOf(std::size_t row) const;
-  // The same with the hierarchy before it, or not; printable, and of a long path the end and how
-  // deep it is.
+  // "/a/b", or with the hierarchy before it, "jobs:/a/b". Nothing: it is longer than kLongestPath.
+  std::optional<std::string> PathOf(std::size_t row, bool with_hierarchy = false) const;
+  // The same, printable, and of a long path the end and how deep it is.
   std::string ShownPath(std::size_t row, bool with_hierarchy = false) const;
   // For JSON; null where it is too long.
   nlohmann::json JsonPath(std::size_t row) const;

@@ -3,12 +3,12 @@
 // likes.
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <optional>
 
+#include "base/process.h"
 #include "conformance/conformance.h"
 #include "support/slow_close.h"
 
@@ -102,7 +102,7 @@ TEST_P(Waiting, TheDeadAreNoLongerListedForWhoWaitedForThem) {
   const std::string other = Group("other");
   for (int round = 0; round < 20; ++round) {
     const pid_t child = SleeperIn(other);
-    const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+    const Fd pidfd = OpenPidfd(child).value();
     ::kill(child, SIGKILL);
     if (round % 2 == 0) {
       pollfd readable = {pidfd.get(), POLLIN, 0};

@@ -5,7 +5,6 @@
 #include <corral/cpu_meter.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -24,6 +23,7 @@
 #include <thread>
 
 #include "base/fd.h"
+#include "base/mapping.h"
 #include "support/matchers.h"
 #include "trackers/bpf/bpf_cpu_meter.h"
 
@@ -207,9 +207,7 @@ TEST_F(CpuMeterTest, BillsAThousandShortCommandsToTheLastNanosecond) {
     std::uint64_t sum;
     std::uint64_t before_reaping;
   };
-  auto* const shared = static_cast<Shared*>(
-      ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-  ASSERT_NE(shared, MAP_FAILED);
+  const auto shared = MapShared<Shared>(-1, sizeof(Shared), "what the shell sees").value();
   ASSERT_THAT(meter_->Start(), IsOk());
   std::uint64_t before = 0;
   Gate gate;
@@ -257,7 +255,6 @@ TEST_F(CpuMeterTest, BillsAThousandShortCommandsToTheLastNanosecond) {
   std::printf("1000 commands: %.3f ms by the kernel's count, %.3f ms billed\n",
               static_cast<double>(said) / 1e6, static_cast<double>(Total(kA)) / 1e6);
   EXPECT_EQ(Total(kA), said);
-  ::munmap(shared, sizeof(Shared));
 }
 
 TEST_F(CpuMeterTest, SplitsTheTimeOfATaskWhereItIsMoved) {
@@ -313,8 +310,7 @@ TEST_F(CpuMeterTest, FollowsAThreadThatExecs) {
     std::atomic<std::uint64_t> leader = 0;
     std::atomic<std::uint64_t> other = 0;
   };
-  auto* const ran = new (::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE,
-                                MAP_SHARED | MAP_ANONYMOUS, -1, 0)) Shared;
+  const auto ran = MapShared<Shared>(-1, sizeof(Shared), "what the threads ran").value();
   const auto own_clock = [] {
     timespec now;
     ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -338,7 +334,6 @@ TEST_F(CpuMeterTest, FollowsAThreadThatExecs) {
   ExpectBilled(Total(kA), said);
   EXPECT_GE(ran->other, 80 * kMs);
   EXPECT_GE(Total(kA) + before_, ran->leader + ran->other);
-  ::munmap(ran, sizeof(Shared));
 }
 
 TEST_F(CpuMeterTest, ChargesATaskThatIsThereAtTheStartFromThenOn) {

@@ -2,7 +2,6 @@
 // places at once. Needs root and BPF, and the BPF LSM or Linux 6.13.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include <functional>
 #include <thread>
 
+#include "base/mapping.h"
 #include "support/matchers.h"
 #include "trackers/bpf/bpf_tracker.h"
 
@@ -45,12 +45,9 @@ class TaskLimitsTest : public ::testing::Test {
     ASSERT_THAT(tracker_->CreateSet(kA), IsOk());
     ASSERT_THAT(tracker_->CreateSet(kB), IsOk());
     if (auto can = Limit(1000); !can) GTEST_SKIP() << can.error().message;
-    shared_ = static_cast<Shared*>(
-        ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-    new (shared_) Shared;
+    shared_ = MapShared<Shared>(-1, sizeof(Shared), "what the processes write").value();
   }
   void TearDown() override {
-    if (shared_) ::munmap(shared_, sizeof(Shared));
     if (!tracker_ || IsSkipped()) return;
     EXPECT_EQ(tracker_->births_let_through(), 0u);
     EXPECT_THAT(tracker_->Audit().differences, ::testing::IsEmpty());
@@ -118,7 +115,7 @@ class TaskLimitsTest : public ::testing::Test {
   }
 
   std::unique_ptr<BpfTracker> tracker_;
-  Shared* shared_ = nullptr;
+  Mapping<Shared> shared_;
 };
 
 TEST_F(TaskLimitsTest, NeverHasMoreThanTheLimitUnderAStorm) {

@@ -18,6 +18,7 @@
 #include <sstream>
 
 #include "base/check.h"
+#include "base/process.h"
 #include "client/place_mount.h"
 #include "wire/bytes.h"
 
@@ -161,7 +162,7 @@ Machine::Done Machine::PerformOnTasks(const Step& step, const Model& names) {
 }
 
 bool Machine::AwaitEnd(int process) {
-  const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
+  const Fd pidfd = OpenPidfd(process).value_or(Fd());
   pollfd end = {pidfd.get(), POLLIN, 0};
   if (pidfd && ::poll(&end, 1, kPatienceMs) != 1) return false;
   puppets_.EndKill(Tgid{static_cast<std::uint32_t>(process)});

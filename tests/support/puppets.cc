@@ -6,7 +6,6 @@
 #include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -20,6 +19,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/process.h"
 
 extern char** environ;
 
@@ -202,7 +202,7 @@ void Puppets::Kill(Tgid process) {
 void Puppets::BeginKill(Tgid process) { ::kill(static_cast<pid_t>(process.value), SIGKILL); }
 
 void Puppets::EndKill(Tgid process) {
-  const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.value, 0)));
+  const Fd pidfd = OpenPidfd(static_cast<pid_t>(process.value)).value_or(Fd());
   pollfd wait = {pidfd.get(), POLLIN, 0};
   if (pidfd) CORRAL_CHECK(::poll(&wait, 1, kPatienceMs) == 1);
   Forget(process);

@@ -5,7 +5,6 @@
 // At least CORRAL_STORM_BIRTHS births (20,000; scripts/nightly does 10 million).
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -23,6 +22,7 @@
 #include <thread>
 
 #include "base/fd.h"
+#include "base/mapping.h"
 #include "system/instance.h"
 
 namespace corral {
@@ -205,8 +205,8 @@ class Cycles : public InstanceTest {
 TEST_F(Cycles, AreEachToldExactlyOnceInAStormOfMovesExecsAndKills) {
   const char* wanted = std::getenv("CORRAL_STORM_BIRTHS");
   const std::uint64_t births = wanted ? std::strtoull(wanted, nullptr, 10) : 20'000;
-  g_tally = static_cast<Tally*>(
-      ::mmap(nullptr, sizeof(Tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  const auto tally = MapShared<Tally>(-1, sizeof(Tally), "the tally").value();
+  g_tally = tally.get();
   g_threads = static_cast<unsigned>(std::clamp<std::uint64_t>(births / 100, 50, 3000));
   Mount("none,name=storm,release_agent=" + WriteAgent("printf x >> " + work() + "/told-${1#/}"));
   Mount("none,name=other", "other");

@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include <thread>
 
 #include "base/fd.h"
+#include "base/process.h"
 
 namespace corral {
 
@@ -72,7 +72,7 @@ void InstanceTest::Mount(const std::string& options, const std::string& name) {
 void InstanceTest::KillDaemon(int signal) {
   const pid_t daemon = std::atoi(Sh("corral status --json | jq .daemon_pid").out.c_str());
   ASSERT_GT(daemon, 1);
-  const Fd handle(static_cast<int>(::syscall(SYS_pidfd_open, daemon, 0)));
+  const Fd handle = OpenPidfd(daemon).value();
   ASSERT_EQ(::kill(daemon, signal), 0);
   pollfd ended{handle.get(), POLLIN, 0};
   ASSERT_EQ(::poll(&ended, 1, 60'000), 1);

@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "base/process.h"
 #include "client/client.h"
 #include "system/instance.h"
 
@@ -267,7 +267,7 @@ TEST_F(Lasting, ARuntimeDirectoryThatWasRemovedIsToldAtOnce) {
     EXPECT_NE(second.out.find("End it with kill " + daemon), std::string::npos) << second.out;
   }
   // As it says: the next one starts, and says what was lost.
-  const Fd handle(static_cast<int>(::syscall(SYS_pidfd_open, std::atoi(daemon.c_str()), 0)));
+  const Fd handle = OpenPidfd(std::atoi(daemon.c_str())).value();
   ASSERT_EQ(::kill(std::atoi(daemon.c_str()), SIGTERM), 0);
   pollfd ended{handle.get(), POLLIN, 0};
   ASSERT_EQ(::poll(&ended, 1, 60'000), 1);

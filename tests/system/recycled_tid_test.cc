@@ -5,7 +5,6 @@
 // CORRAL_RACE_SCALE=20 goes on 20 times as long.
 #include <linux/sched.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -18,6 +17,7 @@
 #include <random>
 #include <sstream>
 
+#include "base/mapping.h"
 #include "system/instance.h"
 
 namespace corral {
@@ -50,8 +50,7 @@ class RecycledTid : public InstanceTest {
     Mount("none,name=recycled");
     ASSERT_EQ(::mkdir(Group().c_str(), 0755), 0);
     ASSERT_EQ(Sh("chown nobody: $MNT/g $MNT/g/*").status, 0);
-    score_ = static_cast<Score*>(
-        ::mmap(nullptr, sizeof(Score), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    score_ = MapShared<Score>(-1, sizeof(Score), "the score").value();
   }
   std::string Group() const { return mnt() + "/g"; }
 
@@ -142,7 +141,7 @@ class RecycledTid : public InstanceTest {
     ExpectCleanAudit();
   }
 
-  Score* score_ = nullptr;
+  Mapping<Score> score_;
 };
 
 TEST_F(RecycledTid, OfATaskIsNeverLeftInTheGroupOfAnother) { Race("tasks"); }

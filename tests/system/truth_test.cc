@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "base/process.h"
 #include "system/instance.h"
 
 namespace corral {
@@ -106,7 +107,7 @@ TEST_F(Truth, ATaskWhosePidfdIsReadableIsNotListedAndItsGroupCanBeRemoved) {
   for (int round = 0; round < kRounds && !HasFailure(); ++round) {
     Make("g");
     const pid_t child = InGroup("g", [&] { EndSomehow(round); });
-    const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+    const Fd pidfd = OpenPidfd(child).value();
     pollfd end = {pidfd.get(), POLLIN, 0};
     ASSERT_EQ(::poll(&end, 1, 20000), 1);
     ExpectGoneAndRemovable("g", round);  // a zombie by now, and nobody has waited for it

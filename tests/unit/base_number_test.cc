@@ -64,5 +64,17 @@ TEST(Trim, CutsWhiteSpaceAtBothEnds) {
   EXPECT_EQ(UpToNul("12"), "12");
 }
 
+TEST(TakeWord, TakesOneAfterTheOther) {
+  std::string_view text = " a\tbc,d\n";
+  EXPECT_EQ(TakeWord(text), "a");
+  EXPECT_EQ(text, "\tbc,d\n");
+  EXPECT_EQ(TakeWord(text, "\t,"), "bc");
+  EXPECT_EQ(TakeWord(text, ","), "d\n");
+  EXPECT_EQ(TakeWord(text), "");
+  text = " \t\n";
+  EXPECT_EQ(TakeWord(text), "");
+  EXPECT_EQ(text, "");
+}
+
 }  // namespace
 }  // namespace corral

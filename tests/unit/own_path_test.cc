@@ -73,6 +73,17 @@ TEST_F(OwnPath, IsRefusedWhereOthersCouldDecideWhatIsInIt) {
   EXPECT_THAT(OpenOwnDirectory(At("none/none"), 0755), FailsWith(ENOENT));
 }
 
+TEST_F(OwnPath, IsStillNamedUntilItIsRemovedOrAnotherIsPutThere) {
+  const Fd file = OpenOwnFile(At("f"), O_CREAT | O_RDWR, 0600).value();
+  EXPECT_TRUE(StillNamed(file.get(), At("f")));
+  std::filesystem::rename(At("f"), At("away"));
+  EXPECT_FALSE(StillNamed(file.get(), At("f")));
+  std::ofstream(At("f")) << "x";
+  EXPECT_FALSE(StillNamed(file.get(), At("f")));
+  std::filesystem::rename(At("away"), At("f"));
+  EXPECT_TRUE(StillNamed(file.get(), At("f")));
+}
+
 TEST(Caught, ExceptionsAreErrorsForWhoAsked) {
   const auto caught = [](auto thrown) {
     try {

@@ -10,6 +10,7 @@
 
 #include "base/errors.h"
 #include "base/mutex.h"
+#include "base/number.h"
 
 namespace corral {
 namespace {
@@ -80,14 +81,7 @@ int ParseErrno(std::string_view text) {
   return error;
 }
 
-// Takes one word off the front.
-std::string_view NextWord(std::string_view& text) {
-  constexpr std::string_view kBlank = " \t\n,";
-  text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
-  const std::string_view word = text.substr(0, text.find_first_of(kBlank));
-  text.remove_prefix(word.size());
-  return word;
-}
+std::string_view NextWord(std::string_view& text) { return TakeWord(text, " \t\n,"); }
 
 Result<Refusals> ParseRefusals(std::string_view text, bool forks_asked) {
   Refusals refusals = {};

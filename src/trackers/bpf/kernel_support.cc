@@ -14,7 +14,7 @@ Result<void> CheckKernel() {
     return Fail(EPERM, "tracking tasks needs root (CAP_BPF and CAP_PERFMON at least)");
   }
   const auto initial = InInitialPidNamespace();
-  if (!initial) return Fail(ENOTSUP, "cannot read /proc/self/ns/pid: is /proc mounted?");
+  if (!initial) return Fail(ENOTSUP, "{}", initial.error().message);
   if (!*initial) {
     return Fail(ENOTSUP,
                 "this is not the host's pid namespace: the kernel's hooks number tasks "

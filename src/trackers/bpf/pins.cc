@@ -6,7 +6,6 @@
 #include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -46,9 +45,7 @@ Result<Pins> Pins::Open(std::string directory) {
 }
 
 std::string Pins::Trouble() const {
-  struct stat ours, named;
-  const bool there = ::fstat(lock_.get(), &ours) == 0 && ::stat(directory_.c_str(), &named) == 0 &&
-                     ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
+  const bool there = StillNamed(lock_.get(), directory_);
   if (there && ::access(PathOf(kStamp).c_str(), F_OK) == 0) return "";
   return fmt::format("{} was removed: groups do not survive an end of the daemon any more",
                      there ? PathOf(kStamp) : directory_);
@@ -76,7 +73,7 @@ Result<void> Pins::WriteStamp(const Stamp& stamp) const {
   const std::uint32_t key = 0;
   if (!map || bpf_map_update_elem(map.get(), &key, &stamp, BPF_ANY) != 0 ||
       bpf_obj_pin(map.get(), PathOf(kStamp).c_str()) != 0) {
-    return Fail(errno, "cannot pin {}: {}", PathOf(kStamp), std::strerror(errno));
+    return FailErrno("cannot pin {}", PathOf(kStamp));
   }
   return {};
 }
