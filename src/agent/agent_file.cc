@@ -1,10 +1,9 @@
 #include "agent/agent_file.h"
 
 #include <elf.h>
-#include <fcntl.h>
 #include <pwd.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstring>

@@ -1,7 +1,5 @@
 #include "agent/agent_log.h"
 
-#include <utility>
-
 namespace corral {
 namespace {
 

@@ -1,13 +1,10 @@
-#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
-#include <memory>
 
 #include "agent/spawner.h"
 #include "agent/wire.h"

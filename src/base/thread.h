@@ -8,7 +8,6 @@
 
 #include <cerrno>
 #include <exception>
-#include <functional>
 #include <new>
 #include <system_error>
 #include <thread>

@@ -1,6 +1,6 @@
-// Facts about the machine that more than one command asks for.
-#ifndef CORRAL_CLI_HOST_H_
-#define CORRAL_CLI_HOST_H_
+// For commands that tell the daemon numbers of tasks, which mean something on the host only.
+#ifndef CORRAL_CLI_PID_NAMESPACE_H_
+#define CORRAL_CLI_PID_NAMESPACE_H_
 
 #include <corral/result.h>
 
@@ -12,4 +12,4 @@ Result<void> CheckPidNamespace(const char* command);
 
 }  // namespace corral::cli
 
-#endif  // CORRAL_CLI_HOST_H_
+#endif  // CORRAL_CLI_PID_NAMESPACE_H_

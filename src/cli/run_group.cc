@@ -53,7 +53,7 @@ Result<wire::Mkdir::Answer> Mkdir(Client& client, const std::string& text) {
 RunGroup RunGroup::FromInfo(const wire::Info::Answer& info, bool made) {
   RunGroup group;
   group.id_ = info.id;
-  group.name_ = info.path.starts_with('/') ? info.hierarchy + ":" + info.path : info.path;
+  group.name_ = info.path;
   group.made_ = made;
   group.is_root_ = group.name_.ends_with(":/");
   group.was_populated_ = info.populated;

@@ -23,7 +23,6 @@ class RunGroup {
 
   // HIERARCHY:/path, bytes.
   const std::string& name() const { return name_; }
-  bool made() const { return made_; }
   bool is_root() const { return is_root_; }
   // As it was when it was found.
   bool was_populated() const { return was_populated_; }

@@ -3,7 +3,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "base/text.h"
 #include "cli/command.h"
 #include "cli/hang_watch.h"
 #include "cli/output.h"

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "base/errors.h"
+#include "base/text.h"
 #include "client/patient.h"
 #include "wire/bytes.h"
 

@@ -2,12 +2,10 @@
 
 #include <pwd.h>
 #include <sys/mount.h>
-#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <sstream>
 #include <tuple>
 #include <vector>
 

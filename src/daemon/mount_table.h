@@ -17,7 +17,6 @@
 #include <string>
 #include <string_view>
 
-#include "base/fd.h"
 #include "base/mutex.h"
 #include "control/tree.h"
 #include "daemon/mount_options.h"
@@ -45,9 +44,6 @@ class MountTable final : public Mounts {
   // one that is in other mount namespaces only.
   std::string MountsText();
 
-  // The hierarchy that has `device` mounted.
-  std::optional<HierarchyId> HierarchyOnDevice(dev_t device);
-
   // Wakes pollers of a cgroup. From a thread that serves no requests.
   void NotifyChanged(CgroupId cgroup);
 
@@ -70,6 +66,8 @@ class MountTable final : public Mounts {
                                          bool* created) REQUIRES(mounts_mu_);
   Result<void> CheckAgent(const MountOptions& options, const HierarchyInfo& now) const;
   void SweepLocked() REQUIRES(mounts_mu_);
+  // The hierarchy that has `device` mounted.
+  std::optional<HierarchyId> HierarchyOnDevice(dev_t device) EXCLUDES(mounts_mu_);
 
   Tree& tree_;
   Mutex mounts_mu_;

@@ -5,7 +5,6 @@
 
 #include <cerrno>
 #include <string>
-#include <vector>
 
 #include "base/fd.h"
 #include "base/namespaces.h"

@@ -2,8 +2,6 @@
 
 #include <corral/plugin.h>
 #include <dlfcn.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>

@@ -8,7 +8,6 @@
 #include <cstring>
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "base/log.h"
 #include "fuse/entries.h"

@@ -1,8 +1,5 @@
 #include "fuse/proc_operations.h"
 
-#include <cerrno>
-#include <memory>
-
 #include "control/proc_view.h"
 #include "fuse/entries.h"
 #include "fuse/request.h"

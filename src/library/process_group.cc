@@ -1,6 +1,5 @@
 #include <corral/process_group.h>
 
-#include <cerrno>
 #include <utility>
 
 #include "base/errors.h"

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <string>
 
+#include "base/text.h"
 #include "client/client.h"
 #include "client/place_mount.h"
 #include "wire/bytes.h"

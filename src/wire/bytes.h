@@ -9,8 +9,6 @@
 #include <string>
 #include <string_view>
 
-#include "base/text.h"  // Printable: names for people
-
 namespace corral {
 
 // Bytes -> valid UTF-8.

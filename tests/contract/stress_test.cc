@@ -3,8 +3,8 @@
 // Eight threads. Runs freely (inproc_tracker_test), with pauses before every atomic step
 // (races_test), and so under ThreadSanitizer (scripts/check-races); for hours if you like:
 //
-//   CORRAL_STRESS_OPS=100000000 CORRAL_STRESS_SEED=7 build/tests/races_test
-//   --gtest_filter='Stress.*'
+//   export CORRAL_STRESS_OPS=100000000 CORRAL_STRESS_SEED=7
+//   build/tests/races_test --gtest_filter='Stress.*'
 #include <gmock/gmock.h>
 
 #include "contract/stress_fixture.h"

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/fd.h"
+#include "base/text.h"
 #include "wire/bytes.h"
 #include "wire/frame.h"
 

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/text.h"
 #include "client/client.h"
 #include "support/slow_close.h"
 #include "system/instance.h"

@@ -1,6 +1,6 @@
 corral_test(mount_options_test
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/mount_options_test.cc
-  DEPS corral_daemon
+  DEPS corral_operations
   LABELS unit)
 corral_test(event_feed_test
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/event_feed_test.cc

@@ -8,6 +8,7 @@
 #include <random>
 #include <thread>
 
+#include "base/text.h"
 #include "wire/bytes.h"
 #include "wire/codec.h"
 #include "wire/frame.h"
