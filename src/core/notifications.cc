@@ -88,7 +88,7 @@ Cgroup* Notifications::FindOrDeparted(CgroupId id) const {
 }
 
 void Notifications::Depart(std::unique_ptr<Hierarchy> hierarchy) {
-  if (hierarchy->waiting != 0) TakeOverEnded(std::move(hierarchy));
+  if (IsOwed(*hierarchy)) TakeOverEnded(std::move(hierarchy));
 }
 
 Hierarchy* Notifications::FindOrEnded(HierarchyId id) const {
@@ -109,7 +109,7 @@ std::optional<Notification> Notifications::Begin(const Waiting& waiting) {
                     .agent = hierarchy.release_agent,
                     .agent_user = hierarchy.agent_user,
                     .dialect = hierarchy.dialect};
-  if (--hierarchy.waiting == 0) ended_.erase(waiting.hierarchy);
+  --hierarchy.waiting;
 
   const auto found = tree_.Find(waiting.cgroup, ENOENT);
   const auto last = last_paths_.extract(waiting.cgroup);
@@ -130,6 +130,7 @@ std::optional<Notification> Notifications::Begin(const Waiting& waiting) {
       starting_.insert(waiting.number);
     }
   }
+  ForgetUnlessOwed(waiting.hierarchy);
   return dropped ? std::nullopt : std::optional(std::move(told));
 }
 
@@ -140,12 +141,25 @@ void Notifications::Finish(std::uint64_t number) {
 
 void Notifications::End(const Waiting& waiting) {
   const std::uint64_t number = waiting.number;
+  const HierarchyId hierarchy = waiting.hierarchy;
   persistence_.MarkNotification(number);
-  if (!tree_.FindHierarchy(waiting.hierarchy)) {  // the row of one that ended may go now
-    persistence_.MarkHierarchy(waiting.hierarchy);
-  }
   starting_.erase(number);
   kept_.erase(number);
+  ForgetUnlessOwed(hierarchy);
+}
+
+// Those that are kept wait in the queue, or are being started.
+bool Notifications::IsOwed(const Hierarchy& hierarchy) const {
+  const auto is_its = [&](std::uint64_t number)
+                          REQUIRES(the_tree) { return kept_.at(number).hierarchy == hierarchy.id; };
+  return hierarchy.waiting != 0 || std::ranges::any_of(starting_, is_its);
+}
+
+void Notifications::ForgetUnlessOwed(HierarchyId id) {
+  const auto ended = ended_.find(id);
+  if (ended == ended_.end() || IsOwed(*ended->second)) return;
+  persistence_.Mark(*ended->second);
+  ended_.erase(ended);
 }
 
 // ---- what is kept
@@ -162,11 +176,6 @@ const Hierarchy* Notifications::FindEnded(HierarchyId id) const {
 const Cgroup* Notifications::FindDeparted(CgroupId id) const {
   const auto* const departed = FindIn(departed_, id);
   return departed ? departed->get() : nullptr;
-}
-
-bool Notifications::IsOwed(HierarchyId id) const {
-  return std::ranges::any_of(kept_,
-                             [&](const auto& entry) { return entry.second.hierarchy == id; });
 }
 
 void Notifications::TakeOverEnded(std::unique_ptr<Hierarchy> hierarchy) {

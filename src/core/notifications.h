@@ -41,7 +41,7 @@ class Notifications {
   bool AnnounceDeparted(Cgroup& cgroup) REQUIRES(the_tree);
   // Also one that departed. Null: neither.
   Cgroup* FindOrDeparted(CgroupId id) const REQUIRES(the_tree);
-  // Takes over a hierarchy that ended, if something of it is still to be told.
+  // Takes over a hierarchy that ended, if something of it is still to be told or being told.
   void Depart(std::unique_ptr<Hierarchy> hierarchy) REQUIRES(the_tree);
   // Also one that ended. Null: neither.
   Hierarchy* FindOrEnded(HierarchyId id) const REQUIRES(the_tree);
@@ -57,8 +57,6 @@ class Notifications {
   const std::string* LastPathOf(CgroupId id) const REQUIRES(the_tree);
   const Hierarchy* FindEnded(HierarchyId id) const REQUIRES(the_tree);
   const Cgroup* FindDeparted(CgroupId id) const REQUIRES(the_tree);
-  // Something of this hierarchy is kept: its row stays, for it says which agent.
-  bool IsOwed(HierarchyId id) const REQUIRES(the_tree);
 
   // ---- from the journal
   void TakeOverEnded(std::unique_ptr<Hierarchy> hierarchy) REQUIRES(the_tree);
@@ -69,6 +67,11 @@ class Notifications {
 
  private:
   void End(const Waiting& waiting) REQUIRES(the_tree);
+  // Something of it waits, or is being told and would be told again after a crash: it is kept, for
+  // it says which agent.
+  bool IsOwed(const Hierarchy& hierarchy) const REQUIRES(the_tree);
+  // If it ended.
+  void ForgetUnlessOwed(HierarchyId id) REQUIRES(the_tree);
 
   CgroupTree& tree_;
   Persistence& persistence_;

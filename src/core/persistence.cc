@@ -107,14 +107,8 @@ Result<void> Persistence::Commit() {
   };
   std::string meta = RowOfMeta();
   if (meta != kept_meta_) put(RowKind::kMeta, 0, meta);
-  std::vector<HierarchyId> owed;
   for (const HierarchyId id : Once(marked_.hierarchies)) {
-    Row row = RowOf(id);
-    if (!row && core_.notifications.IsOwed(id)) {
-      owed.push_back(id);
-    } else {
-      put(RowKind::kHierarchy, id.value, std::move(row));
-    }
+    put(RowKind::kHierarchy, id.value, RowOf(id));
   }
   for (const CgroupId id : Once(marked_.cgroups)) {
     if (!core_.tree.cgroups().contains(id)) put(RowKind::kAttributes, id.value, std::nullopt);
@@ -134,7 +128,6 @@ Result<void> Persistence::Commit() {
   TRY(journal_->Commit(changes));
   kept_meta_ = std::move(meta);
   marked_ = {};
-  marked_.hierarchies = std::move(owed);
   return {};
 }
 

@@ -34,10 +34,11 @@ class Persistence {
   bool keeps() const REQUIRES(the_tree) { return journal_ != nullptr; }
 
   // ---- it changed, came or went
-  void Mark(const Hierarchy& hierarchy) REQUIRES(the_tree) { MarkHierarchy(hierarchy.id); }
+  void Mark(const Hierarchy& hierarchy) REQUIRES(the_tree) {
+    Add(marked_.hierarchies, hierarchy.id);
+  }
   void Mark(const Cgroup& cgroup) REQUIRES(the_tree) { Add(marked_.cgroups, cgroup.id); }
   void Mark(CssSetId set) REQUIRES(the_tree) { Add(marked_.sets, set); }
-  void MarkHierarchy(HierarchyId id) REQUIRES(the_tree) { Add(marked_.hierarchies, id); }
   void MarkNotification(std::uint64_t number) REQUIRES(the_tree) {
     Add(marked_.notifications, number);
   }

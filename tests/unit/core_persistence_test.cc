@@ -304,6 +304,59 @@ TEST_F(Keeping, ANotificationOutlivesItsGroupAndItsHierarchy) {
   for (const auto& [key, value] : kept_.rows) EXPECT_EQ(value.find("linux"), std::string::npos);
 }
 
+// Its only notification was begun: nothing of it waits any more.
+class KeepingOneThatEnded : public Keeping {
+ protected:
+  void EndWhileStarting(ReleaseRules rules) {
+    const HierarchyId h = Hierarchy("linux", rules);
+    const CgroupId group = Mkdir(h, "group");
+    machine_.Death(StartIn(group));
+    Reg().JudgeAll();
+    Reg().Settle();
+    const auto begun = Reg().BeginNotification(*Reg().queue().TryTake());
+    ASSERT_TRUE(begun);
+    begun_ = begun->number;
+    ASSERT_THAT(Reg().Remove(group), IsOk());
+    ASSERT_THAT(Reg().DestroyHierarchy(h), IsOk());
+    while (Reg().Settle()) continue;  // the group's css_set is retired
+  }
+  void ExpectNoRowOfIt() {
+    for (const auto& [key, value] : kept_.rows) EXPECT_EQ(value.find("linux"), std::string::npos);
+  }
+  std::uint64_t begun_ = 0;
+};
+
+TEST_F(KeepingOneThatEnded, IsNotLiveAgainAndWhatWasBeingStartedIsToldAgain) {
+  EndWhileStarting({.outlives_removal = true});
+  Restart();
+  EXPECT_THAT(Reg().Hierarchies(), IsEmpty());
+  EXPECT_THAT(Told(), ElementsAre("/group"));
+  ExpectNoRowOfIt();
+  Restart();
+  EXPECT_THAT(Reg().Hierarchies(), IsEmpty());
+  EXPECT_THAT(Told(), IsEmpty());
+}
+
+TEST_F(KeepingOneThatEnded, IsNotLiveAgainWhereARemovedGroupIsNotTold) {
+  EndWhileStarting({});
+  Restart();
+  EXPECT_THAT(Reg().Hierarchies(), IsEmpty());
+  EXPECT_THAT(Told(), IsEmpty());
+  ExpectNoRowOfIt();
+}
+
+TEST_F(KeepingOneThatEnded, IsForgottenOnceThatIsThrough) {
+  EndWhileStarting({.outlives_removal = true});
+  const std::size_t commits = kept_.commits;
+  Reg().JudgeAll();
+  EXPECT_EQ(kept_.commits, commits) << "an operation that changes nothing writes nothing";
+  Reg().FinishNotification(begun_);
+  ExpectNoRowOfIt();
+  Restart();
+  EXPECT_THAT(Reg().Hierarchies(), IsEmpty());
+  EXPECT_THAT(Told(), IsEmpty());
+}
+
 TEST_F(Keeping, ARunsGroupThatWasToldAndNotRemovedIsRemoved) {
   const HierarchyId jobs = Hierarchy("jobs");
   const CgroupId run = Reg().Mkdir(Reg().Root(jobs).value(), "run", {.auto_remove = true}).value();
