@@ -99,7 +99,7 @@ mode_t ModeOf(const ControlFile& file, const Dialect& dialect);
 
 // A handler of a file that a subsystem added: an exception is EIO, with what it says.
 template <typename Fn>
-auto HandleAdded(const ControlContext& context, Fn fn) -> decltype(fn()) {
+auto HandleAdded(const ControlContext& context, const Fn& fn) {
   return CallForeign([&] { return fmt::format("'{}'", context.file->name); }, fn);
 }
 

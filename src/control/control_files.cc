@@ -205,8 +205,8 @@ bool InScope(const ControlFiles::Row& row, const CgroupFacts& facts) {
   if (row.subsystem && !Has(facts.subsystems, *row.subsystem)) return false;
   switch (row.file.scope) {
     case Scope::kEverywhere: return true;
-    case Scope::kTopOnly: return facts.is_root;
-    case Scope::kNotTop: return !facts.is_root;
+    case Scope::kTopOnly: return facts.is_root();
+    case Scope::kNotTop: return !facts.is_root();
   }
   return false;
 }

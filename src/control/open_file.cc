@@ -35,10 +35,7 @@ Result<void> OpenFile::Begin() {
 
 OpenFile::~OpenFile() {
   if (!begun_ || !context_.file || !context_.file->release) return;
-  (void)HandleAdded(context_, [this]() -> Result<void> {
-    context_.file->release(use_);
-    return {};
-  });
+  (void)HandleAdded(context_, [this] { context_.file->release(use_); });
 }
 
 std::optional<std::size_t> OpenFile::kept_size() const {

@@ -199,7 +199,7 @@ Result<std::vector<DirEntry>> Tree::ReadDir(Inode inode, std::uint64_t from,
   };
   add(".", inode, 1);
   const CgroupFacts& facts = node->cgroup.facts;
-  add("..", facts.is_root ? inode : Inode::Directory(facts.parent), 2);
+  add("..", facts.is_root() ? inode : Inode::Directory(facts.parent), 2);
   for (unsigned row = 0; row < files_.rows().size(); ++row) {
     if (!InScope(files_.rows()[row], facts)) continue;
     add(NameOf(files_.rows()[row], facts.noprefix), Inode::File(inode.cgroup(), row), kRows + row);

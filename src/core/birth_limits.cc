@@ -120,7 +120,6 @@ Result<std::uint32_t> BirthLimits::NumberOf(Cgroup& cgroup) {
   } else {
     return Fail(ENOSPC, "more than {} groups have a limit of tasks", next_number_ - 1);
   }
-  ++numbered_;
   limit.refused_before = tracker_.RefusedBirths(limit.number);
   return limit.number;
 }
@@ -128,7 +127,8 @@ Result<std::uint32_t> BirthLimits::NumberOf(Cgroup& cgroup) {
 void BirthLimits::Free(const Cgroup& cgroup) {
   if (cgroup.limit.number == 0) return;
   free_numbers_.push_back(cgroup.limit.number);
-  if (--numbered_ == 0 && limiter_) (void)Push();  // births pay no more
+  const bool none_left = free_numbers_.size() == next_number_ - 1;
+  if (none_left && limiter_) (void)Push();  // births pay no more
 }
 
 }  // namespace corral

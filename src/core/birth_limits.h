@@ -53,7 +53,6 @@ class BirthLimits {
   std::unordered_set<CssSetId> limited_sets_ GUARDED_BY(the_tree);  // as the tracker was told
   std::vector<std::uint32_t> free_numbers_ GUARDED_BY(the_tree);
   std::uint32_t next_number_ GUARDED_BY(the_tree) = 1;
-  std::size_t numbered_ GUARDED_BY(the_tree) = 0;
 };
 
 }  // namespace corral

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "core/cgroup.h"
 #include "core/css_set_table.h"
@@ -82,6 +83,15 @@ std::string BuildPath(const Cgroup& cgroup, std::size_t most = SIZE_MAX);
 std::optional<std::string> PathWithin(const Cgroup& cgroup, std::size_t most, std::size_t levels);
 // For sentences: printable, and of a long path only the end.
 std::string ShownPath(const Cgroup& cgroup);
+// It and all below it, parents before their children.
+template <typename MaybeConst>  // Cgroup or const Cgroup
+std::vector<MaybeConst*> WithAllBelow(MaybeConst& top) {
+  std::vector<MaybeConst*> all{&top};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (const auto& [name, child] : all[i]->children) all.push_back(child.get());
+  }
+  return all;
+}
 
 }  // namespace corral
 

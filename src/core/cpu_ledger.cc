@@ -81,10 +81,7 @@ CpuTimesById CpuLedger::TimesOf(const Cgroup& top, const CpuReading& now) const 
       (payee.below ? to.subtree : to.own) += RanIn(set, now);
     }
   }
-  std::vector<const Cgroup*> all{&top};
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    for (const auto& [name, child] : all[i]->children) all.push_back(child.get());
-  }
+  const std::vector<const Cgroup*> all = WithAllBelow(top);
   for (std::size_t i = all.size(); i-- > 0;) {
     const Cgroup& cgroup = *all[i];
     CpuTimes& its = times[cgroup.id];  // what its children have, so far
@@ -119,13 +116,10 @@ CpuTime CpuLedger::OfMachine() const {
 
 std::vector<CssSetId> CpuLedger::SetsOf(const Cgroup& top) const {
   std::vector<CssSetId> sets;
-  std::vector<const Cgroup*> todo{&top};
   std::unordered_set<CgroupId> ours;
-  for (std::size_t i = 0; i < todo.size(); ++i) {
-    const Cgroup& cgroup = *todo[i];
-    ours.insert(cgroup.id);
-    for (const auto& [set, leaves] : cgroup.release.judged) sets.push_back(set);
-    for (const auto& [name, child] : cgroup.children) todo.push_back(child.get());
+  for (const Cgroup* const cgroup : WithAllBelow(top)) {
+    ours.insert(cgroup->id);
+    for (const auto& [set, leaves] : cgroup->release.judged) sets.push_back(set);
   }
   for (const auto& [set, payees] : payees_) {
     for (const Payee& payee : payees) {

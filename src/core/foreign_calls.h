@@ -9,25 +9,34 @@
 #include <exception>
 #include <functional>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace corral {
 
-// `fn`'s answer; an exception becomes EIO, with what it says. `who` names what was called, for
-// that message only.
+// `fn`'s answer, a Result; void is one without a value. An exception becomes EIO, with what it
+// says. `who` names what was called, for that message only.
 template <typename Who, typename Fn>
-auto CallForeign(Who who, Fn fn) -> decltype(fn()) {
-  try {
-    return fn();
-  } catch (const std::exception& thrown) {
-    return Fail(EIO, "{} failed: {}", who(), thrown.what());
-  } catch (...) {
-    return Fail(EIO, "{} failed", who());
+auto CallForeign(const Who& who, const Fn& fn) {
+  using Answer = decltype(fn());
+  if constexpr (std::is_void_v<Answer>) {
+    return CallForeign(who, [&]() -> Result<void> {
+      fn();
+      return {};
+    });
+  } else {
+    try {
+      return fn();
+    } catch (const std::exception& thrown) {
+      return Answer(Fail(EIO, "{} failed: {}", who(), thrown.what()));
+    } catch (...) {
+      return Answer(Fail(EIO, "{} failed", who()));
+    }
   }
 }
 
 template <typename Fn>
-auto Guarded(const Subsystem& subsystem, std::string_view what, Fn fn) -> decltype(fn()) {
+auto Guarded(const Subsystem& subsystem, std::string_view what, const Fn& fn) {
   return CallForeign([&] { return fmt::format("subsystem {}: {}", subsystem.name(), what); }, fn);
 }
 

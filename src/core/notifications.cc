@@ -168,16 +168,6 @@ const Waiting* Notifications::FindKept(std::uint64_t number) const { return Find
 
 const std::string* Notifications::LastPathOf(CgroupId id) const { return FindIn(last_paths_, id); }
 
-const Hierarchy* Notifications::FindEnded(HierarchyId id) const {
-  const auto* const ended = FindIn(ended_, id);
-  return ended ? ended->get() : nullptr;
-}
-
-const Cgroup* Notifications::FindDeparted(CgroupId id) const {
-  const auto* const departed = FindIn(departed_, id);
-  return departed ? departed->get() : nullptr;
-}
-
 void Notifications::TakeOverEnded(std::unique_ptr<Hierarchy> hierarchy) {
   const HierarchyId id = hierarchy->id;
   ended_.emplace(id, std::move(hierarchy));

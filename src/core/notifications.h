@@ -55,8 +55,6 @@ class Notifications {
   std::uint64_t& next_number() REQUIRES(the_tree) { return next_number_; }
   const Waiting* FindKept(std::uint64_t number) const REQUIRES(the_tree);
   const std::string* LastPathOf(CgroupId id) const REQUIRES(the_tree);
-  const Hierarchy* FindEnded(HierarchyId id) const REQUIRES(the_tree);
-  const Cgroup* FindDeparted(CgroupId id) const REQUIRES(the_tree);
 
   // ---- from the journal
   void TakeOverEnded(std::unique_ptr<Hierarchy> hierarchy) REQUIRES(the_tree);

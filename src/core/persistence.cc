@@ -34,25 +34,23 @@ std::string Persistence::RowOfMeta() const {
 }
 
 Persistence::Row Persistence::RowOf(HierarchyId id) const {
-  const auto live = core_.tree.FindHierarchy(id);
-  const Hierarchy* const hierarchy = live ? *live : core_.notifications.FindEnded(id);
+  const Hierarchy* const hierarchy = core_.notifications.FindOrEnded(id);
   if (!hierarchy) return std::nullopt;
   const BesideHierarchy beside{
       .subsystems = core_.subsystems.NamesOf(hierarchy->subsystems),
       .dialect = hierarchy->dialect ? dialects_.name_of(*hierarchy->dialect) : std::string(),
-      .ended = !live};
+      .ended = !core_.tree.hierarchies().contains(id)};
   RowWriter row;
   HierarchyFields(row, *hierarchy, beside);
   return row.Take();
 }
 
 Persistence::Row Persistence::RowOf(CgroupId id) const {
-  const auto live = core_.tree.Find(id, ENOENT);
-  const Cgroup* const cgroup = live ? *live : core_.notifications.FindDeparted(id);
+  const Cgroup* const cgroup = core_.notifications.FindOrDeparted(id);
   if (!cgroup) return std::nullopt;
   const CgroupPlace place{.hierarchy = cgroup->hierarchy->id,
                           .parent = cgroup->parent ? cgroup->parent->id : CgroupId{}};
-  const bool departed = !live;
+  const bool departed = !core_.tree.cgroups().contains(id);
   RowWriter row;
   CgroupPlaceFields(row, place);
   CgroupFields(row, *cgroup, departed);
@@ -92,8 +90,10 @@ Persistence::Row Persistence::RowOfLastPath(CgroupId id) const {
 }
 
 Persistence::Row Persistence::RowOfAttributes(CgroupId id) const {
+  const auto cgroup = core_.tree.Find(id, ENOENT);
+  if (!cgroup) return std::nullopt;
   RowWriter row;
-  Attributes::Fields(row, std::as_const((*core_.tree.Find(id, ENOENT))->attributes));
+  Attributes::Fields(row, std::as_const((*cgroup)->attributes));
   return row.Take();
 }
 
@@ -111,7 +111,6 @@ Result<void> Persistence::Commit() {
     put(RowKind::kHierarchy, id.value, RowOf(id));
   }
   for (const CgroupId id : Once(marked_.cgroups)) {
-    if (!core_.tree.cgroups().contains(id)) put(RowKind::kAttributes, id.value, std::nullopt);
     put(RowKind::kCgroup, id.value, RowOf(id));
   }
   for (const CssSetId set : Once(marked_.sets)) put(RowKind::kSet, set.value, RowOf(set));
@@ -122,7 +121,6 @@ Result<void> Persistence::Commit() {
     put(RowKind::kLastPath, id.value, RowOfLastPath(id));
   }
   for (const CgroupId id : Once(marked_.attributes)) {
-    if (!core_.tree.cgroups().contains(id)) continue;  // gone, and so is its row
     put(RowKind::kAttributes, id.value, RowOfAttributes(id));
   }
   TRY(journal_->Commit(changes));

@@ -7,23 +7,6 @@
 #include "core/cgroup_tree.h"
 
 namespace corral {
-namespace {
-
-// Calls fn for all below it, parents before their children, and for those below a child where fn
-// said so.
-template <typename Fn>
-void ForEachBelow(Cgroup& top, Fn fn) {
-  std::vector<Cgroup*> todo{&top};
-  while (!todo.empty()) {
-    Cgroup& at = *todo.back();
-    todo.pop_back();
-    for (const auto& [name, child] : at.children) {
-      if (fn(*child)) todo.push_back(child.get());
-    }
-  }
-}
-
-}  // namespace
 
 // For one more cgroup there. What the root says of depth is where its children begin (Mkdir).
 Result<void> CgroupTree::CheckQuotas(Cgroup& parent) const {
@@ -45,14 +28,18 @@ void CgroupTree::SetQuota(Cgroup& cgroup, std::uint64_t Quotas::*which, std::uin
   cgroup.quotas.*which = most;
   Cgroup* const now = cgroup.nearest_bound();
   if (now == before) return;
-  // It is asked from now on, or not any more: who is below it learns that, and is counted.
-  ForEachBelow(cgroup, [&](Cgroup& below) {
-    below.bound = now;
-    return !below.has_quotas();
-  });
-  if (now != &cgroup) return;
-  cgroup.descendants = 0;
-  ForEachBelow(cgroup, [&](Cgroup&) { return ++cgroup.descendants, true; });
+  // It is asked from now on, or not any more: who is below it learns that, and is counted. Who is
+  // below another with quotas asks that one.
+  std::vector<Cgroup*> todo{&cgroup};
+  while (!todo.empty()) {
+    const Cgroup& at = *todo.back();
+    todo.pop_back();
+    for (const auto& [name, child] : at.children) {
+      child->bound = now;
+      if (!child->has_quotas()) todo.push_back(child.get());
+    }
+  }
+  if (now == &cgroup) cgroup.descendants = WithAllBelow(cgroup).size() - 1;
 }
 
 }  // namespace corral

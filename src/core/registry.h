@@ -139,7 +139,6 @@ class Registry {
   Result<DirectoryView> SetAttributes(CgroupId id, unsigned slot, const AttrChange& change);
   // Its parent's directory, the parent's parent's, and so on to the root's.
   std::vector<NodeAttr> DirectoriesAbove(CgroupId id) const;
-  Result<std::size_t> ChildCount(CgroupId id) const;
   Result<CgroupInfo> Info(CgroupId id) const;
   Result<std::string> PathOf(CgroupId id) const;
   Result<std::string> ToldPathOf(CgroupId id) const;  // as Event::path
@@ -184,7 +183,7 @@ class Registry {
 
   // ---- flags and events. ENODEV: the cgroup is gone. SetNotifyOnRelease, Releasable and Events
   // pass the verdict first (I7).
-  Result<bool> NotifyOnRelease(CgroupId id);
+  Result<bool> NotifyOnRelease(CgroupId id) const;
   Result<void> SetNotifyOnRelease(CgroupId id, bool on);  // clears `releasable` (spec 9.3)
   Result<bool> Releasable(CgroupId id);
   Result<bool> CloneChildren(CgroupId id) const;

@@ -71,11 +71,6 @@ Result<std::vector<std::pair<std::string, CgroupId>>> Registry::ChildrenAfter(
   return some;
 }
 
-Result<std::size_t> Registry::ChildCount(CgroupId id) const {
-  TreeLock lock(core_->tree_mu);
-  return TRY(core_->tree.Find(id, ENOENT))->children.size();
-}
-
 Result<CgroupInfo> Registry::Info(CgroupId id) const {
   TreeLock lock(core_->tree_mu);
   const Cgroup& cgroup = *TRY(core_->tree.Find(id, ENOENT));
@@ -116,7 +111,6 @@ CgroupFacts FactsOf(const Cgroup& cgroup) {
           .parent = cgroup.parent ? cgroup.parent->id : CgroupId{},
           .subsystems = cgroup.hierarchy->subsystems,
           .noprefix = cgroup.hierarchy->noprefix,
-          .is_root = cgroup.parent == nullptr,
           .dialect = cgroup.hierarchy->dialect};
 }
 
@@ -139,7 +133,7 @@ std::optional<CgroupFacts> Registry::Facts(CgroupId id) const {
 
 bool Registry::IsRoot(CgroupId id) const {
   const auto facts = Facts(id);
-  return facts && facts->is_root;
+  return facts && facts->is_root();
 }
 
 Result<DirectoryView> Registry::View(CgroupId id) const {

@@ -9,8 +9,8 @@ namespace corral {
 
 // ---- flags; what a verdict depends on is set after one under the old state (I7)
 
-Result<bool> Registry::NotifyOnRelease(CgroupId id) {
-  Operation operation(*core_);
+Result<bool> Registry::NotifyOnRelease(CgroupId id) const {
+  TreeLock lock(core_->tree_mu);
   return TRY(core_->tree.Find(id, ENODEV))->notify_on_release;
 }
 
@@ -103,7 +103,7 @@ Result<EventsInfo> Registry::Events(CgroupId id) {
     if (!core_->releases.JudgePopulated(cgroup)) return ShownOf(cgroup);
   }
   SettleOnce(*core_);
-  Operation operation(*core_);
+  TreeLock lock(core_->tree_mu);
   return ShownOf(*TRY(core_->tree.Find(id, ENODEV)));
 }
 

@@ -169,16 +169,14 @@ Result<std::vector<TreeNode>> Registry::Subtree(CgroupId id, const ListOptions& 
   bool open = false;
   {
     Operation operation(*core_);
-    std::vector<Cgroup*> all{TRY(core_->tree.Find(id, ENOENT))};
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      if (all[i]->shown.populated_self) core_->releases.Judge(*all[i]);
-      open |= all[i]->release.settling;
-      for (const auto& [name, child] : all[i]->children) all.push_back(child.get());
+    for (Cgroup* const cgroup : WithAllBelow(*TRY(core_->tree.Find(id, ENOENT)))) {
+      if (cgroup->shown.populated_self) core_->releases.Judge(*cgroup);
+      open |= cgroup->release.settling;
     }
   }
   if (open) Settle();
 
-  Operation operation(*core_);
+  TreeLock lock(core_->tree_mu);
   const Cgroup& top = *TRY(core_->tree.Find(id, ENOENT));
   const HierarchyId hierarchy = top.hierarchy->id;
   std::vector<TreeNode> nodes;

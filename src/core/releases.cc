@@ -112,13 +112,7 @@ void Releases::JudgeAll() {
 }
 
 void Releases::JudgeBelow(Cgroup& top) {
-  std::vector<Cgroup*> left{&top};
-  while (!left.empty()) {
-    Cgroup& cgroup = *left.back();
-    left.pop_back();
-    Judge(cgroup);
-    for (const auto& [name, child] : cgroup.children) left.push_back(child.get());
-  }
+  for (Cgroup* const cgroup : WithAllBelow(top)) Judge(*cgroup);
 }
 
 void Releases::JudgePuts() {

@@ -30,11 +30,12 @@ class SetLinks {
   // For a task that is about to be moved there: the set is in use from now on. What it means is
   // kept, and what limits it in force, before any word can show it. ENOSPC: the table is full.
   Result<CssSetId> Intern(const SetTuple& tuple) REQUIRES(the_tree);
-  // Nobody can be moved to it any more; its cgroups wait for those who are leaving it.
-  void Unlink(CssSetId set) REQUIRES(the_tree);
+  // Each set that is linked to it.
   void UnlinkAll(const Cgroup& cgroup) REQUIRES(the_tree);
 
  private:
+  // Nobody can be moved to it any more; its cgroups wait for those who are leaving it.
+  void Unlink(CssSetId set) REQUIRES(the_tree);
   Result<void> MakeUsable(CssSetId set, const SetTuple& tuple) REQUIRES(the_tree);
   void Drop(CssSetId set, const SetTuple& tuple) REQUIRES(the_tree);
   std::size_t ReclaimIdle() REQUIRES(the_tree);

@@ -11,10 +11,7 @@ namespace corral {
 
 bool GuardedTell(const Subsystem& subsystem, std::string_view what,
                  const std::function<void()>& fn) {
-  const auto told = Guarded(subsystem, what, [&]() -> Result<void> {
-    fn();
-    return {};
-  });
+  const auto told = Guarded(subsystem, what, fn);
   if (!told) log::Error("{}", told.error().message);
   return told.has_value();
 }
@@ -84,10 +81,8 @@ Result<void> SubsystemTable::Bind(SubsystemSet set, HierarchyId hierarchy, Cgrou
     const CgroupId root_before = slot.root->cgroup();
     slot.bound = hierarchy;
     slot.root->cgroup_ = root.value;
-    auto bound = Guarded(*slot.subsystem, "Bind", [&]() -> Result<void> {
-      slot.subsystem->Bind(*slot.root, hierarchy);
-      return {};
-    });
+    auto bound =
+        Guarded(*slot.subsystem, "Bind", [&] { slot.subsystem->Bind(*slot.root, hierarchy); });
     if (bound) continue;
     if (hierarchy.value == 0) {  // nothing to go back to
       log::Error("{}", bound.error().message);
@@ -133,10 +128,7 @@ Result<CssList> SubsystemTable::Create(const CssList& parent, CgroupId cgroup, b
   for (std::size_t i = 0; clone && i < made.size(); ++i) {
     if (!made[i]) continue;
     Subsystem& subsystem = *slots_[i].subsystem;
-    auto told = Guarded(subsystem, "PostClone", [&]() -> Result<void> {
-      subsystem.PostClone(*made[i]);
-      return {};
-    });
+    auto told = Guarded(subsystem, "PostClone", [&] { subsystem.PostClone(*made[i]); });
     if (!told) {
       Destroy(made);
       return Fail(told.error());

@@ -77,6 +77,7 @@ void TreeChanges::TakeOut(Hierarchy& hierarchy) {
   (void)subsystems_.Bind(hierarchy.subsystems, {}, {});
   persistence_.Mark(hierarchy);
   persistence_.Mark(hierarchy.root);
+  persistence_.MarkAttributes(hierarchy.root);
   notifications_.Depart(tree_.Extract(hierarchy));
 }
 
@@ -207,6 +208,7 @@ std::unique_ptr<Cgroup> TreeChanges::TakeOut(Cgroup& child) {
   cpu_ledger_.HandUp(child);
   child.release.settling = false;
   persistence_.Mark(child);
+  persistence_.MarkAttributes(child);
   auto taken = tree_.Extract(child);
   birth_limits_.Free(*taken);
   return taken;

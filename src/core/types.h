@@ -78,8 +78,8 @@ struct CgroupFacts {
   CgroupId parent;  // 0 for a root
   SubsystemSet subsystems = 0;
   bool noprefix = false;
-  bool is_root = false;
   const Dialect* dialect = nullptr;
+  bool is_root() const { return parent.value == 0; }
 };
 
 // A cgroup as a directory: all that a look at it or at one of its files needs, at one moment.

@@ -106,9 +106,8 @@ void EngineCore::TellReleases() {
     if (!spec || !spec->on_release) continue;
     const auto called = CallForeign(
         [&] { return fmt::format("on_release of hierarchy {}", spec->name); },
-        [&]() -> Result<void> {
+        [&] {
           spec->on_release({.group = told->cgroup, .hierarchy = spec->name, .path = told->path});
-          return {};
         });
     if (!called) log::Error("{}", called.error().message);
   }
@@ -125,9 +124,9 @@ Result<void> EngineCore::Remove(CgroupId group) {
   const auto facts = registry_.Facts(group);
   if (!facts) return Fail(ENODEV, "the group is gone");
   auto removed =
-      facts->is_root ? registry_.DestroyHierarchy(facts->hierarchy) : registry_.Remove(group);
+      facts->is_root() ? registry_.DestroyHierarchy(facts->hierarchy) : registry_.Remove(group);
   if (!removed && removed.error().code == ENOENT) return Fail(ENODEV, "the group is gone");
-  if (removed && facts->is_root) {
+  if (removed && facts->is_root()) {
     MutexLock lock(told_mu_);
     ended_.push_back(facts->hierarchy);
   }
@@ -142,7 +141,7 @@ void EngineCore::Drop(CgroupId group) {
   {
     MutexLock lock(told_mu_);
     dropped_.insert(group);
-    if (facts->is_root) dropped_roots_[facts->hierarchy] = group;
+    if (facts->is_root()) dropped_roots_[facts->hierarchy] = group;
   }
   RemoveIfDropped(group);
 }

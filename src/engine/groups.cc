@@ -58,7 +58,7 @@ Result<void> EngineCore::WithFile(
   }
   const auto facts = registry_.Facts(group);
   if (!facts) return Fail(ENODEV, "the group is gone");
-  const Where nowhere = facts->is_root ? Where::kNotTop : Where::kTopOnly;
+  const Where nowhere = facts->is_root() ? Where::kNotTop : Where::kTopOnly;
   if (!added || !Has(facts->subsystems, added->subsystem) || added->file.where == nowhere) {
     return Fail(ENOENT, "no file '{}' here", name);
   }

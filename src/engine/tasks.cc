@@ -103,7 +103,7 @@ class EngineCore::AtWork {
 Result<std::size_t> EngineCore::Kill(CgroupId group, const std::function<void(TaskId)>& end) {
   const auto facts = registry_.Facts(group);
   if (!facts) return Fail(ENODEV, "the group is gone");
-  if (facts->is_root) return Fail(EPERM, "the root holds every task; kill a group below it");
+  if (facts->is_root()) return Fail(EPERM, "the root holds every task; kill a group below it");
   const AtWork at_work(*this, group);
   std::size_t count = 0;
   std::unordered_map<Tid, TaskId> known;

@@ -169,7 +169,7 @@ TEST_F(Tree, HoldsAHundredThousandSiblings) {
   for (int i = 0; i < 100000; ++i) {
     ASSERT_THAT(registry_.Mkdir(At("/"), std::to_string(i), {}), IsOk());
   }
-  EXPECT_THAT(registry_.ChildCount(At("/")), IsOkAndHolds(100000u));
+  EXPECT_EQ(registry_.View(At("/"))->children, 100000u);
   for (int i = 0; i < 100000; ++i) ASSERT_THAT(registry_.Rmdir(At("/"), std::to_string(i)), IsOk());
 }
 

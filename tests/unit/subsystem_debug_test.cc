@@ -50,7 +50,7 @@ TEST_F(DebugFiles, AHeldReferenceKeepsTheCgroup) {
 TEST_F(DebugFiles, ARefusedMkdirLeavesNothing) {
   ASSERT_EQ(Write("/a/debug.refuse", "create ENOSPC\n"), 0);
   EXPECT_EQ(Make("/a/b"), ENOSPC);
-  EXPECT_EQ(registry_->ChildCount(At("/a").cgroup()).value(), 0u);
+  EXPECT_EQ(registry_->View(At("/a").cgroup())->children, 0u);
   EXPECT_EQ(Make("/b"), 0);  // it is refused there, not elsewhere
   ASSERT_EQ(Write("/a/debug.refuse", "\n"), 0);
   EXPECT_EQ(Make("/a/b"), 0);
