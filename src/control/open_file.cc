@@ -129,9 +129,7 @@ Result<void> OpenFile::Write(const Caller& caller, std::string_view bytes) {
   if (bytes.size() > MaxWrite(context_.dialect)) {
     return Fail(E2BIG, "a write of {} bytes to '{}'", bytes.size(), row_.name);
   }
-  if (!context_.registry.Exists(context_.cgroup)) {
-    return Fail(ENODEV, "group {} is gone", context_.cgroup.value);
-  }
+  if (removed()) return Fail(ENODEV, "group {} is gone", context_.cgroup.value);
   if (!row_.write) return Fail(EINVAL, "'{}' cannot be written", row_.name);
   return row_.write(context_, caller, bytes);
 }

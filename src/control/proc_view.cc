@@ -147,15 +147,12 @@ Result<std::string> ProcView::ReadLink(ProcNode node, Tid caller) const {
   return fmt::format("{}/task/{}", process.value, caller.value);
 }
 
-// Of the processes, or of a process's tasks: the lowest above `after`, so many as are worth a walk.
-std::vector<std::uint32_t> ProcView::NumbersAfter(ProcNode node, std::uint32_t after) const {
+std::vector<std::uint32_t> ProcView::NumbersAfter(Tgid of, std::uint32_t after) const {
   constexpr std::size_t kMost = 4096;
-  const bool top = node.kind == ProcNode::kRoot;
-  const auto of = top ? Result<Tgid>(Tgid{}) : ProcessOf(node.tid);
-  if (!of) return {};
+  const bool top = of.value == 0;
   std::set<std::uint32_t> numbers;
   registry_.ForEachTask([&](Tid tid, Tgid process) {
-    if (!top && process != *of) return;
+    if (!top && process != of) return;
     const std::uint32_t number = top ? process.value : tid.value;
     if (number <= after) return;
     numbers.insert(number);
@@ -194,16 +191,16 @@ Result<std::vector<DirEntry>> ProcView::ReadDir(ProcNode node, const Caller& cal
     for (const Name& known : kTopNames) add(known.name, {known.kind, {}, {}}, place++);
   }
   const auto of = top ? Result<Tgid>(Tgid{}) : ProcessOf(node.tid);
+  if (!of) return entries;
   auto after = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(std::max(from, kNumbers) - kNumbers, UINT32_MAX));
-  for (bool more = of.has_value(); more && entries.size() < most;) {
-    const auto numbers = NumbersAfter(node, after);
+  for (bool more = true; more && entries.size() < most;) {
+    const auto numbers = NumbersAfter(*of, after);
     for (const std::uint32_t number : numbers) {
       after = number;
       if (entries.size() == most) break;
       if (top && sight.Of(Tid{number}) == Sight::kNothing) continue;
-      const ProcNode entry{top ? ProcNode::kProcess : ProcNode::kThread, Tid{number},
-                           top ? Tgid{} : *of};
+      const ProcNode entry{top ? ProcNode::kProcess : ProcNode::kThread, Tid{number}, *of};
       add(fmt::format("{}", number), entry, kNumbers + number);
     }
     more = !numbers.empty();

@@ -99,7 +99,9 @@ class ProcView {
   Result<Tgid> ProcessOf(Tid tid) const;
   Result<void> Exists(ProcNode node) const;
   Result<void> Shown(ProcNode node, const Sight& sight) const;
-  std::vector<std::uint32_t> NumbersAfter(ProcNode node, std::uint32_t after) const;
+  // Of the tasks of a process, or with 0 of the processes: the lowest above `after`, so many as are
+  // worth a walk.
+  std::vector<std::uint32_t> NumbersAfter(Tgid of, std::uint32_t after) const;
   Result<std::string> ContainerLine(Tid tid, const Reader& reader) const;
   Result<std::string> CgroupLines(Tid tid, const Reader& reader) const;
   Result<std::string> PathIn(const HierarchyInfo& hierarchy, Tid tid, const Reader& reader) const;

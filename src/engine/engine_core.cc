@@ -81,13 +81,7 @@ void EngineCore::Dispatch(const Event& event) {
     case Event::Kind::kReleased: RemoveIfDropped(event.cgroup); break;
     case Event::Kind::kRemoved: {
       waiters_.Signal(event.cgroup);
-      CgroupId root;
-      {
-        MutexLock lock(told_mu_);
-        const auto dropped = dropped_roots_.find(event.hierarchy);
-        if (dropped != dropped_roots_.end()) root = dropped->second;
-      }
-      if (root.value != 0) RemoveIfDropped(root);
+      if (const auto root = registry_.Root(event.hierarchy)) RemoveIfDropped(*root);
       break;
     }
   }
@@ -136,12 +130,10 @@ Result<void> EngineCore::Remove(CgroupId group) {
 // Marked first, then tried: whatever keeps it now rings when it goes.
 void EngineCore::Drop(CgroupId group) {
   --handles;
-  const auto facts = registry_.Facts(group);
-  if (!facts) return;
+  if (!registry_.Exists(group)) return;
   {
     MutexLock lock(told_mu_);
     dropped_.insert(group);
-    if (facts->is_root()) dropped_roots_[facts->hierarchy] = group;
   }
   RemoveIfDropped(group);
 }
@@ -155,7 +147,6 @@ void EngineCore::RemoveIfDropped(CgroupId group) {
   if (!removed && removed.error().code != ENODEV) return;  // used again; its next release
   MutexLock lock(told_mu_);
   dropped_.erase(group);
-  std::erase_if(dropped_roots_, [&](const auto& root) { return root.second == group; });
 }
 
 }  // namespace corral

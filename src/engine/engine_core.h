@@ -97,7 +97,6 @@ class EngineCore final : private Looker::Owner {
   Mutex told_mu_;  // a leaf; on_release is called without it
   std::map<HierarchyId, std::shared_ptr<const HierarchySpec>> told_ GUARDED_BY(told_mu_);
   std::set<CgroupId> dropped_ GUARDED_BY(told_mu_);  // to be removed when they get empty
-  std::map<HierarchyId, CgroupId> dropped_roots_ GUARDED_BY(told_mu_);
   std::vector<HierarchyId> ended_ GUARDED_BY(told_mu_);
 
   Mutex rounds_mu_;  // a leaf

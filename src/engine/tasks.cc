@@ -34,12 +34,12 @@ bool EngineCore::IsBeingKilled(Tid tid) {
   for (const CgroupId group : groups) {
     const auto facts = registry_.Facts(group);
     if (!facts) continue;
-    auto at = registry_.CgroupOf(tid, facts->hierarchy);
-    while (at && *at != group && at->value != 0) {
-      const auto info = registry_.Info(*at);
-      at = info ? info->parent : CgroupId{};
+    CgroupId at = registry_.CgroupOf(tid, facts->hierarchy).value_or(CgroupId{});
+    while (at != group && at.value != 0) {
+      const auto its = registry_.Facts(at);
+      at = its ? its->parent : CgroupId{};
     }
-    if (at && *at == group) return true;
+    if (at == group) return true;
   }
   return false;
 }

@@ -194,7 +194,7 @@ Result<std::vector<Beancounter::Setting>> Beancounter::Parse(std::string_view te
 }
 
 Result<void> Beancounter::Write(BeanCss& css, std::string_view text) {
-  const auto settings = TRY(Parse(text.substr(0, text.find('\0'))));
+  const auto settings = TRY(Parse(UpToNul(text)));
   MutexLock lock(mu_);
   for (const Setting& setting : settings) {
     Bean& bean = css.beans[setting.resource];
