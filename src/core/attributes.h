@@ -13,7 +13,6 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include <cstdint>
 #include <optional>
 #include <vector>
 

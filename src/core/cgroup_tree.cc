@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <vector>
 
-#include "base/errors.h"
 #include "base/text.h"
 #include "core/core.h"
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <unordered_set>
-#include <utility>
 
 #include "base/errors.h"
 #include "core/operation.h"

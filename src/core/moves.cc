@@ -5,7 +5,6 @@
 #include <chrono>
 #include <thread>
 
-#include "base/check.h"
 #include "base/errors.h"
 #include "core/core.h"
 

@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <utility>
 
-#include "base/check.h"
 #include "base/errors.h"
 #include "base/log.h"
 #include "core/core.h"

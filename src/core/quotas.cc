@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <vector>
 
-#include "base/errors.h"
 #include "core/cgroup_tree.h"
 
 namespace corral {

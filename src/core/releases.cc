@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <thread>
+#include <utility>
 
-#include "base/errors.h"
 #include "base/log.h"
 #include "core/core.h"
 

@@ -2,7 +2,6 @@
 #include <corral/engine.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "base/errors.h"
 #include "base/thread.h"

@@ -7,7 +7,6 @@
 #include <string>
 #include <system_error>
 
-#include "base/errors.h"
 #include "base/read_file.h"
 #include "subsystems/real_tasks.h"
 

@@ -9,8 +9,8 @@
 #include <corral/tracker.h>
 #include <shared.h>
 
+#include <algorithm>
 #include <bit>
-#include <functional>
 #include <utility>
 #include <vector>
 

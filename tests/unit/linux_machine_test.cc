@@ -16,7 +16,6 @@
 #include <string>
 #include <vector>
 
-#include "base/fd.h"
 #include "control/sight.h"
 #include "trackers/inproc/inproc_tracker.h"
 
