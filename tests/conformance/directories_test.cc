@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "conformance/conformance.h"
+#include "support/rounds.h"
 
 namespace corral {
 namespace {

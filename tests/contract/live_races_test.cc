@@ -19,6 +19,7 @@
 
 #include "contract/bpf_world.h"
 #include "contract/contract_fixture.h"
+#include "support/rounds.h"
 
 namespace corral {
 namespace {
@@ -28,11 +29,6 @@ using puppet::Storm;
 using std::chrono::milliseconds;
 using ::testing::Contains;
 using ::testing::IsEmpty;
-
-int Scale() {
-  const char* scale = std::getenv("CORRAL_RACE_SCALE");
-  return scale ? std::max(1, std::atoi(scale)) : 1;
-}
 
 const milliseconds kTime = 1000ms * Scale();
 

@@ -16,6 +16,7 @@
 
 #include "base/mapping.h"
 #include "support/matchers.h"
+#include "support/rounds.h"
 #include "trackers/bpf/bpf_tracker.h"
 
 namespace corral {
@@ -109,10 +110,6 @@ class TaskLimitsTest : public ::testing::Test {
       EXPECT_EQ(status, 0);
     }
   }
-  static int Times(int wanted) {
-    const char* most = std::getenv("CORRAL_ROUNDS");
-    return most ? std::min(wanted, 20 * std::atoi(most)) : wanted;
-  }
 
   std::unique_ptr<BpfTracker> tracker_;
   Mapping<Shared> shared_;
@@ -121,7 +118,7 @@ class TaskLimitsTest : public ::testing::Test {
 TEST_F(TaskLimitsTest, NeverHasMoreThanTheLimitUnderAStorm) {
   constexpr int kForkers = 8;
   constexpr int kMax = kForkers + 3;
-  const int times = Times(500);
+  const int times = 20 * Rounds(25);
   std::vector<pid_t> forkers;
   for (int i = 0; i < kForkers; ++i) {
     forkers.push_back(Start(i % 2 ? kA : kB, [&] {

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/rounds.h"
 #include "system/instance.h"
 
 namespace corral {

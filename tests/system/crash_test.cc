@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "support/rounds.h"
 #include "system/instance.h"
 
 namespace corral {

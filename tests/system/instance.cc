@@ -120,13 +120,6 @@ int InstanceTest::Write(const std::string& path, const std::string& bytes) {
   return error;
 }
 
-int InstanceTest::Rounds(int wanted) {
-  const char* scale = std::getenv("CORRAL_RACE_SCALE");
-  const char* most = std::getenv("CORRAL_ROUNDS");
-  const int rounds = wanted * std::max(1, scale ? std::atoi(scale) : 1);
-  return most ? std::min(rounds, std::atoi(most)) : rounds;
-}
-
 bool InstanceTest::Eventually(const std::function<bool()>& condition) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (!condition()) {

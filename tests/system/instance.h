@@ -53,11 +53,6 @@ class InstanceTest : public ::testing::Test {
   // errno of one write(2), 0 for success.
   static int Write(const std::string& path, const std::string& bytes);
 
-  // How often to repeat something that takes long: `wanted` times, CORRAL_RACE_SCALE times as
-  // often where that is set (scripts/nightly), at most CORRAL_ROUNDS times where that is set
-  // (scripts/test-on-kernel).
-  static int Rounds(int wanted);
-
   // Waits up to 60 s.
   static bool Eventually(const std::function<bool()>& condition);
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "support/rounds.h"
 #include "system/instance.h"
 
 namespace corral {

@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "base/fd.h"
+#include "support/rounds.h"
 #include "support/slow_close.h"
 #include "system/instance.h"
 

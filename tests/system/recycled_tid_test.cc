@@ -18,6 +18,7 @@
 #include <sstream>
 
 #include "base/mapping.h"
+#include "support/rounds.h"
 #include "system/instance.h"
 
 namespace corral {

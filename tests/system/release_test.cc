@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 
+#include "support/rounds.h"
 #include "system/instance.h"
 
 namespace corral {

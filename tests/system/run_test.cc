@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 
+#include "support/rounds.h"
 #include "system/instance.h"
 
 namespace corral {

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/rounds.h"
 #include "system/instance.h"
 
 namespace corral {

@@ -25,6 +25,7 @@
 
 #include "base/fd.h"
 #include "base/process.h"
+#include "support/rounds.h"
 #include "system/instance.h"
 
 namespace corral {
