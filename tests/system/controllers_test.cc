@@ -38,9 +38,11 @@ class Controllers : public InstanceTest {
 
   // A command in a session of its own, killed at the end; its number.
   std::string Start(const std::string& command) {
-    std::ofstream(work() + "/job") << command << "\n";
+    // A file for each: the shell before may not have read its own yet.
+    const std::string job = work() + "/job-" + std::to_string(++jobs_);
+    std::ofstream(job) << command << "\n";
     const std::string pid =
-        Sh("setsid sh $WORK/job > /dev/null 2>&1 & echo $! | tee -a $WORK/pids").out;
+        Sh("setsid sh " + job + " > /dev/null 2>&1 & echo $! | tee -a $WORK/pids").out;
     return pid.substr(0, pid.size() - 1);
   }
   std::vector<std::string> Lines(const std::string& path) {
@@ -56,6 +58,9 @@ class Controllers : public InstanceTest {
     }
     return true;
   }
+
+ private:
+  int jobs_ = 0;
 };
 
 // ---- cpuset
