@@ -1,4 +1,5 @@
-# corral_library(NAME SOURCES... DEPS...): one static library for one folder of src/.
+# corral_library(NAME SOURCES... DEPS... [SHARED]): one static library for one folder of src/.
+# SHARED: it is part of libcorral.so, too.
 # corral_binary(NAME SOURCES... DEPS...): one executable, into build/bin.
 # corral_test(NAME SOURCES... DEPS... [LABELS ...] [BESIDE] [MOUNTS]): one GoogleTest program, known to ctest.
 # Those that need root run alone: they compare tables with the machine's tasks, or storm it.
@@ -51,11 +52,26 @@ function(corral_apart)
   set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
 
+# What most of the product includes of others, compiled once, and once more for libcorral.so.
+function(corral_foreign_headers target position_independent)
+  set(headers corral_foreign_headers)
+  if(position_independent)
+    set(headers corral_foreign_headers_shared)
+  endif()
+  if(NOT TARGET ${headers})
+    corral_precompile(${headers} precompiled_foreign.h fmt::fmt spdlog::spdlog Threads::Threads)
+    set_target_properties(${headers} PROPERTIES POSITION_INDEPENDENT_CODE ${position_independent})
+  endif()
+  corral_precompiled(${target} ${headers})
+endfunction()
+
 function(corral_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "SHARED" "" "SOURCES;DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   corral_settings(${name})
   target_link_libraries(${name} PUBLIC ${ARG_DEPS})
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ${ARG_SHARED})
+  corral_foreign_headers(${name} ${ARG_SHARED})
 endfunction()
 
 function(corral_binary name)
@@ -63,6 +79,7 @@ function(corral_binary name)
   add_executable(${name} ${ARG_SOURCES})
   corral_settings(${name})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+  corral_foreign_headers(${name} FALSE)
 endfunction()
 
 # Tests are compiled without optimisation, in half the time. What they test is not, but for inline

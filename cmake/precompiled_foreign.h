@@ -1,5 +1,5 @@
-// The headers of others that most of the product includes, compiled once for scripts/check-locks.
-// Not for a build: a source includes what it uses, and nightly's build-dev proves it.
+// What most sources of the product include of others, compiled once (CorralTarget.cmake,
+// scripts/check-locks). A source still includes what it uses: the preset `dev` compiles without.
 #pragma once
 #include <fmt/format.h>
 
@@ -17,7 +17,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <span>
@@ -28,3 +27,6 @@
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
+#if __has_include(<nlohmann/json.hpp>)
+#include <nlohmann/json.hpp>
+#endif
