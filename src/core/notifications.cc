@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 #include "core/core.h"
 
@@ -148,11 +149,11 @@ void Notifications::End(const Waiting& waiting) {
   ForgetUnlessOwed(hierarchy);
 }
 
-// Those that are kept wait in the queue, or are being started.
+// Of what is kept, not only what is being started: Begin() may have thrown between the two.
 bool Notifications::IsOwed(const Hierarchy& hierarchy) const {
-  const auto is_its = [&](std::uint64_t number)
-                          REQUIRES(the_tree) { return kept_.at(number).hierarchy == hierarchy.id; };
-  return hierarchy.waiting != 0 || std::ranges::any_of(starting_, is_its);
+  return hierarchy.waiting != 0 || std::ranges::any_of(kept_, [&](const auto& kept) {
+           return kept.second.hierarchy == hierarchy.id;
+         });
 }
 
 void Notifications::ForgetUnlessOwed(HierarchyId id) {
@@ -160,6 +161,12 @@ void Notifications::ForgetUnlessOwed(HierarchyId id) {
   if (ended == ended_.end() || IsOwed(*ended->second)) return;
   persistence_.Mark(*ended->second);
   ended_.erase(ended);
+}
+
+void Notifications::ForgetAllUnlessOwed() {
+  std::vector<HierarchyId> all;
+  for (const auto& [id, hierarchy] : ended_) all.push_back(id);
+  for (const HierarchyId id : all) ForgetUnlessOwed(id);
 }
 
 // ---- what is kept

@@ -62,6 +62,9 @@ class Notifications {
   void TakeOverLastPath(CgroupId id, std::string_view path) REQUIRES(the_tree);
   // EBADMSG: its hierarchy is not there.
   Result<void> TakeOver(Waiting waiting) REQUIRES(the_tree);
+  // After the last row: hierarchies that ended and are only there because the process that was to
+  // forget them ran out of memory.
+  void ForgetAllUnlessOwed() REQUIRES(the_tree);
 
  private:
   void End(const Waiting& waiting) REQUIRES(the_tree);

@@ -26,6 +26,7 @@ Result<void> Persistence::TakeOver(Journal& journal, DialectNames dialects) {
     journal_ = nullptr;
     return read;
   }
+  core_.notifications.ForgetAllUnlessOwed();
   kept_meta_ = RowOfMeta();
   TakeStock();
   return {};

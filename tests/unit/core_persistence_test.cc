@@ -345,6 +345,16 @@ TEST_F(KeepingOneThatEnded, IsNotLiveAgainWhereARemovedGroupIsNotTold) {
   ExpectNoRowOfIt();
 }
 
+TEST_F(KeepingOneThatEnded, IsForgottenByTheNextDaemonIfNothingIsOwedToItAnyMore) {
+  EndWhileStarting({.outlives_removal = true});
+  std::erase_if(kept_.rows, [](const auto& row) {
+    return row.first.front() == static_cast<char>(RowKind::kNotification);
+  });
+  Restart();
+  Hierarchy("other");
+  ExpectNoRowOfIt();
+}
+
 TEST_F(KeepingOneThatEnded, IsForgottenOnceThatIsThrough) {
   EndWhileStarting({.outlives_removal = true});
   const std::size_t commits = kept_.commits;
