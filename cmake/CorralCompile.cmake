@@ -29,6 +29,9 @@ function(corral_precompile name header)
 endfunction()
 
 function(corral_precompiled target name)
+  if(CMAKE_POSITION_INDEPENDENT_CODE)
+    return()  # programs and libraries are not compiled with the same options then
+  endif()
   target_precompile_headers(${target} REUSE_FROM ${name})
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(${target} PRIVATE -fpch-preprocess)  # for ccache
