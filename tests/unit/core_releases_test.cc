@@ -603,5 +603,46 @@ TEST_F(Release, NothingIsToldOfACgroupAfterItsRemoval) {
   machine_.EndDeath(task);
 }
 
+// A birth's raise that is taken back leaves nothing behind, also where it was seen.
+TEST_F(Release, PopulatedDoesNotStayAfterABirthThatCameToNothing) {
+  const CgroupId job = MkdirNotifying("/job");
+  const Tid task = StartIn(job);
+  const CssSetId set = machine_.Describe(task)->set;
+  Exit(task);
+  registry_.JudgeAll();
+  tracker_.raised[set] = 1;
+  registry_.JudgeAll();  // looks busy; what was decided is told all the same
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+  tracker_.raised.clear();
+  EXPECT_FALSE(Populated(job));
+  EXPECT_EQ(Releases(job), 1u);
+}
+
+// The set that the last task left goes with another hierarchy's cgroup, at a moment when the job
+// looks busy through its other set.
+TEST_F(Release, IsNotLostWithTheSetThatTheLastTaskLeft) {
+  const HierarchyId other = OtherHierarchy("other");
+  const CgroupId x = Mkdir("/x", other);
+  const CgroupId job = MkdirNotifying("/job");
+  const auto start_in_both = [&] {
+    const Tid task = Start();
+    EXPECT_THAT(Attach(x, task), IsOk());
+    EXPECT_THAT(Attach(job, task), IsOk());
+    return task;
+  };
+  const Tid alone = StartIn(job);
+  const CssSetId set = machine_.Describe(alone)->set;
+  Exit(alone);
+  Exit(start_in_both());
+  ASSERT_THAT(Told(), ElementsAre("/job"));
+  Exit(start_in_both());
+  tracker_.raised[set] = 1;  // a birth that will come to nothing
+  registry_.SetMayBeEmpty(set);
+  ASSERT_THAT(Rmdir("/x", other), IsOk());
+  tracker_.raised.clear();
+  registry_.SetMayBeEmpty(set);
+  EXPECT_THAT(Told(), ElementsAre("/job"));
+}
+
 }  // namespace
 }  // namespace corral
