@@ -268,9 +268,11 @@ void Starter::NoteStuck() {
 
 Result<std::unique_ptr<AgentStarter>> AgentStarter::Create(unsigned max_agents) {
   const Fd opened(::open("/proc/self/exe", O_PATH | O_CLOEXEC));
-  // Out of the way of the spawner's own descriptors.
-  Fd program(::fcntl(opened.get(), F_DUPFD_CLOEXEC, 10));
-  if (!program) return FailErrno("cannot open /proc/self/exe");
+  if (!opened) return FailErrno("cannot open /proc/self/exe");
+  // Out of the way of the spawner's own descriptors. EINVAL: the limit is below that.
+  constexpr int kAbove = 10;
+  Fd program(::fcntl(opened.get(), F_DUPFD_CLOEXEC, kAbove));
+  if (!program) return Fail(EMFILE, "no descriptor from {} on is left for release agents", kAbove);
   auto first = TRY(StartSpawner(program.get()));
   return std::make_unique<Starter>(std::move(program), max_agents, std::move(first));
 }
